@@ -152,6 +152,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Key(args) => command::ask_api(&environment, args),
         Command::Pairing(args) => command::ask_api(&environment, args),
         Command::Template(args) => command::ask_api(&environment, args),
+        Command::Clearance(args) => command::ask_api(&environment, args),
         Command::Lock(args) => command::lock(&environment, args),
         Command::Unlock(args) => command::read_api(&environment, args),
         Command::Policy(command) => command::policy(&environment, command),

@@ -8,7 +8,10 @@ const deny = document.getElementById("deny");
 const note = document.getElementById("note");
 const reason = document.getElementById("reason");
 const controls = document.getElementById("controls");
+const keepFor = document.getElementById("keep-for");
 let askedForReason = false;
+// What a kept decision means, as it was shown last: it is signed only when its maker has read it.
+let shownMeaning = "";
 let running = false;
 let closed = false;
 
@@ -66,16 +69,32 @@ function offerUpstream() {
   }
 }
 
+/** What is to be kept, or nothing: where nothing is chosen a decision is for this request alone. */
+function retention() {
+  const duration = keepFor?.value;
+  if (!duration) return {};
+  const breadth = document.querySelector("input[name=breadth]:checked").value;
+  return { retention: { mode: "cache", duration, breadth } };
+}
+
+/** The decision, signed; `false` where its meaning was shown instead, to be confirmed. */
 async function ceremony(decision) {
   const words = { decision };
   const screen = onScreen();
   const text = reason.value.trim();
   if (text) words.reason = text;
 
-  const options = await send("options", words);
+  const kept = retention();
+  const options = await send("options", { ...words, ...kept });
   if (!options.allow_credentials?.length) {
     throw new Refused("Nobody can decide this yet", "None of the approvers has registered a passkey. An administrator has to invite one.");
   }
+  if (kept.retention && shownMeaning !== options.means) {
+    shownMeaning = options.means;
+    say("", "This is what you sign", `${options.means} Press the button again to sign it.`);
+    return false;
+  }
+  if (kept.retention) words.statement = options.statement;
   const asked = performance.now();
   let signed;
   try {
@@ -83,7 +102,8 @@ async function ceremony(decision) {
   } catch (error) {
     throw error?.name === "NotAllowedError" ? unsigned(performance.now() - asked, options.timeout) : error;
   }
-  return send("verify", { ...words, ...signed, on_screen: screen });
+  await send("verify", { ...words, ...signed, on_screen: screen });
+  return true;
 }
 
 async function decide(decision, button) {
@@ -95,9 +115,10 @@ async function decide(decision, button) {
   button.textContent = "Waiting for your passkey…";
   hush();
   try {
-    await ceremony(decision);
-    become();
-    return;
+    if (await ceremony(decision)) {
+      become();
+      return;
+    }
   } catch (error) {
     const refused = explain(error, "decide");
     if (refused.over) {

@@ -109,6 +109,9 @@ function refusal(response, problem) {
       if (problem.code === "admin_exists") {
         return new Refused("There is an admin already", "This link makes nobody an admin any more. Ask an admin for a user of your own.", { final: true });
       }
+      if (problem.code === "question_changed") {
+        return new Refused("The question has changed", "Nothing was decided. Reload this page and read what is asked now.", { reload: true });
+      }
       return new Refused("Somebody was faster", said || "Reload this page to see how things stand.", { reload: true });
     case 410:
       if (problem.code === "enrolment_ended") {

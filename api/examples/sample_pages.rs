@@ -194,6 +194,7 @@ fn ended(ended: Ended) -> EndedPage {
         by: decided.then(|| ShownText::line("alice@example.com")),
         reason: matches!(ended, Ended::Denied)
             .then(|| ShownText::line("Not before the sale ends on Sunday.")),
+        kept: None,
         on_screen: None,
         was_tried: false,
         agent: ShownText::line("deploy-bot"),

@@ -247,6 +247,10 @@ actions! {
     ChangePolicy -> Acting: [ADMIN];
     /// Look what a policy would be worth.
     TryPolicy -> Acting: [RUNNER];
+    /// Read the decisions that are kept.
+    ReadClearances -> Acting: [VIEWER];
+    /// End a decision that is kept.
+    EndClearance -> Acting: [RUNNER, Operator];
     /// Read an agent's permissions.
     ReadPermissions -> Acting: [GRANTER, VIEWER];
     /// Replace an agent's permissions; giving is for administrators.

@@ -7,12 +7,13 @@ use crate::key_holder::load_key;
 use crate::passkey::{EligibleCredential, PasskeyRefused};
 use crate::principal::QuestionAccess;
 use crate::refusal::Error;
+use crate::retention::means;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
-use ledger::command::{DecideApproval, check_key};
+use ledger::command::{DecideApproval, check_key, check_retention};
 use ledger::event::OnApproval;
 use ledger::{
-    Actor, ApproverName, Assertion, Challenge, CredentialId, Decision, Ledger, OnScreen, Origin,
-    PublicKey, Rejection, RequestId, Timestamp,
+    Actor, ApproverName, Assertion, Challenge, Choice, CredentialId, Decision, Ledger, OnScreen,
+    Origin, PublicKey, Rejection, RequestId, Timestamp, WantedRetention,
 };
 use std::sync::Arc;
 
@@ -123,6 +124,16 @@ pub struct Options {
     pub credential_ids: Vec<CredentialId>,
 }
 
+/// What a passkey is asked to sign of a decision.
+#[derive(Debug)]
+pub struct DecisionOptions {
+    pub options: Options,
+    /// What is signed, for the answer to give back.
+    pub statement: String,
+    /// What that means, in words.
+    pub means: String,
+}
+
 impl<'a> Undecided<'a> {
     /// The question that a link is for.
     ///
@@ -145,9 +156,28 @@ impl<'a> Undecided<'a> {
         &self,
         decision: Decision,
         reason: Option<&str>,
-    ) -> Result<Options, Error> {
+        wanted: Option<WantedRetention>,
+    ) -> Result<DecisionOptions, Error> {
         let ledger = &self.app.ledger;
-        let statement = self.approval.statement(ledger.id(), decision, reason);
+        let now = ledger.now();
+        let retention = wanted.map(|wanted| wanted.at(now));
+        let task = task_of(ledger, &self.approval).await?;
+        let apply: Arc<Apply> = ledger.existing(self.approval.apply_id).await?;
+        if let Some(retention) = &retention {
+            let asked = (&*apply.check.requested, self.approval.policy.is_some());
+            check_retention(retention, decision, &task, asked, now)?;
+        }
+        let means = means(
+            (&self.approval, &apply, &task),
+            (decision, retention.as_ref()),
+            &ledger.rules().providers,
+            now,
+        )?;
+        let choice = Choice {
+            retention,
+            ..Choice::default()
+        };
+        let statement = self.approval.signs(ledger.id(), decision, reason, choice);
         let valid_until = ledger.now().plus(self.app.challenge_ttl);
         let challenge = Challenge::issue(
             &ledger.rules().challenge_key,
@@ -162,9 +192,13 @@ impl<'a> Undecided<'a> {
                 credential_ids.extend(active.map(|credential| credential.credential_id.clone()));
             }
         }
-        Ok(Options {
-            challenge,
-            credential_ids,
+        Ok(DecisionOptions {
+            options: Options {
+                challenge,
+                credential_ids,
+            },
+            statement: statement.to_text(),
+            means,
         })
     }
 
@@ -177,19 +211,32 @@ impl<'a> Undecided<'a> {
         self,
         decision: Decision,
         reason: Option<String>,
+        statement: Option<String>,
         assertion: Assertion,
         on_screen: Option<OnScreen>,
     ) -> Result<Arc<Approval>, Error> {
         let (principal, credential) = self.eligible(&assertion).await?;
         let ledger = &self.app.ledger;
-        let statement = self
-            .approval
-            .statement(ledger.id(), decision, reason.as_deref());
+        let choice = statement.as_deref().map(Choice::of_statement).transpose();
+        let choice = choice.map_err(|_| Rejection::QuestionChanged)?;
+        let signed = self.approval.signs(
+            ledger.id(),
+            decision,
+            reason.as_deref(),
+            choice.unwrap_or_default(),
+        );
+        // What is not what the question says now was signed for another one.
+        if statement
+            .as_ref()
+            .is_some_and(|said| *said != signed.to_text())
+        {
+            return Err(Rejection::QuestionChanged.into());
+        }
         let party = &self.app.relying_party;
         assertion
             .challenge()
             .map_err(PasskeyRefused::from)
-            .and_then(|asked| party.check_assertion(&credential, &asked, &assertion, &statement))
+            .and_then(|asked| party.check_assertion(&credential, &asked, &assertion, &signed))
             .map_err(refused)?;
         let actor = Actor::Approver {
             principal,
@@ -203,6 +250,7 @@ impl<'a> Undecided<'a> {
             approval_id: self.approval.id,
             decision,
             reason,
+            statement,
             assertion,
             on_screen,
         };

@@ -163,6 +163,10 @@ id!(
     PolicyId
 );
 id!(
+    /// A clearance, and its stream.
+    ClearanceId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -214,6 +218,19 @@ macro_rules! stream {
     )*};
 }
 stream!(
-    LedgerId, TaskId, ApplyId, ApprovalId, AgentId, ApproverId, DeliveryId, UserId, GroupId,
-    SessionId, KeyId, TemplateId, LockId, PolicyId
+    LedgerId,
+    TaskId,
+    ApplyId,
+    ApprovalId,
+    AgentId,
+    ApproverId,
+    DeliveryId,
+    UserId,
+    GroupId,
+    SessionId,
+    KeyId,
+    TemplateId,
+    LockId,
+    PolicyId,
+    ClearanceId
 );

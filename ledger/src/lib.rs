@@ -21,6 +21,7 @@ pub mod challenge;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod checkpoints;
 mod claims;
+mod clearance_key;
 mod clock;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 pub mod command;
@@ -49,6 +50,7 @@ mod question_time;
 mod questions;
 pub mod record;
 mod rejection;
+mod retention;
 mod rules;
 pub mod seal;
 pub mod statement;
@@ -75,6 +77,7 @@ pub use catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType, UnknownName
 pub use challenge::{Bound, Challenge, ChallengeKey, InvalidChallenge};
 pub use checkpoints::{BoxError, CheckpointStore, Checkpoints, SignedCheckpoint, SigningFrom};
 pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
+pub use clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 pub use digest::InvalidDigest;
 pub use error::Error;
@@ -82,9 +85,9 @@ pub use event::{Actor, Envelope, Event, Recorded, Role};
 pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use fork::{Fork, ForkError};
 pub use id::{
-    AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, DeviceId,
-    EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, LockId, PolicyId,
-    RequestId, SessionId, StreamId, TaskId, TemplateId, TokenId, UserId,
+    AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, ClearanceId, CommandId, DeliveryId,
+    DeviceId, EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, LockId,
+    PolicyId, RequestId, SessionId, StreamId, TaskId, TemplateId, TokenId, UserId,
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
@@ -103,9 +106,12 @@ pub use push::{EndpointDigest, InvalidSubscription, PushRules, PushSubscription,
 pub use question_time::QuestionTime;
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};
+pub use retention::{Binding, Breadth, KeptMode, Retention, WantedRetention};
 pub use rules::{Quotas, Rules};
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
-pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
+pub use statement::{
+    Choice, Decision, DecisionStatement, InvalidDecision, ReasonDigest, Statement,
+};
 pub use storage::{Log, NewEvent, ReadError, Scan, Scanned, StoredRecord};
 pub use word::Word;
 pub use writer::{CommitFaults, CommitPoint, Context, Stored, Transaction};

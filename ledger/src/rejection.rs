@@ -1,7 +1,7 @@
 //! Refusals: why a command was not carried out, in terms that the caller can act on.
 
 use crate::clock::Timestamp;
-use crate::id::ApplyId;
+use crate::id::{ApplyId, ClearanceId};
 use crate::name::ApproverName;
 use std::time::Duration;
 
@@ -36,6 +36,19 @@ impl std::fmt::Display for LockEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Some(until) => write!(f, " or ends at {until}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// When a kept decision ends by itself, in words that go on from *kept*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptUntil(pub Option<Timestamp>);
+
+impl std::fmt::Display for KeptUntil {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(until) => write!(f, " until {until}"),
             None => Ok(()),
         }
     }
@@ -421,6 +434,26 @@ refusals! {
     /// No such version of the policy.
     #[error("there is no such version of the policy")]
     PolicyVersionNotFound => NotFound, "policy_version_not_found";
+    /// A person has denied it, and their answer is kept.
+    #[error("denied before, and the answer is kept{until}: nothing was asked; change the operations, or have an operator end clearance {clearance_id}")]
+    DeniedBefore {
+        /// The kept denial.
+        clearance_id: ClearanceId,
+        /// Until when.
+        until: KeptUntil,
+    } => Forbidden, "denied_cached";
+    /// A kept decision that is not to be had for these operations.
+    #[error("{why}; decide once")]
+    RetentionNotAllowed {
+        /// What keeps it from being kept.
+        why: &'static str,
+    } => Invalid, "retention_not_allowed";
+    /// What was signed is not what is asked now.
+    #[error("the question is not what the statement says any more; load it again and decide what it says now")]
+    QuestionChanged => Conflict, "question_changed";
+    /// No such clearance.
+    #[error("there is no such clearance")]
+    ClearanceNotFound => NotFound, "clearance_not_found";
     /// No such lock.
     #[error("there is no such lock")]
     LockNotFound => NotFound, "lock_not_found";

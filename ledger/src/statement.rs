@@ -1,6 +1,14 @@
 //! The statement that an approver's passkey signs: one decision on one fingerprint.
 //!
-//! Frozen: signatures over statements must verify for good.
+//! It has two forms. What decides for its question alone has the first; the second says besides what is kept, and
+//! what the question rests on. Frozen: signatures over statements must verify for good.
+
+mod second;
+
+pub use second::{
+    Basis, Choice, DecisionStatement, PreStateDigest, QuestionKind, RequirementDigest,
+    SecondStatement, SignedBlock, SignedRule,
+};
 
 use crate::clock::Timestamp;
 use crate::digest::digest;
@@ -56,6 +64,11 @@ impl FromStr for Decision {
         }
     }
 }
+
+/// The text is no statement of a form that is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a decision's statement")]
+pub struct InvalidStatement;
 
 digest!(
     /// Stands for the reason in the statement, so that a reason can be erased and the statement stay

@@ -31,7 +31,7 @@ pub use status::{
 };
 pub use tables::{
     AgentFilter, AgentKeyView, AgentView, ApplyView, ApprovalFilter, ApprovalView, ApproverView,
-    AttemptView, CallbackView, Carried, CredentialView, DecidedKind, DeliveryView, DoneUnasked,
-    DueDelivery, DueSearch, ErasedView, HistoryFilter, LockView, OperationSummary, PermissionView,
-    TaskFilter, TaskView, TemplateView, TimelineEntry, TimelineTopic, Unproven,
+    AttemptView, CallbackView, Carried, ClearanceView, CredentialView, DecidedKind, DeliveryView,
+    DoneUnasked, DueDelivery, DueSearch, ErasedView, HistoryFilter, LockView, OperationSummary,
+    PermissionView, TaskFilter, TaskView, TemplateView, TimelineEntry, TimelineTopic, Unproven,
 };

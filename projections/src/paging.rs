@@ -90,7 +90,7 @@ mod tests {
     use crate::engine::opening::create;
     use crate::tables::{
         AgentFilter, ApprovalFilter, HistoryFilter, TaskFilter, TimelineTopic, agent_keys, agents,
-        answers, approvals, approvers, audit_timeline, locks, task_templates, tasks,
+        answers, approvals, approvers, audit_timeline, clearances, locks, task_templates, tasks,
     };
     use crate::{ApprovalStatus, TaskStatus};
     use ledger::{AgentId, AgentName, ApproverName, LedgerId, TaskId, Timestamp, UserId};
@@ -141,6 +141,7 @@ mod tests {
         all.push(agent_keys::listing(AgentId::from_bytes([1; 16]), PAGE));
         all.push(task_templates::listing(PAGE));
         all.push(locks::listing(PAGE));
+        all.push(clearances::listing(PAGE));
         let times = [None, Some(now)].into_iter();
         for (from, to) in times.clone().zip(times) {
             let of = |filter| HistoryFilter { from, to, ..filter };

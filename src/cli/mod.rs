@@ -4,6 +4,7 @@ mod access;
 mod agents;
 mod anchors;
 mod backup;
+mod clearances;
 mod doctor;
 mod dossier;
 mod duration;
@@ -31,6 +32,7 @@ pub(crate) use agents::{
     AgentCommand, ApproverCommand, KeyCommand, PairingCommand, TemplateCommand,
 };
 pub(crate) use backup::BackupArgs;
+pub(crate) use clearances::ClearanceCommand;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use dossier::{DossierArgs, VerifyDossierArgs};
 pub(crate) use init::NewSettingsArgs;
@@ -180,6 +182,8 @@ pub(crate) enum Command {
     /// Check, try and compare policy documents
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Decisions that are kept and answer later applies
+    Clearance(ApiArgs<ClearanceCommand>),
     /// Those who can decide
     Approver(ApiArgs<ApproverCommand>),
     /// Mint and look at tokens

@@ -144,6 +144,11 @@ impl ApprovalPage {
         }
     }
 
+    /// True where the decision can be kept for later requests: nothing sensitive is asked, and no rule asks.
+    fn can_be_kept(&self) -> bool {
+        self.sensitive() == 0 && self.asked_by.is_none()
+    }
+
     /// True where nobody has a passkey, so that nobody can decide.
     fn is_undecidable(&self) -> bool {
         self.approvers.iter().all(|approver| approver.passkeys == 0)

@@ -83,6 +83,8 @@ pub struct EndedPage {
     /// The approver who decided; absent where nobody did.
     pub by: Option<ShownText>,
     pub reason: Option<ShownText>,
+    /// For how long and for what the decision is kept, in words.
+    pub kept: Option<String>,
     /// The operations that the decider's browser says were on its screen; absent where it said nothing.
     pub on_screen: Option<OnScreen>,
     /// True where upstream was asked, without effect, before it ended.

@@ -13,7 +13,7 @@ use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::event::{OnApproval, PreState};
 use ledger::operation::Operation;
-use ledger::{Providers, Timestamp};
+use ledger::{Breadth, Choice, Providers, Timestamp};
 
 /// An approval with everything that its page needs besides.
 #[derive(Debug, Clone, Copy)]
@@ -151,6 +151,7 @@ impl Question<'_> {
                 .and_then(|decision| decision.reason.as_ref())
                 .filter(|reason| !reason.is_empty())
                 .map(ShownText::block),
+            kept: self.kept(),
             on_screen: decision.and_then(|decision| decision.on_screen.clone()),
             agent: ShownText::line(approval.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
@@ -165,6 +166,19 @@ impl Question<'_> {
                 .collect(),
             path: path.to_owned(),
         }))
+    }
+
+    /// What of the decision is kept, in words.
+    fn kept(&self) -> Option<String> {
+        let decision = self.approval.decision.as_ref()?;
+        let choice = Choice::of_statement(&decision.statement).ok()?;
+        let retention = choice.retention?;
+        let time = retention.in_words(self.approval.decided_at?);
+        let what = match retention.breadth {
+            Breadth::Exact => "exactly these operations",
+            Breadth::Scope => "the same operations with any values",
+        };
+        Some(format!("{time}, for {what}"))
     }
 
     fn ended_operation(&self, index: usize, operation: &Operation) -> EndedOperation {

@@ -148,6 +148,7 @@ fn ended(ended: Ended) -> EndedPage {
         progress: 1,
         by: Some(hostile()),
         reason: Some(hostile()),
+        kept: None,
         on_screen: None,
         was_tried: false,
         agent: hostile(),

@@ -3,7 +3,7 @@
 
 use crate::limits::body_memory::BodyPermit;
 use crate::problem::ApiError;
-use crate::shapes::answers::{ApplyEnded, ApplyRunning, ApplyWaiting};
+use crate::shapes::answers::{ApplyEnded, ApplyRunning, ApplyWaiting, AuthorisedBy};
 use crate::shapes::plan::{Granted, PermissionCheckView};
 use crate::state::AppState;
 use app::applies::{ApplyProgress, Attempt, Concluded, Waiting};
@@ -141,6 +141,7 @@ fn running(apply: &Apply) -> Response {
         idempotency_key: apply.idempotency_key.clone().into(),
         execution_id: apply.execution_id.map(|id| id.to_string()),
         retry_after_seconds: MACHINE_PACE,
+        authorised_by: AuthorisedBy::of(apply),
     };
     later(MACHINE_PACE, Json(body))
 }

@@ -13,7 +13,7 @@ use crate::problem::{ApiError, Problem};
 use crate::routes::landing;
 use crate::schemes::By;
 use crate::shapes::passkeys::{
-    AssertionOptions, Decided, DecisionRequest, QuestionState, VerifyRequest,
+    ChoiceRequest, Decided, DecisionOptions, DecisionRequest, QuestionState, VerifyRequest,
 };
 use crate::state::AppState;
 use app::decisions::{self, Undecided};
@@ -178,30 +178,34 @@ async fn standing(
 #[utoipa::path(get, path = "/v1/approve/{link}/options", operation_id = "decision_options", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url"), DecisionRequest),
     responses(
-        (status = 200, body = AssertionOptions),
+        (status = 200, body = DecisionOptions),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn options(
     State(state): State<AppState>,
     By(who): By<action::DecideQuestion>,
     QueryParams(request): QueryParams<DecisionRequest>,
-) -> Result<Json<AssertionOptions>, ApiError> {
-    issue(&state, &who, request).await.map(Json)
+) -> Result<Json<DecisionOptions>, ApiError> {
+    issue(&state, &who, request.into()).await.map(Json)
 }
 
-/// Options for a decision, with a reason that does not stand in a URL
+/// Options for a decision, with a reason that does not stand in a URL, and what is kept
+///
+/// `statement` is what the passkey signs and `means` says it in words. A decision with a retention answers later
+/// applies too, until it ends: those with the same key in all parts. It is not offered for what is sensitive (400
+/// `retention_not_allowed`), but for denials.
 #[utoipa::path(post, path = "/v1/approve/{link}/options", operation_id = "decision_options_with_reason", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
-    request_body = Option<DecisionRequest>,
+    request_body = Option<ChoiceRequest>,
     responses(
-        (status = 200, body = AssertionOptions),
+        (status = 200, body = DecisionOptions),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn options_with_reason(
     State(state): State<AppState>,
     By(who): By<action::DecideQuestion>,
-    OptionalJson(request): OptionalJson<DecisionRequest>,
-) -> Result<Json<AssertionOptions>, ApiError> {
+    OptionalJson(request): OptionalJson<ChoiceRequest>,
+) -> Result<Json<DecisionOptions>, ApiError> {
     issue(&state, &who, request.unwrap_or_default())
         .await
         .map(Json)
@@ -210,7 +214,8 @@ async fn options_with_reason(
 /// Decides
 ///
 /// Records the decision that the passkey signed, with its whole proof. `decision` and `reason` must be
-/// the ones that the options were asked for. `on_screen` is recorded as what the browser says; it proves
+/// the ones that the options were asked for, and `statement` the one that they held where they were asked for with a
+/// retention; one that is not what the question says now is refused (409 `question_changed`). `on_screen` is recorded as what the browser says; it proves
 /// nothing.
 #[utoipa::path(post, path = "/v1/approve/{link}/verify", operation_id = "decide", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
@@ -228,7 +233,8 @@ async fn verify(
     let decision = request.decision()?;
     let assertion = request.assertion()?;
     let on_screen = request.on_screen.map(OnScreen::from);
-    let decided = question.decide(decision, request.reason, assertion, on_screen);
+    let (reason, statement) = (request.reason, request.statement);
+    let decided = question.decide(decision, reason, statement, assertion, on_screen);
     let approval = decided.await?;
     Ok(Json(Decided {
         approval_id: approval.id.to_string(),
@@ -243,12 +249,14 @@ async fn verify(
 async fn issue(
     state: &AppState,
     who: &QuestionAccess,
-    request: DecisionRequest,
-) -> Result<AssertionOptions, ApiError> {
+    request: ChoiceRequest,
+) -> Result<DecisionOptions, ApiError> {
     let question = Undecided::of(&state.app, who).await?;
     let reason = request.reason.as_deref();
-    let options = question.options(request.decision()?, reason).await?;
-    Ok(AssertionOptions::of(&state.app.relying_party, &options))
+    let retention = request.retention()?;
+    let options = question.options(request.decision()?, reason, retention);
+    let options = options.await?;
+    Ok(DecisionOptions::of(&state.app.relying_party, options))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod attempts;
 pub(crate) mod auth;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
+pub(crate) mod clearances;
 pub(crate) mod decisions;
 pub(crate) mod docs;
 pub(crate) mod enrolments;

@@ -63,6 +63,23 @@ pub(crate) struct ApplyRunning {
     pub(crate) execution_id: Option<String>,
     /// When to ask again.
     pub(crate) retry_after_seconds: u64,
+    /// The kept decision that authorised it, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) authorised_by: Option<AuthorisedBy>,
+}
+
+/// A kept decision that answered without asking anybody.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuthorisedBy {
+    /// Its id.
+    clearance: String,
+}
+
+impl AuthorisedBy {
+    pub(crate) fn of(apply: &Apply) -> Option<Self> {
+        let clearance = apply.clearance_id?.to_string();
+        Some(Self { clearance })
+    }
 }
 
 /// It ended: 200 when everything was carried out, 409 otherwise.
@@ -86,6 +103,9 @@ pub(crate) struct ApplyEnded {
     /// can be continued under a new key, with the same resume token. RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) approval_usable_until: Option<String>,
+    /// The kept decision that authorised it, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) authorised_by: Option<AuthorisedBy>,
     /// One for each operation, in order.
     pub(crate) results: Vec<OperationResult>,
 }
@@ -149,6 +169,7 @@ impl ApplyEnded {
             execution_id: apply.execution_id.map(|id| id.to_string()),
             simulated: apply.operations.iter().any(was_simulated),
             approval_usable_until: usable_until.map(|until| until.to_string()),
+            authorised_by: AuthorisedBy::of(apply),
             results: results(apply),
         }
     }
@@ -302,6 +323,9 @@ pub(crate) struct ApplyDetail {
     /// The approval that it waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) approval_id: Option<String>,
+    /// The kept decision that authorised it, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) authorised_by: Option<AuthorisedBy>,
     /// Names what was sent upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) execution_id: Option<String>,
@@ -369,6 +393,7 @@ impl ApplyDetail {
             idempotency_key: apply.idempotency_key.clone().into(),
             operation_fingerprint: apply.fingerprint.to_string(),
             approval_id: apply.approval_id.map(|id| id.to_string()),
+            authorised_by: AuthorisedBy::of(apply),
             execution_id: apply.execution_id.map(|id| id.to_string()),
             reason: apply.purpose.reason.clone().map(Into::into),
             link: apply.purpose.link.clone().map(Into::into),

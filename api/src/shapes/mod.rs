@@ -10,6 +10,7 @@ pub(crate) mod approvers;
 pub(crate) mod audit;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
+pub(crate) mod clearances;
 pub(crate) mod devices;
 pub(crate) mod evaluation;
 pub(crate) mod history;

@@ -1,10 +1,11 @@
 //! What the pages behind approval and enrolment links exchange with the service.
 
 use crate::problem::ApiError;
-use app::decisions::Options;
+use app::decisions::{self, Options};
 use app::passkey::RelyingParty;
+use app::retention::RetentionWords;
 use ledger::aggregate::Session;
-use ledger::{Assertion, Blob, CredentialId, Decision, OnScreen};
+use ledger::{Assertion, Blob, CredentialId, Decision, OnScreen, WantedRetention};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -21,6 +22,110 @@ pub(crate) struct DecisionRequest {
     /// Why; the agent sees it. At most 1000 characters.
     #[serde(default)]
     pub(crate) reason: Option<String>,
+}
+
+/// Which decision a challenge is asked for, and whether it is kept.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChoiceRequest {
+    /// `approve` or `deny`; approve when left out.
+    #[serde(default)]
+    #[schema(pattern = "^(approve|deny)$")]
+    pub(crate) decision: Option<String>,
+    /// Why; the agent sees it. At most 1000 characters.
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+    /// Whether the decision answers later applies too; once when left out.
+    #[serde(default)]
+    pub(crate) retention: Option<RetentionRequest>,
+}
+
+/// How long a decision is kept, and for what.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetentionRequest {
+    /// `once` (also `single`, `conn`, `connection`), `cache` or `permanent`.
+    #[schema(example = "cache")]
+    mode: String,
+    /// Of `cache`: whole seconds, or `10s`, `1m`, `1h`, `1d`, `1w`, `1y`; 0 until the task closes, -1 as `permanent`;
+    /// 5 minutes when left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "7d")]
+    duration: Option<KeptDuration>,
+    /// `exact`: only exactly these operations; `scope`: the same operations on the same scopes, whatever their
+    /// params. Exact when left out.
+    #[serde(default)]
+    #[schema(example = "exact")]
+    breadth: Option<String>,
+    /// `task`: applies of this task; `agent`: of any task of the agent under the same subject. The task for up to a
+    /// day, else the agent, when left out.
+    #[serde(default)]
+    #[schema(example = "agent")]
+    binding: Option<String>,
+}
+
+/// A time: whole seconds, or a number and its unit.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum KeptDuration {
+    Seconds(i64),
+    Text(String),
+}
+
+impl ChoiceRequest {
+    /// The decision, approve where none was named.
+    pub(crate) fn decision(&self) -> Result<Decision, ApiError> {
+        decision(self.decision.as_deref())
+    }
+
+    /// What is to be kept.
+    pub(crate) fn retention(&self) -> Result<Option<WantedRetention>, ApiError> {
+        let Some(wanted) = &self.retention else {
+            return Ok(None);
+        };
+        let duration = wanted.duration.as_ref().map(|duration| match duration {
+            KeptDuration::Seconds(seconds) => seconds.to_string(),
+            KeptDuration::Text(text) => text.clone(),
+        });
+        let words = RetentionWords {
+            mode: Some(&wanted.mode),
+            duration: duration.as_deref(),
+            breadth: wanted.breadth.as_deref(),
+            binding: wanted.binding.as_deref(),
+        };
+        Ok(words.read()?)
+    }
+}
+
+impl From<DecisionRequest> for ChoiceRequest {
+    fn from(request: DecisionRequest) -> Self {
+        Self {
+            decision: request.decision,
+            reason: request.reason,
+            retention: None,
+        }
+    }
+}
+
+/// Options of a decision: what a passkey is asked for, and what it signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct DecisionOptions {
+    #[serde(flatten)]
+    options: AssertionOptions,
+    /// The statement that is signed, as canonical JSON; to be handed back with the answer.
+    statement: String,
+    /// What it means, in words, to be shown before the passkey is asked for.
+    means: String,
+}
+
+impl DecisionOptions {
+    pub(crate) fn of(party: &RelyingParty, decision: decisions::DecisionOptions) -> Self {
+        Self {
+            options: AssertionOptions::of(party, &decision.options),
+            statement: decision.statement,
+            means: decision.means,
+        }
+    }
 }
 
 /// Options by which a page asks for a passkey; binary values are unpadded base64url.
@@ -87,6 +192,9 @@ pub(crate) struct VerifyRequest {
     /// As in the options.
     #[serde(default)]
     pub(crate) reason: Option<String>,
+    /// The statement of the options, where they were asked for with what they say; once when left out.
+    #[serde(default)]
+    pub(crate) statement: Option<String>,
     /// The operations on the screen before, as the browser says.
     #[serde(default)]
     pub(crate) on_screen: Option<OnScreenSaid>,
@@ -257,13 +365,6 @@ pub(crate) struct Registered {
     pub(crate) public_key_thumbprint: String,
     /// Whether this approver may decide as the service is configured.
     pub(crate) may_decide: bool,
-}
-
-impl DecisionRequest {
-    /// The decision, approve where none was named.
-    pub(crate) fn decision(&self) -> Result<Decision, ApiError> {
-        decision(self.decision.as_deref())
-    }
 }
 
 impl VerifyRequest {

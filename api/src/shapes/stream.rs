@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 /// The things of one kind that changed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Changed<'a> {
-    /// task, apply, approval, delivery, agent, approver, user, group, session, key, template, lock or policy.
+    /// task, apply, approval, delivery, agent, approver, user, group, session, key, template, lock, policy or
+    /// clearance.
     kind: &'static str,
     /// Their ids; names of agents, principals of approvers, versions of the policy.
     ids: Vec<&'a str>,

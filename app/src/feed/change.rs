@@ -23,6 +23,7 @@ pub enum Kind {
     Template,
     Lock,
     Policy,
+    Clearance,
 }
 
 impl Kind {
@@ -43,6 +44,7 @@ impl Kind {
             Self::Template => "template",
             Self::Lock => "lock",
             Self::Policy => "policy",
+            Self::Clearance => "clearance",
         }
     }
 
@@ -54,7 +56,8 @@ impl Kind {
             | Self::Approval
             | Self::Delivery
             | Self::Agent
-            | Self::Approver => Role::Viewer,
+            | Self::Approver
+            | Self::Clearance => Role::Viewer,
             Self::Key | Self::Template | Self::Lock | Self::Policy => Role::Operator,
             Self::User | Self::Group | Self::Session => Role::Admin,
         }
@@ -283,6 +286,7 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
             let policy = ledger.existing::<PolicyVersion>(stream.into()).await?;
             Topic::Named(Kind::Policy, policy.version.to_string())
         }
+        AggregateKind::Clearance => Topic::Named(Kind::Clearance, stream.to_string()),
         AggregateKind::Template => {
             let template = ledger.existing::<Template>(stream.into()).await?;
             Topic::Named(Kind::Template, template.name.to_string())

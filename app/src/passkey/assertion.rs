@@ -4,7 +4,7 @@ use super::PasskeyRefused;
 use super::relying_party::{RelyingParty, with_challenge};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ledger::{Assertion, AssertionError, Challenge, PublicKey, Statement};
+use ledger::{Assertion, AssertionError, Bound, Challenge, PublicKey};
 use webauthn_rs_core::error::WebauthnError;
 use webauthn_rs_core::proto::{
     AttestationFormat, AttestationMetadata, AuthenticatorAssertionResponseRaw, COSEKey, Credential,
@@ -36,7 +36,7 @@ impl RelyingParty {
         credential: &EligibleCredential,
         challenge: &Challenge,
         assertion: &Assertion,
-        statement: &Statement,
+        statement: &dyn Bound,
     ) -> Result<(), PasskeyRefused> {
         let known = library_credential(credential, assertion)?;
         let builder = self.core.new_challenge_authenticate_builder(

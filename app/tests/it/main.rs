@@ -186,10 +186,13 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let link = Principal::ApprovalLink(link);
     let reader = authorize::<action::DecideQuestion>(ledger, link, Request::default());
     let question = Undecided::of(app, &reader.await.unwrap()).await.unwrap();
-    let options = question.options(Decision::Approve, None).await.unwrap();
-    let assertion = passkey.assert(RP_ID, ORIGIN, &options.challenge.to_bytes());
+    let options = question
+        .options(Decision::Approve, None, None)
+        .await
+        .unwrap();
+    let assertion = passkey.assert(RP_ID, ORIGIN, &options.options.challenge.to_bytes());
     let decided = question
-        .decide(Decision::Approve, None, assertion, None)
+        .decide(Decision::Approve, None, None, assertion, None)
         .await;
     assert_eq!(decided.unwrap().id, waiting.approval.id);
 

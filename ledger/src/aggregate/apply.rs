@@ -7,7 +7,9 @@ use crate::event::{
     PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::Fingerprint;
-use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, KeyId, TaskId, TokenId};
+use crate::id::{
+    ApplyId, ApprovalId, CallbackId, ClearanceId, ExecutionId, KeyId, TaskId, TokenId,
+};
 use crate::name::{AgentName, IdempotencyKey};
 use crate::purpose::Purpose;
 use crate::rejection::Rejection;
@@ -50,7 +52,9 @@ pub struct Apply {
     pub evaluation: Option<Arc<PolicyEvaluation>>,
     /// The approval that it waits or waited for.
     pub approval_id: Option<ApprovalId>,
-    /// It may run: granted from the start, or an approval was consumed for it.
+    /// The kept decision that authorised it.
+    pub clearance_id: Option<ClearanceId>,
+    /// It may run: granted or cleared from the start, or an approval was consumed for it.
     pub authorised: bool,
     /// The token that asked.
     pub token_id: TokenId,
@@ -102,9 +106,10 @@ impl Aggregate for Apply {
 
     fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
         if let Event::ApplyAccepted(accepted) = event {
-            let (approval_id, authorised) = match accepted.authorisation {
-                Authorisation::Granted => (None, true),
-                Authorisation::Awaiting(approval_id) => (Some(approval_id), false),
+            let (approval_id, clearance_id) = match accepted.authorisation {
+                Authorisation::Granted => (None, None),
+                Authorisation::Awaiting(approval_id) => (Some(approval_id), None),
+                Authorisation::Cleared(clearance_id) => (None, Some(clearance_id)),
             };
             *state = Some(Self {
                 id: accepted.apply_id,
@@ -118,7 +123,8 @@ impl Aggregate for Apply {
                 check: accepted.check.clone(),
                 evaluation: accepted.evaluation.clone().map(Arc::new),
                 approval_id,
-                authorised,
+                clearance_id,
+                authorised: accepted.authorisation.runs_at_once(),
                 token_id: accepted.token_id,
                 callback_id: accepted.callback_id,
                 accepted_at: at,

@@ -2,6 +2,7 @@
 
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
+use super::clearances::{self, Unasked};
 use super::continuations::carry_on;
 use super::devices::devices_of_approvers;
 use super::proof::prove_decision;
@@ -16,7 +17,8 @@ use crate::event::{
     LockTarget, OnApproval, PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::{Fingerprint, Submission};
-use crate::id::{ApplyId, ApprovalId, DeviceId, TaskId};
+use crate::id::{ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
+use crate::locks::Locks;
 use crate::name::IdempotencyKey;
 use crate::operation::Operation;
 use crate::policy::Edge;
@@ -141,8 +143,30 @@ impl Command for SubmitApply {
         if let Err(refused) = tx.admit_bytes(&task, bytes) {
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
+        let unanswered = !check.missing.is_empty();
+        let cleared = match unanswered {
+            true => {
+                let targets = targets(tx, &task, agent.as_deref(), &self.token, &check);
+                let unasked = Unasked {
+                    task: &task,
+                    submission: &submission,
+                    requested: &check.requested,
+                    targets: &targets,
+                    is_ruled: ruled.is_some(),
+                };
+                match clearances::answer(tx, &unasked).await {
+                    Err(Error::Rejected(refused @ Rejection::DeniedBefore { .. })) => {
+                        return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused)
+                            .await;
+                    }
+                    answered => answered?,
+                }
+            }
+            false => None,
+        };
+        let asks = unanswered && cleared.is_none();
         // Only a question to humans needs to know whether it was asked before.
-        let known = if check.missing.is_empty() {
+        let known = if !asks {
             None
         } else {
             let known = LookupKey::fingerprint(task.id, &fingerprint);
@@ -156,7 +180,7 @@ impl Command for SubmitApply {
                 .as_ref()
                 .is_none_or(|ruled| ruled.is_answered_by(open))
         });
-        if !check.missing.is_empty() && shared.is_none() && has_most_open(tx, &task).await? {
+        if asks && shared.is_none() && has_most_open(tx, &task).await? {
             let most = tx.context().rules.quotas.open_approvals;
             let refused = Rejection::TooManyOpenApprovals { most };
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
@@ -182,7 +206,7 @@ impl Command for SubmitApply {
         if let Some(asked) = approved {
             prove_decision(tx, asked).await?;
         }
-        let devices = match !check.missing.is_empty() && shared.is_none() {
+        let devices = match asks && shared.is_none() {
             true => devices_of_approvers(tx).await?,
             false => Vec::new(),
         };
@@ -202,6 +226,7 @@ impl Command for SubmitApply {
             check,
             ruled,
             shared: shared.map(|open| open.id),
+            cleared,
             callback,
             devices,
         };
@@ -263,6 +288,8 @@ struct Asked<'a> {
     ruled: Option<Ruled>,
     /// The open question about the same operations that it waits for too.
     shared: Option<ApprovalId>,
+    /// The kept approval that answers for what is missing.
+    cleared: Option<ClearanceId>,
     callback: Option<&'a NewCallback>,
     /// The devices of the people who are asked.
     devices: Vec<DeviceId>,
@@ -287,8 +314,10 @@ fn decide_submit(
         events.push(context.event(task.id, CallbackSet { callback, owner }));
     }
     let task = registered.as_ref().unwrap_or(task);
-    let mut authorisation = Authorisation::Granted;
-    if !asked.check.missing.is_empty() {
+    let mut authorisation = asked
+        .cleared
+        .map_or(Authorisation::Granted, Authorisation::Cleared);
+    if !asked.check.missing.is_empty() && asked.cleared.is_none() {
         let approval_id = match asked.shared {
             Some(approval) => approval,
             None => {
@@ -421,6 +450,28 @@ fn admit_operations(tx: &Transaction<'_>, operations: &[Operation]) -> Result<()
         .iter()
         .map(|operation| LockTarget::Operation(operation.entry.id.into()));
     locks.admit(&targets.collect::<Vec<_>>(), tx.context().now)
+}
+
+/// What can be locked of an apply that is not accepted yet; nothing where there is no lock.
+fn targets(
+    tx: &Transaction<'_>,
+    task: &Task,
+    agent: Option<&Agent>,
+    token: &Presented,
+    check: &PermissionCheck,
+) -> Vec<LockTarget> {
+    if tx.locks().is_empty() {
+        return Vec::new();
+    }
+    let mut targets = Locks::targets_of_agent(agent);
+    targets.push(LockTarget::Agent(task.agent_id));
+    targets.push(LockTarget::Task(task.id));
+    if let Presented::Key(key) = token {
+        targets.push(LockTarget::Key(key.key_id));
+    }
+    let operations = check.requested.iter();
+    targets.extend(operations.map(|asked| LockTarget::Operation(asked.operation.into())));
+    targets
 }
 
 /// The question, which a lock may have ended; that is recorded then.

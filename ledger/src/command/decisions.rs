@@ -7,7 +7,7 @@ use super::callbacks::{Subject, with_deliveries};
 use super::continuations::carry_on;
 use super::passkeys::is_owner_enabled;
 use super::ruled::{Again, cancelled, look_again};
-use super::{Command, RecordedRefusal, Ruling, locked};
+use super::{Command, RecordedRefusal, Ruling, clearances, locked};
 use crate::aggregate::{Apply, Approval, ApprovalState, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
 use crate::blob::Blob;
@@ -21,7 +21,7 @@ use crate::id::{ApprovalId, LedgerId};
 use crate::name::CredentialId;
 use crate::on_screen::OnScreen;
 use crate::rejection::Rejection;
-use crate::statement::{Decision, ReasonDigest, Statement};
+use crate::statement::{Basis, Choice, Decision, DecisionStatement, ReasonDigest, Statement};
 use crate::storage::{LookupKey, NewEvent, credential_counter};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
@@ -33,13 +33,28 @@ pub struct DecideApproval {
     pub decision: Decision,
     /// The reason that the approver wrote, at most 1000 characters.
     pub reason: Option<String>,
+    /// The statement that was signed; where there is none it is of the first form, for the question alone.
+    pub statement: Option<String>,
     pub assertion: Assertion,
     /// The operations that the browser says were on its screen.
     pub on_screen: Option<OnScreen>,
 }
 
 impl Approval {
-    /// The statement that a decision on this approval signs.
+    /// The statement that a decision on this approval signs, with what its maker chooses besides.
+    #[must_use]
+    pub fn signs(
+        &self,
+        ledger_id: LedgerId,
+        decision: Decision,
+        reason: Option<&str>,
+        choice: Choice,
+    ) -> DecisionStatement {
+        let first = self.statement(ledger_id, decision, reason);
+        DecisionStatement::of(first, choice, Basis::default())
+    }
+
+    /// The statement of the first form that a decision on this approval signs.
     #[must_use]
     pub fn statement(
         &self,
@@ -94,14 +109,22 @@ impl Command for DecideApproval {
         }
         let (key, read) = credential_counter(&credential_id);
         let counted = tx.look_up(&key).await?.map_or(0, |value| read(&value));
-        let events = decide(
+        let statement = self.signed(&approval, &tx.context())?;
+        let mut events = decide(
             &self,
+            &statement,
             &approval,
             &task,
             approver.as_deref(),
             counted,
             &tx.context(),
         )?;
+        if let Some(retention) = statement.choice().retention {
+            let apply = tx.existing::<Apply>(approval.apply_id).await?;
+            let kept = (self.decision, retention);
+            let made = clearances::made(&approval, &task, &apply, kept, &tx.context())?;
+            events.push(tx.context().event(made.clearance_id, made));
+        }
         tx.append(events).await?;
         if self.decision == Decision::Approve {
             carry_out(tx, &task, self.approval_id).await?;
@@ -109,6 +132,34 @@ impl Command for DecideApproval {
         Ok(Ruling::Accepted(
             tx.existing::<Approval>(approval.id).await?,
         ))
+    }
+}
+
+impl DecideApproval {
+    /// The statement that the passkey must have signed: what the caller says was signed, where the question says
+    /// the same.
+    fn signed(
+        &self,
+        approval: &Approval,
+        context: &Context<'_>,
+    ) -> Result<DecisionStatement, Rejection> {
+        let said = self.statement.as_deref();
+        let choice = said.map(Choice::of_statement).transpose();
+        let choice = choice.map_err(|_| Rejection::QuestionChanged)?;
+        let choice = choice.unwrap_or_default();
+        if choice.block.is_some() || choice.break_glass {
+            return Err(Rejection::Invalid {
+                code: "bad_request",
+                detail: "statement: a decision sets no block and is no emergency here".to_owned(),
+            });
+        }
+        let reason = self.reason.as_deref();
+        let statement = approval.signs(context.ledger_id, self.decision, reason, choice);
+        let same = said.is_none_or(|said| said.as_bytes() == statement.canonical_bytes());
+        match same {
+            true => Ok(statement),
+            false => Err(Rejection::QuestionChanged),
+        }
     }
 }
 
@@ -152,6 +203,7 @@ async fn is_asker_in_force(
 
 fn decide(
     command: &DecideApproval,
+    statement: &DecisionStatement,
     approval: &Approval,
     task: &Task,
     approver: Option<&Approver>,
@@ -183,12 +235,7 @@ fn decide(
         });
     }
     let (approver, credential) = eligible(command, approval, approver)?;
-    let statement = approval.statement(
-        context.ledger_id,
-        command.decision,
-        command.reason.as_deref(),
-    );
-    let verified = verify(&command.assertion, credential, &statement, context)?;
+    let verified = verify(&command.assertion, credential, statement, context)?;
     counts_on(&verified, counted)?;
     let mut events = Vec::with_capacity(3);
     match credential.backup_eligible {
@@ -204,9 +251,7 @@ fn decide(
             },
         )),
     }
-    let decided = decided(
-        command, approver, credential, &statement, &verified, context,
-    );
+    let decided = decided(command, approver, credential, statement, &verified, context);
     let event = match command.decision {
         Decision::Approve => context.event(approval.id, Approved(decided)),
         Decision::Deny => context.event(approval.id, Denied(decided)),
@@ -284,7 +329,7 @@ fn decided(
     command: &DecideApproval,
     approver: &Approver,
     credential: &Credential,
-    statement: &Statement,
+    statement: &DecisionStatement,
     verified: &Verified,
     context: &Context<'_>,
 ) -> ApprovalDecided {
@@ -292,7 +337,7 @@ fn decided(
     ApprovalDecided {
         principal: approver.principal.clone(),
         reason: command.reason.clone(),
-        statement: String::from_utf8_lossy(&statement.canonical_bytes()).into_owned(),
+        statement: statement.to_text(),
         credential_id: credential.credential_id.clone(),
         public_key_thumbprint: credential.public_key_thumbprint.clone(),
         client_data_json: assertion.client_data_json.clone().into(),

@@ -3,10 +3,11 @@
 use super::Command;
 use super::acting::still_acts;
 use super::callbacks::{Subject, owe};
+use super::clearances::{CLEARANCE_ENDED, stands};
 use super::locked::{LOCKED, is_apply_dead};
 use super::ruled::{Again, POLICY, look_again};
 use super::tasks::stop;
-use crate::aggregate::{Apply, Approval, OperationState, Task};
+use crate::aggregate::{Agent, Apply, Approval, Clearance, OperationState, Task};
 use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
@@ -14,6 +15,7 @@ use crate::event::{
     OperationOutcome, OperationStarted, ReadBefore, Role,
 };
 use crate::id::{ApplyId, ExecutionId};
+use crate::locks::Locks;
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
 use crate::writer::{Context, Transaction};
@@ -41,7 +43,8 @@ pub struct StartOperation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationStart {
     Go,
-    /// The task was closed, or a lock or a change of the policy stops it; the apply has ended instead.
+    /// The task was closed, a lock or a change of the policy stops it, or its clearance has ended; the apply has
+    /// ended instead.
     Stopped,
 }
 
@@ -57,7 +60,12 @@ impl Command for StartOperation {
             tx.append(stopped).await?;
             return Ok(OperationStart::Stopped);
         }
-        let (events, start) = decide_start(&self, &apply, &task, is_dead, &tx.context())?;
+        let ended = match is_dead {
+            true => Some(LOCKED),
+            false if !is_still_cleared(tx, &task, &apply).await? => Some(CLEARANCE_ENDED),
+            false => None,
+        };
+        let (events, start) = decide_start(&self, &apply, &task, ended, &tx.context())?;
         tx.append(events).await?;
         Ok(start)
     }
@@ -84,11 +92,28 @@ async fn is_ended_by_policy(
     Ok(matches!(again, Again::Ends(_)))
 }
 
+/// Whether the kept decision that authorised an apply still does; true for one that none did.
+async fn is_still_cleared(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    apply: &Apply,
+) -> Result<bool, Error> {
+    let Some(clearance) = apply.clearance_id else {
+        return Ok(true);
+    };
+    let Some(clearance) = Error::none_if_erased(tx.load::<Clearance>(clearance).await)? else {
+        return Ok(false);
+    };
+    let agent = Error::none_if_erased(tx.load::<Agent>(task.agent_id).await)?;
+    let targets = Locks::targets(task, agent.as_deref(), apply);
+    stands(tx, &clearance, task, &targets).await
+}
+
 fn decide_start(
     command: &StartOperation,
     apply: &Apply,
     task: &Task,
-    is_dead: bool,
+    ended: Option<&str>,
     context: &Context<'_>,
 ) -> Result<(Vec<NewEvent>, OperationStart), Rejection> {
     let is_next = apply.next_operation() == Some(command.index)
@@ -100,8 +125,8 @@ fn decide_start(
         let stopped = stop(context, task, apply, "task_closed");
         return Ok((stopped, OperationStart::Stopped));
     }
-    if is_dead {
-        return Ok((stop(context, task, apply, LOCKED), OperationStart::Stopped));
+    if let Some(why) = ended {
+        return Ok((stop(context, task, apply, why), OperationStart::Stopped));
     }
     let started = OperationStarted {
         index: u32::try_from(command.index).map_err(|_| Rejection::NotExecutable)?,

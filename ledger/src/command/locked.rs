@@ -120,7 +120,7 @@ pub(super) async fn lock_on(
 }
 
 /// Whether a lock ended a question, or what was decided of it.
-async fn is_dead(
+pub(super) async fn is_question_dead(
     tx: &mut Transaction<'_>,
     task: &Task,
     approval: &Approval,
@@ -159,7 +159,7 @@ pub(super) async fn is_apply_dead(
     match apply.approval_id {
         Some(approval) => {
             let approval = tx.existing::<Approval>(approval).await?;
-            is_dead(tx, task, &approval).await
+            is_question_dead(tx, task, &approval).await
         }
         None => Ok(false),
     }
@@ -171,7 +171,7 @@ pub(super) async fn cancel(
     task: &Task,
     approval: &Approval,
 ) -> Result<Vec<NewEvent>, Error> {
-    if !approval.is_open_at(tx.context().now) || !is_dead(tx, task, approval).await? {
+    if !approval.is_open_at(tx.context().now) || !is_question_dead(tx, task, approval).await? {
         return Ok(Vec::new());
     }
     Ok(cancelled(&tx.context(), task, approval))

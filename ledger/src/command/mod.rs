@@ -12,6 +12,7 @@ mod approvals;
 mod approvers;
 mod authority;
 mod callbacks;
+mod clearances;
 mod continuations;
 mod decisions;
 mod deliveries;
@@ -49,6 +50,7 @@ pub use authority::{
     check_token, permission_check,
 };
 pub use callbacks::NewCallback;
+pub use clearances::{EndClearance, check_retention};
 pub use continuations::{ContinueApply, Resume};
 pub use decisions::DecideApproval;
 pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};

@@ -1,15 +1,16 @@
 //! A recorded decision is proven again before it is used: what stands in the file may have been put there
 //! by somebody who has no passkey.
 
+use super::clearances::key_of;
 use super::passkeys::is_owner_enabled;
-use crate::aggregate::{Approval, Approver};
+use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, verify_assertion};
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{ApprovalDecided, Approved, CredentialStatus, Event};
 use crate::rejection::Rejection;
-use crate::statement::Decision;
+use crate::statement::{Choice, Decision};
 use crate::storage::LookupKey;
 use crate::writer::{Context, Entry, State, Transaction};
 
@@ -57,6 +58,43 @@ pub(super) async fn prove_decision(
     }
 }
 
+/// Verifies that a kept approval is what its maker signed: the decision as [`prove_decision`] does, what of it is
+/// kept, and that the key is that of the operations which were decided on.
+///
+/// # Errors
+/// [`Rejection::ApprovalUnproven`] with the rule that does not hold.
+pub(super) async fn prove_kept(
+    tx: &mut Transaction<'_>,
+    approval: &Approval,
+    asked_in: &Task,
+    clearance: &Clearance,
+) -> Result<(), Error> {
+    // A denial takes away, and needs no proof for that.
+    if clearance.decision == Decision::Deny {
+        return Ok(());
+    }
+    prove_decision(tx, approval).await?;
+    let signed = approval.decision.as_ref();
+    let signed = signed.and_then(|decided| Choice::of_statement(&decided.statement).ok());
+    let kept = signed.and_then(|choice| choice.retention);
+    if approval.task_id != asked_in.id || kept != Some(clearance.retention) {
+        return Err(forged("its maker kept it for another time or other applies").into());
+    }
+    let apply = tx.existing::<Apply>(approval.apply_id).await?;
+    let (binding, breadth) = (clearance.retention.binding, clearance.retention.breadth);
+    let key = key_of(
+        Decision::Approve,
+        asked_in,
+        binding,
+        breadth,
+        &apply.submission,
+    )?;
+    match key == clearance.key {
+        true => Ok(()),
+        false => Err(forged("its maker decided on other operations").into()),
+    }
+}
+
 fn check(
     approval: &Approval,
     decided: &ApprovalDecided,
@@ -81,7 +119,9 @@ fn check(
         "its passkey was revoked before",
     )?;
     let reason = decided.reason.as_deref();
-    let statement = approval.statement(context.ledger_id, Decision::Approve, reason);
+    let choice = Choice::of_statement(&decided.statement)
+        .map_err(|_| forged("its statement is of no form that is known here"))?;
+    let statement = approval.signs(context.ledger_id, Decision::Approve, reason, choice);
     must(
         statement.canonical_bytes() == decided.statement.as_bytes(),
         "its statement is of another question",

@@ -2,8 +2,8 @@
 
 use super::operations::{checked, phrases};
 use super::{
-    Act, Call, Describe, Effect, Facts, Severity, Status, Topic, Topics, counted, listed, plain,
-    quoted, said, took, wrote,
+    Act, Call, Describe, Effect, Facts, Reference, Severity, Status, Topic, Topics, counted,
+    listed, plain, quoted, said, took, wrote,
 };
 use crate::catalog::Level;
 use crate::clock::Timestamp;
@@ -31,6 +31,7 @@ impl Describe for ApplyAccepted {
         };
         let how = match self.authorisation {
             Authorisation::Granted => "granted beforehand".to_owned(),
+            Authorisation::Cleared(clearance) => format!("authorised by clearance {clearance}"),
             Authorisation::Awaiting(approval) => match self.on_approval {
                 OnApproval::Wait => format!("waits for approval {approval}"),
                 OnApproval::Execute => {
@@ -84,10 +85,18 @@ impl Describe for ApplyAccepted {
             scopes: Some(scopes.collect()),
             ..Call::default()
         };
-        Facts::of(1, Act::Call(Box::new(call))).detail(match self.check.missing.len() {
-            0 => "granted beforehand",
-            _ => "waits for a person",
+        Facts::of(1, Act::Call(Box::new(call))).detail(match self.authorisation {
+            Authorisation::Granted => "granted beforehand",
+            Authorisation::Awaiting(_) => "waits for a person",
+            Authorisation::Cleared(_) => "authorised by a kept decision",
         })
+    }
+
+    fn rests_on(&self) -> Vec<Reference> {
+        match self.authorisation {
+            Authorisation::Cleared(clearance) => vec![Reference::Stream(clearance.into())],
+            Authorisation::Granted | Authorisation::Awaiting(_) => Vec::new(),
+        }
     }
 
     fn teach(&self, stream: StreamId, topics: &mut dyn Topics) {

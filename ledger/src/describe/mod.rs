@@ -9,6 +9,7 @@ mod agent;
 mod apply;
 mod approval;
 mod approver;
+mod clearance;
 mod delivery;
 mod facts;
 mod key;

@@ -3,7 +3,7 @@
 use super::evaluation::PolicyEvaluation;
 use crate::catalog::{Level, OperationId, ScopeType};
 use crate::fingerprint::Fingerprint;
-use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
+use crate::id::{ApplyId, ApprovalId, CallbackId, ClearanceId, ExecutionId, TaskId, TokenId};
 use crate::name::{AgentName, IdempotencyKey};
 use crate::operation::ScopeId;
 use crate::purpose::Purpose;
@@ -41,6 +41,19 @@ pub enum Authorisation {
     Granted,
     /// It waits for this approval.
     Awaiting(ApprovalId),
+    /// A decision that is kept answers for what grants do not cover.
+    Cleared(ClearanceId),
+}
+
+impl Authorisation {
+    /// Whether the apply may run from its acceptance on.
+    #[must_use]
+    pub const fn runs_at_once(self) -> bool {
+        match self {
+            Self::Granted | Self::Cleared(_) => true,
+            Self::Awaiting(_) => false,
+        }
+    }
 }
 
 /// The way in which an apply that waits for people goes on once they approve it.

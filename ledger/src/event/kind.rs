@@ -95,6 +95,8 @@ pub enum AggregateKind {
     Lock,
     /// A version of the policy.
     Policy,
+    /// A decision that is kept.
+    Clearance,
 }
 
 impl AggregateKind {
@@ -116,6 +118,7 @@ impl AggregateKind {
             Self::Template => "template",
             Self::Lock => "lock",
             Self::Policy => "policy",
+            Self::Clearance => "clearance",
         }
     }
 
@@ -138,6 +141,7 @@ impl AggregateKind {
             110..=119 => Self::Template,
             120..=129 => Self::Lock,
             130..=139 => Self::Policy,
+            140..=149 => Self::Clearance,
             _ => return None,
         })
     }

@@ -10,6 +10,7 @@ mod agent;
 mod apply;
 mod approval;
 mod approver;
+mod clearance;
 mod delivery;
 mod envelope;
 mod erasure;
@@ -44,6 +45,7 @@ pub use approval::{
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
 };
+pub use clearance::{ClearanceEnd, ClearanceEnded, ClearanceMade};
 pub use delivery::{
     AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, DeliveryOwed, RetryRequested,
 };
@@ -103,9 +105,9 @@ pub struct LedgerCreated {
 mod stream {
     pub(super) use crate::id::{
         AgentId as Agent, ApplyId as Apply, ApprovalId as Approval, ApproverId as Approver,
-        DeliveryId as Delivery, GroupId as Group, KeyId as Key, LedgerId as Ledger, LockId as Lock,
-        PolicyId as Policy, SessionId as Session, TaskId as Task, TemplateId as Template,
-        UserId as User,
+        ClearanceId as Clearance, DeliveryId as Delivery, GroupId as Group, KeyId as Key,
+        LedgerId as Ledger, LockId as Lock, PolicyId as Policy, SessionId as Session,
+        TaskId as Task, TemplateId as Template, UserId as User,
     };
 }
 
@@ -255,6 +257,10 @@ events! {
         in Lock by MANAGERS under Lock;
     130, 1, "policy.changed" => PolicyChanged(PolicyChanged)
         in Policy by POLICY_MAKERS under Policy [begins, looked_up];
+    140, 1, "clearance.made" => ClearanceMade(ClearanceMade)
+        in Clearance by APPROVER under Clearance [begins, looked_up];
+    141, 1, "clearance.ended" => ClearanceEnded(ClearanceEnded)
+        in Clearance by MANAGERS under Clearance;
 }
 
 impl Event {

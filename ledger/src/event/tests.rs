@@ -1,9 +1,10 @@
 //! The table of events: its rows are sound, a second form can be added, and stored words stay.
 
 use super::*;
-use crate::id::{AgentId, ApprovalId, ApproverId, KeyId, SessionId, TokenId, UserId};
+use crate::id::{AgentId, ApprovalId, ApproverId, ClearanceId, KeyId, SessionId, TokenId, UserId};
 use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
 use crate::policy::RuleAction;
+use crate::retention::{Binding, Breadth, KeptMode};
 use std::collections::BTreeSet;
 
 #[test]
@@ -330,6 +331,26 @@ fn the_words_of_stored_events_keep_their_numbers() {
     frozen!(Authorisation:
         0 => Granted = Authorisation::Granted,
         1 => Awaiting = Authorisation::Awaiting(ApprovalId::from_bytes(bytes)),
+        2 => Cleared = Authorisation::Cleared(ClearanceId::from_bytes(bytes)),
+    );
+    frozen!(Decision:
+        0 => Approve = Decision::Approve,
+        1 => Deny = Decision::Deny,
+    );
+    frozen!(KeptMode:
+        0 => Cache = KeptMode::Cache,
+        1 => Permanent = KeptMode::Permanent,
+    );
+    frozen!(Breadth:
+        0 => Exact = Breadth::Exact,
+        1 => Scope = Breadth::Scope,
+    );
+    frozen!(Binding:
+        0 => Task = Binding::Task,
+        1 => Agent = Binding::Agent,
+    );
+    frozen!(ClearanceEnd:
+        0 => Ended = ClearanceEnd::Ended,
     );
     frozen!(RuleAction:
         0 => Allow = RuleAction::Allow,

@@ -3,7 +3,8 @@
 use super::error::ReadError;
 use super::lookup_held::Held;
 use crate::agent_key::AgentKeyHash;
-use crate::event::{Actor, Approved, Authorisation, Denied, Event, NameKind, SessionTokenHash};
+use crate::clearance_key::ClearanceKey;
+use crate::event::{Actor, Approved, Denied, Event, NameKind, SessionTokenHash};
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId, UserId};
 use crate::label::{GroupName, UserName};
@@ -55,6 +56,8 @@ pub enum LookupKind {
     Lock = 20,
     /// Version of the policy → its stream.
     Policy = 21,
+    /// Key of a clearance → the newest clearance that was made under it.
+    Clearance = 22,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -76,10 +79,11 @@ impl RowClass {
         const APPLY_KEY: i64 = LookupKind::ApplyKey as i64;
         const FINGERPRINT: i64 = LookupKind::Fingerprint as i64;
         const NEWEST_APPROVAL: i64 = LookupKind::NewestApproval as i64;
+        const CLEARANCE: i64 = LookupKind::Clearance as i64;
         const SESSION: i64 = LookupKind::Session as i64;
         match kind {
             TOKEN | APPLY_KEY | SESSION => Self::Once,
-            FINGERPRINT | NEWEST_APPROVAL => Self::Newest,
+            FINGERPRINT | NEWEST_APPROVAL | CLEARANCE => Self::Newest,
             _ => Self::Kept,
         }
     }
@@ -176,6 +180,10 @@ impl LookupKey {
         Self(LookupKind::Policy, version.to_be_bytes().to_vec())
     }
 
+    pub(crate) fn clearance(key: &ClearanceKey) -> Self {
+        Self(LookupKind::Clearance, key.as_bytes().to_vec())
+    }
+
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
@@ -222,7 +230,8 @@ impl LookupKey {
             | LookupKind::MintedKey
             | LookupKind::OwnedAgent
             | LookupKind::Lock
-            | LookupKind::Policy => return None,
+            | LookupKind::Policy
+            | LookupKind::Clearance => return None,
         };
         Some((kind, &self.1))
     }
@@ -451,6 +460,7 @@ impl Lookups {
             Event::TemplateCreated(e) => put(LookupKey::template(&e.name), stream.as_bytes()),
             Event::LockSet(_) => put(LookupKey::lock(stream), stream.as_bytes()),
             Event::PolicyChanged(e) => put(LookupKey::policy(e.version), stream.as_bytes()),
+            Event::ClearanceMade(e) => put(LookupKey::clearance(&e.key), stream.as_bytes()),
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {
@@ -458,7 +468,7 @@ impl Lookups {
                     LookupKey::apply_key(e.task_id, &e.idempotency_key),
                     stream.as_bytes(),
                 );
-                if e.authorisation == Authorisation::Granted {
+                if e.authorisation.runs_at_once() {
                     self.set_open(Some(e.task_id), stream, true);
                 }
             }

@@ -1,8 +1,8 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
 use crate::aggregate::{
-    Agent, Aggregate, Apply, Approval, Approver, Delivery, Group, Key, Lock, PolicyVersion,
-    Session, Task, Template, User,
+    Agent, Aggregate, Apply, Approval, Approver, Clearance, Delivery, Group, Key, Lock,
+    PolicyVersion, Session, Task, Template, User,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -34,6 +34,7 @@ pub(crate) enum State {
     Template(Arc<Template>),
     Lock(Arc<Lock>),
     PolicyVersion(Arc<PolicyVersion>),
+    Clearance(Arc<Clearance>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -81,7 +82,8 @@ stored!(
     Key,
     Template,
     Lock,
-    PolicyVersion
+    PolicyVersion,
+    Clearance
 );
 
 impl State {
@@ -113,6 +115,7 @@ impl State {
             | Self::Template(_)
             | Self::Lock(_)
             | Self::PolicyVersion(_)
+            | Self::Clearance(_)
             | Self::Erased(_) => None,
         }
     }
@@ -134,6 +137,7 @@ impl State {
             | Self::Template(_)
             | Self::Lock(_)
             | Self::PolicyVersion(_)
+            | Self::Clearance(_)
             | Self::Erased(_) => {
                 return None;
             }
@@ -156,6 +160,7 @@ impl State {
             Self::Template(state) => state.weight(),
             Self::Lock(state) => state.weight(),
             Self::PolicyVersion(state) => state.weight(),
+            Self::Clearance(state) => state.weight(),
         }
     }
 
@@ -193,6 +198,7 @@ impl State {
             (Self::PolicyVersion(policy), LookupKind::Policy) => {
                 policy.version.to_be_bytes() == key
             }
+            (Self::Clearance(clearance), LookupKind::Clearance) => clearance.key.as_bytes() == key,
             (Self::Task(task), LookupKind::Token) => {
                 task.tokens.iter().any(|token| token.id.as_bytes() == key)
             }
@@ -252,6 +258,9 @@ impl State {
                 Some(AggregateKind::Policy) => {
                     step(self, None, State::PolicyVersion, event, at);
                 }
+                Some(AggregateKind::Clearance) => {
+                    step(self, None, State::Clearance, event, at);
+                }
                 Some(AggregateKind::Ledger) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
@@ -269,6 +278,7 @@ impl State {
             Self::PolicyVersion(state) => {
                 step(self, Some(state), State::PolicyVersion, event, at);
             }
+            Self::Clearance(state) => step(self, Some(state), State::Clearance, event, at),
         }
     }
 }

@@ -290,6 +290,11 @@ impl<'w> Transaction<'w> {
         Ok(self.known.get(key, self.storage).await?)
     }
 
+    /// Reads together what is not known yet of several keys.
+    pub(crate) async fn look_ahead(&mut self, keys: &[LookupKey]) -> Result<(), Error> {
+        Ok(self.known.prefetch(keys.to_vec(), self.storage).await?)
+    }
+
     /// Every row of a kind of which there are few, as of this batch.
     pub(crate) async fn all_lookups(
         &mut self,

@@ -11,13 +11,15 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{Session, User};
 use ledger::command::{
     AgentChanges, ChangeGroup, ChangeUser, CloseTask, Command, CreateAgent, DeleteGroup,
-    DeleteTemplate, DescribeAgent, EndSession, LiftLock, OpenEnrolment, OpenUserEnrolment,
-    ResolveApply, RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey, RollbackPolicy,
+    DeleteTemplate, DescribeAgent, EndClearance, EndSession, LiftLock, OpenEnrolment,
+    OpenUserEnrolment, ResolveApply, RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey,
+    RollbackPolicy,
 };
 use ledger::event::{AgentRegistered, SessionEnd};
 use ledger::{
-    AgentId, AgentName, ApplyId, ApproverName, CredentialId, DeliveryId, Error, GroupId, KeyId,
-    Ledger, LockId, Origin, Rejection, Role, TaskId, TemplateName, Transaction, UserId,
+    AgentId, AgentName, ApplyId, ApproverName, ClearanceId, CredentialId, DeliveryId, Error,
+    GroupId, KeyId, Ledger, LockId, Origin, Rejection, Role, TaskId, TemplateName, Transaction,
+    UserId,
 };
 use providers::cloudflare;
 use std::pin::Pin;
@@ -56,6 +58,7 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Operator: permissions(Vec::new());
         Operator: create_template("deploy");
         Operator: DeleteTemplate { name: TemplateName::parse("deploy").unwrap() };
+        Operator: EndClearance { clearance_id: ClearanceId::from_bytes([1; 16]) };
         Admin: LiftLock { lock_id: LockId::from_bytes([1; 16]), revoke_keys: false };
         Admin: fixtures::policies::put(fixtures::policies::policy(), 0);
         Admin: RollbackPolicy { version: 0, follows: 0 };

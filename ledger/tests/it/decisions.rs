@@ -48,6 +48,7 @@ impl<'a> Ceremony<'a> {
             decision: self.decision,
             reason: self.reason.map(str::to_owned),
             assertion: by.assert(self.rp_id, self.origin, &challenge.to_bytes()),
+            statement: None,
             on_screen: None,
         }
     }
@@ -341,6 +342,7 @@ async fn a_forged_mac_is_refused_even_where_everything_else_fits() {
         decision: Decision::Approve,
         reason: None,
         assertion: scene.alice.assert(RP_ID, ORIGIN, &bytes),
+        statement: None,
         on_screen: None,
     };
     let Rejection::AssertionInvalid { why } = refused(&scene, forged).await else {

@@ -12,6 +12,7 @@ mod approvals;
 mod audit;
 mod callback_proof;
 mod checkpoints;
+mod clearances;
 mod consistency;
 mod contract;
 mod credentials;

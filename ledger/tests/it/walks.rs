@@ -12,15 +12,15 @@ use fixtures::rules::TestRules;
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Approval, Delivery, Key, Task};
 use ledger::command::{
-    CloseTask, ContinueApply, CreateTemplate, DeleteTemplate, EndAttempt, ExpireApproval,
-    IssuedToken, NarrowApproval, RenewToken, ResolveApply, RetryDelivery, RevokeKey, Ruling,
-    StartAttempt, SubmitApply, Submitted,
+    CloseTask, ContinueApply, CreateTemplate, DeleteTemplate, EndAttempt, EndClearance,
+    ExpireApproval, IssuedToken, NarrowApproval, RenewToken, ResolveApply, RetryDelivery,
+    RevokeKey, Ruling, StartAttempt, SubmitApply, Submitted,
 };
 use ledger::event::{AttemptOutcome, OnApproval};
 use ledger::operation::Operation;
 use ledger::{
-    AgentName, ApproverName, CommitPoint, Decision, DeliveryId, Error, Event, ReadError,
-    TemplateName, Timestamp,
+    AgentName, ApproverName, Binding, Breadth, CommitPoint, Decision, DeliveryId, Error, Event,
+    KeptMode, ReadError, Retention, TemplateName, Timestamp,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -40,7 +40,10 @@ enum Step {
     Decide {
         apply: usize,
         approve: bool,
+        /// For the agent or its task, with any params or the same.
+        keep: Option<(bool, bool)>,
     },
+    EndClearance,
     Continue {
         apply: usize,
     },
@@ -115,7 +118,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(key, operations, at_once)| Step::Submit { key, operations, at_once }),
         1 => (0..5_u8, 0..4_u8)
             .prop_map(|(key, operations)| Step::SubmitWithCallback { key, operations }),
-        5 => (apply(), any::<bool>()).prop_map(|(apply, approve)| Step::Decide { apply, approve }),
+        5 => (apply(), any::<bool>(), any::<Option<(bool, bool)>>())
+            .prop_map(|(apply, approve, keep)| Step::Decide { apply, approve, keep }),
+        1 => Just(Step::EndClearance),
         4 => apply().prop_map(|apply| Step::Continue { apply }),
         2 => (apply(), apply()).prop_map(|(one, two)| Step::ContinueTogether { one, two }),
         1 => apply().prop_map(|apply| Step::Expire { apply }),
@@ -240,7 +245,11 @@ impl Walk {
                 };
                 self.submit(command).await;
             }
-            Step::Decide { apply, approve } => {
+            Step::Decide {
+                apply,
+                approve,
+                keep,
+            } => {
                 let Some(id) = applies.get(apply).and_then(|a| a.apply.approval_id) else {
                     return self;
                 };
@@ -250,8 +259,30 @@ impl Walk {
                 } else {
                     Decision::Deny
                 };
-                let command = scene.alice.decide(&scene.ledger, &approval, decision, None);
+                let command = match keep {
+                    None => scene.alice.decide(&scene.ledger, &approval, decision, None),
+                    Some((agent, scope)) => {
+                        let retention = Retention {
+                            mode: KeptMode::Cache,
+                            breadth: if scope {
+                                Breadth::Scope
+                            } else {
+                                Breadth::Exact
+                            },
+                            binding: if agent { Binding::Agent } else { Binding::Task },
+                            until: Some(scene.now().plus(Duration::from_secs(120))),
+                        };
+                        let (ledger, alice) = (&scene.ledger, &scene.alice);
+                        alice.keep(ledger, &approval, decision, retention)
+                    }
+                };
                 answer(scene.run(command).await);
+            }
+            Step::EndClearance => {
+                let cleared = applies.iter().rev().find_map(|a| a.apply.clearance_id);
+                if let Some(clearance_id) = cleared {
+                    answer(scene.run(EndClearance { clearance_id }).await);
+                }
             }
             Step::Continue { apply } => {
                 if let Some(asked) = applies.get(apply).filter(|a| a.approval.is_some()) {

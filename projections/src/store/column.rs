@@ -5,10 +5,10 @@ use crate::error::Error;
 use crate::moment;
 use ledger::{
     AgentId, AgentName, ApplyId, ApprovalId, ApproverId, ApproverName, Blob, CallbackId,
-    ClientSubject, CredentialId, DeliveryId, EnrolmentId, EventId, ExecutionId, Fingerprint,
-    IdempotencyKey, KeyId, Level, LockId, OperationId, RecordedThumbprint, RequestId, ScopePattern,
-    ScopeType, Sealed, SessionId, StreamId, TaskId, TemplateId, TemplateName, Timestamp, TokenId,
-    UserId,
+    ClearanceId, ClientSubject, CredentialId, DeliveryId, EnrolmentId, EventId, ExecutionId,
+    Fingerprint, IdempotencyKey, KeyId, Level, LockId, OperationId, RecordedThumbprint, RequestId,
+    ScopePattern, ScopeType, Sealed, SessionId, StreamId, TaskId, TemplateId, TemplateName,
+    Timestamp, TokenId, UserId,
 };
 use std::hash::Hash;
 
@@ -81,6 +81,7 @@ word_column!(
     ApprovalId,
     ApproverId,
     CallbackId,
+    ClearanceId,
     DeliveryId,
     EnrolmentId,
     EventId,

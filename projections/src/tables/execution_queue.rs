@@ -5,7 +5,6 @@ use crate::projections::{Projections, read_ids};
 use crate::store::{Spec, Table, row};
 use crate::tables::applies::ApplyView;
 use crate::tables::fold::{Folding, parts};
-use ledger::event::Authorisation;
 use ledger::{ApplyId, Event, TaskId, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -37,7 +36,7 @@ parts!(Parts: Table<ApplyView>, Table<QueueRow>);
 pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let apply_id = ApplyId::from(folding.recorded.stream_id());
     match &folding.recorded.event {
-        Event::ApplyAccepted(accepted) if accepted.authorisation == Authorisation::Granted => {
+        Event::ApplyAccepted(accepted) if accepted.authorisation.runs_at_once() => {
             enqueue(folding, apply_id, accepted.task_id);
         }
         Event::ApplyAuthorised(_) => {

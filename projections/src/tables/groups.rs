@@ -9,9 +9,9 @@ use crate::tables::callbacks::ActiveCallbacks;
 use crate::tables::fold::{Folding, Has, Tables};
 use crate::tables::{
     self, AgentKeyView, AgentView, ApplyView, ApprovalView, ApproverView, AttemptView,
-    CallbackView, CredentialView, DeciderRow, DeliveryView, ErasedView, KeyUseRow, LockView,
-    MentionRow, PermissionView, QueueRow, SessionRow, TaskView, TemplateView, TimelineEntry,
-    TokenRow, TopicRow,
+    CallbackView, ClearanceView, CredentialView, DeciderRow, DeliveryView, ErasedView, KeyUseRow,
+    LockView, MentionRow, PermissionView, QueueRow, SessionRow, TaskView, TemplateView,
+    TimelineEntry, TokenRow, TopicRow,
 };
 use ledger::event::LedgerErased;
 use ledger::{Event, Recorded};
@@ -48,6 +48,7 @@ macro_rules! for_each_row {
             tables::DeciderRow,
             tables::ApplyView,
             tables::QueueRow,
+            tables::ClearanceView,
             tables::KeyUseRow
         )
     };
@@ -195,6 +196,7 @@ tables! {
         deciders: Table<DeciderRow>,
         applies: Table<ApplyView>,
         queue: Table<QueueRow>,
+        clearances: Table<ClearanceView>,
         key_uses: Table<KeyUseRow>,
     }
     remembering { waiting: Waiting = LruCache::new(REMEMBERED), }
@@ -261,6 +263,7 @@ fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> R
             ApprovalView::SPEC,
             ApplyView::SPEC,
             QueueRow::SPEC,
+            ClearanceView::SPEC,
             KeyUseRow::SPEC,
             TaskView::SPEC,
         ];
@@ -272,6 +275,7 @@ fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> R
     tables::approvals::fold(&mut folding)?;
     tables::applies::fold(&mut folding)?;
     tables::execution_queue::fold(&mut folding)?;
+    tables::clearances::fold(&mut folding)?;
     tables::tasks::fold(&mut folding)?;
     tables::key_uses::fold(&mut folding)?;
     tables::capability_tokens::fold(&mut folding)

@@ -71,6 +71,20 @@ impl OperationSummary {
         }
     }
 
+    /// The same operation, as it was asked for.
+    pub(super) fn untried(asked: &Self) -> Self {
+        Self {
+            operation_id: asked.operation_id,
+            scope_type: asked.scope_type,
+            scope_id: asked.scope_id.clone(),
+            progress: OperationProgress::Waiting,
+            http_status: None,
+            upstream_request_id: None,
+            error: None,
+            reconciled: false,
+        }
+    }
+
     pub(super) const fn has_ended(&self) -> bool {
         !matches!(
             self.progress,

@@ -5,13 +5,15 @@ use crate::story::{APPROVERS, Story};
 use fixtures::commands;
 use ledger::aggregate::{Apply, Approval, DeliveryState};
 use ledger::command::{
-    CloseTask, ContinueApply, CreateTask, EndAttempt, EndOperation, ExpireApproval, NarrowApproval,
-    OpenEnrolment, RecordPreState, RefuseApply, RenewToken, ResolveApply, RetryDelivery,
-    RevokeCredential, StartAttempt, StartOperation, SubmitApply,
+    CloseTask, ContinueApply, CreateTask, EndAttempt, EndClearance, EndOperation, ExpireApproval,
+    NarrowApproval, OpenEnrolment, RecordPreState, RefuseApply, RenewToken, ResolveApply,
+    RetryDelivery, RevokeCredential, StartAttempt, StartOperation, SubmitApply,
 };
 use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome, PreState};
 use ledger::operation::Operation;
-use ledger::{ApproverName, CredentialId, Decision, Rejection};
+use ledger::{
+    ApproverName, Binding, Breadth, CredentialId, Decision, KeptMode, Rejection, Retention,
+};
 use providers::cloudflare;
 use std::time::Duration;
 
@@ -187,6 +189,7 @@ impl Story {
                 approval,
                 approver,
                 approve,
+                keep,
             } => {
                 let Some(id) = pick(&self.approvals, *approval).copied() else {
                     return;
@@ -200,13 +203,27 @@ impl Story {
                 } else {
                     Decision::Deny
                 };
-                let command = approver.decide(
-                    &self.ledger.ledger,
-                    &approval,
-                    decision,
-                    Some("looked at it"),
-                );
+                let ledger = &self.ledger.ledger;
+                let command = match keep {
+                    false => approver.decide(ledger, &approval, decision, Some("looked at it")),
+                    true => {
+                        let retention = Retention {
+                            mode: KeptMode::Cache,
+                            breadth: Breadth::Scope,
+                            binding: Binding::Task,
+                            until: Some(ledger.now().plus(Duration::from_secs(3600))),
+                        };
+                        approver.keep(ledger, &approval, decision, retention)
+                    }
+                };
                 self.run(administrator(), command).await;
+            }
+            Step::EndClearance => {
+                let mut submitted = self.submitted.iter().rev();
+                if let Some(clearance_id) = submitted.find_map(|s| s.apply.clearance_id) {
+                    let end = EndClearance { clearance_id };
+                    self.run(administrator(), end).await;
+                }
             }
             Step::Narrow { task, approver } => {
                 let Some(token) = pick(&self.tasks, *task) else {

@@ -26,7 +26,9 @@ pub(crate) enum Step {
         approval: usize,
         approver: usize,
         approve: bool,
+        keep: bool,
     },
+    EndClearance,
     Narrow {
         task: usize,
         approver: usize,
@@ -141,8 +143,9 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         ),
         4 => (any_of.clone(), prop::option::weighted(0.3, 0..6_u8))
             .prop_map(|(submitted, new_key)| Step::Continue { submitted, new_key }),
-        5 => (any_of.clone(), 0..2_usize, prop::bool::weighted(0.7))
-            .prop_map(|(approval, approver, approve)| Step::Decide { approval, approver, approve }),
+        5 => (any_of.clone(), 0..2_usize, (prop::bool::weighted(0.7), flag))
+            .prop_map(|(approval, approver, (approve, keep))| Step::Decide { approval, approver, approve, keep }),
+        1 => Just(Step::EndClearance),
         1 => (0..3_usize, 0..2_usize).prop_map(|(task, approver)| Step::Narrow { task, approver }),
         1 => any_of.clone().prop_map(|approval| Step::ReadPreState { approval }),
         1 => any_of.clone().prop_map(|approval| Step::Expire { approval }),

@@ -148,7 +148,7 @@ impl Story {
                 })
                 .collect();
             let (authorised, approval) = match accepted.authorisation {
-                Authorisation::Granted => (true, None),
+                Authorisation::Granted | Authorisation::Cleared(_) => (true, None),
                 Authorisation::Awaiting(approval) => (false, Some(approval.to_string())),
             };
             let apply = ApplyStory {

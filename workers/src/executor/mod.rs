@@ -19,7 +19,6 @@ use crate::upstream::Upstreams;
 use crate::witness::Gate;
 use crate::worker::{Signals, Worker};
 use execution::Execution;
-use ledger::event::Authorisation;
 use ledger::{ApplyId, Event, Ledger, Recorded};
 use projections::{Projection, Projections};
 use std::time::Duration;
@@ -106,7 +105,7 @@ impl Executor {
 
 fn may_run(recorded: &Recorded) -> Option<ApplyId> {
     let may_run = match &recorded.event {
-        Event::ApplyAccepted(accepted) => accepted.authorisation == Authorisation::Granted,
+        Event::ApplyAccepted(accepted) => accepted.authorisation.runs_at_once(),
         Event::ApplyAuthorised(_) => true,
         _ => false,
     };

@@ -13,6 +13,7 @@ pub(crate) enum View {
     Tasks,
     Agents,
     Approvers,
+    Clearances,
     Callbacks,
     Ledger,
     Users,
@@ -21,12 +22,13 @@ pub(crate) enum View {
 }
 
 impl View {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Inbox,
         Self::History,
         Self::Tasks,
         Self::Agents,
         Self::Approvers,
+        Self::Clearances,
         Self::Callbacks,
         Self::Ledger,
         Self::Users,
@@ -42,6 +44,7 @@ impl View {
             Self::Agents => "Agents",
             Self::Ledger => "Ledger",
             Self::Approvers => "Approvers",
+            Self::Clearances => "Kept decisions",
             Self::Callbacks => "Callbacks",
             Self::Users => "Users",
             Self::Policy => "Policy",
@@ -58,6 +61,7 @@ impl View {
             Self::Agents => "agents",
             Self::Ledger => "ledger",
             Self::Approvers => "approvers",
+            Self::Clearances => "clearances",
             Self::Callbacks => "callbacks",
             Self::Users => "users",
             Self::Policy => "policy",
@@ -74,6 +78,7 @@ impl View {
             Self::Agents => 'a',
             Self::Ledger => 'l',
             Self::Approvers => 'p',
+            Self::Clearances => 'k',
             Self::Callbacks => 'c',
             Self::Users => 'u',
             Self::Policy => 'o',
@@ -88,6 +93,7 @@ impl View {
             | Self::History
             | Self::Tasks
             | Self::Approvers
+            | Self::Clearances
             | Self::Callbacks
             | Self::Ledger => Role::Viewer,
             Self::Users => Role::Admin,
@@ -105,12 +111,13 @@ impl View {
             Self::Tasks => "task apply approval",
             Self::Agents => "agent key task approval",
             Self::Approvers => "approver user",
+            Self::Clearances => "clearance apply task",
             Self::Callbacks => "delivery",
             Self::Users => "user group",
             Self::Policy => "policy group",
             Self::System => "",
             Self::Ledger => {
-                "task apply approval delivery agent approver user group session key template lock policy"
+                "task apply approval delivery agent approver user group session key template lock policy clearance"
             }
         }
     }

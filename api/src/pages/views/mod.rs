@@ -1,6 +1,7 @@
 //! Pages of people who are logged in: the inbox, and what stands around it.
 
 mod agents;
+mod clearances;
 mod events;
 mod frame;
 mod history;
@@ -13,6 +14,7 @@ mod tasks;
 pub(crate) use agents::{
     AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, SuggestionRow,
 };
+pub(crate) use clearances::{ClearanceRow, ClearancesPage};
 pub(crate) use events::{EventRow, LedgerPage};
 pub(crate) use frame::{Frame, View};
 pub(crate) use history::{AnswerRow, AnswerWord, HistoryPage};

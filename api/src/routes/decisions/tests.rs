@@ -1,6 +1,7 @@
 //! From an invitation to a decision, over the whole surface, with a software passkey.
 
 mod endings;
+mod kept;
 mod large;
 
 use crate::testing::{AGENT, Answer, CLIENT, Stage};

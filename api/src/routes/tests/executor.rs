@@ -2,7 +2,7 @@
 
 use ledger::aggregate::Apply;
 use ledger::command::{EndOperation, OperationStart, StartOperation};
-use ledger::event::{Authorisation, OperationOutcome};
+use ledger::event::OperationOutcome;
 use ledger::{ApplyId, Event, Ledger, Origin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -98,9 +98,7 @@ async fn follow(
             next = recorded.header.position + 1;
             let stream = recorded.header.stream_id;
             let authorised = match &recorded.event {
-                Event::ApplyAccepted(accepted) => {
-                    matches!(accepted.authorisation, Authorisation::Granted)
-                }
+                Event::ApplyAccepted(accepted) => accepted.authorisation.runs_at_once(),
                 Event::ApplyAuthorised(_) => true,
                 _ => false,
             };

@@ -2,6 +2,7 @@
 //! and reads without scripts. Who may see one stands in the table of actions, as for every other route.
 
 mod agents;
+mod clearances;
 mod events;
 mod glances;
 mod history;
@@ -52,6 +53,7 @@ views! {
     "/pairing/{code}" => agents::pairing,
     "/approvers" => people::approvers,
     "/history" => history::show,
+    "/clearances" => clearances::list,
     "/callbacks" => people::callbacks,
     "/ledger" => events::show,
     "/users" => people::users,

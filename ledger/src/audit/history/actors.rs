@@ -177,7 +177,8 @@ impl History {
                 | AggregateKind::Apply
                 | AggregateKind::Approval
                 | AggregateKind::Delivery
-                | AggregateKind::Template,
+                | AggregateKind::Template
+                | AggregateKind::Clearance,
             ) => Role::Operator,
             Some(AggregateKind::Lock) => locks::least_role(event),
             Some(AggregateKind::Agent) => self.role_for_agents(stream, event, user_id),
@@ -232,6 +233,8 @@ impl History {
                     && put.credential_id == *credential
                     && self.holder_is(stream, principal)
             }
+            // Held to its decision where it is looked at.
+            Event::ClearanceMade(_) => true,
             Event::BackupEligibilityLearnt(learnt) => {
                 learnt.credential_id == *credential && self.holder_is(stream, principal)
             }

@@ -1,5 +1,6 @@
 //! Applies: asked for, authorised, executed in order, ended.
 
+use super::clearances::{CLEARANCE_ENDED, Covers};
 use super::evaluations::POLICY;
 use super::locks::{LOCKED, targets_of};
 use super::requests::{Compared, Expected};
@@ -13,7 +14,7 @@ use crate::event::{
     Authorisation, Event, LockTarget, OperationEnded, OperationOutcome, OperationStarted,
 };
 use crate::fingerprint::Fingerprint;
-use crate::id::{ApprovalId, ExecutionId, TaskId, TokenId};
+use crate::id::{ApprovalId, ClearanceId, ExecutionId, TaskId, TokenId};
 use crate::name::IdempotencyKey;
 
 /// How the operation that ended last did.
@@ -31,6 +32,10 @@ pub(super) struct ApplyState {
     pub(super) fingerprint: Fingerprint,
     /// The approval that it waits or waited for.
     pub(super) approval: Option<ApprovalId>,
+    /// The kept decision that authorised it.
+    pub(super) clearance: Option<ClearanceId>,
+    /// What of it stands in keys of kept decisions, where people are asked.
+    pub(super) covers: Option<Covers>,
     pub(super) authorised: bool,
     pub(super) idempotency_key: IdempotencyKey,
     pub(super) accepted_at: Timestamp,
@@ -136,9 +141,14 @@ impl History {
         let (fingerprint, requests) = self.submission(now, accepted);
         self.asked_in_task(now, accepted);
         self.permissions(now, accepted);
-        let approval = match accepted.authorisation {
+        let (approval, clearance) = match accepted.authorisation {
+            Authorisation::Granted => (None, None),
+            Authorisation::Awaiting(approval) => (Some(approval), None),
+            Authorisation::Cleared(clearance) => (None, Some(clearance)),
+        };
+        let covers = match accepted.authorisation {
             Authorisation::Granted => None,
-            Authorisation::Awaiting(approval) => Some(approval),
+            Authorisation::Awaiting(_) | Authorisation::Cleared(_) => self.covers(accepted),
         };
         if let Some(approval) = approval {
             self.waits_for(now, accepted, approval, fingerprint, requests.len());
@@ -148,7 +158,9 @@ impl History {
             task_id: accepted.task_id,
             fingerprint,
             approval,
-            authorised: approval.is_none(),
+            clearance,
+            covers,
+            authorised: accepted.authorisation.runs_at_once(),
             idempotency_key: accepted.idempotency_key.clone(),
             accepted_at: now.at(),
             locked_by: targets_of(accepted, &now.envelope.actor),
@@ -164,6 +176,9 @@ impl History {
         };
         self.streams.put(stream, State::Apply(Box::new(apply)));
         self.apply_unlocked(now, true);
+        if let Some(clearance) = clearance {
+            self.cleared(now, accepted, clearance, covers.as_ref());
+        }
     }
 
     /// Its task is open, its key is new, and its token is the one that asked, which is held to its task where
@@ -261,6 +276,7 @@ impl History {
 
     fn operation_started(&mut self, now: &mut Now<'_>, started: &OperationStarted) {
         self.apply_unlocked(now, false);
+        self.still_cleared(now);
         let Some(State::Apply(apply)) = self.streams.state(now.header.stream_id) else {
             return;
         };
@@ -385,6 +401,11 @@ impl History {
         });
         let task_id = apply.task_id;
         let is_locked = ended.stopped.as_deref() == Some(LOCKED);
+        let by_clearance = ended.stopped.as_deref() == Some(CLEARANCE_ENDED);
+        let is_cleared = apply.clearance.is_some();
+        now.expect(is_cleared || !by_clearance, Check::Clearance, || {
+            "it ends with its clearance, and none authorised it".to_owned()
+        });
         if is_locked {
             self.ends_by_lock(now, false);
         }
@@ -413,7 +434,7 @@ impl History {
         if let Some(reason) = ended
             .stopped
             .as_ref()
-            .filter(|_| !is_locked && !is_by_policy)
+            .filter(|_| !is_locked && !is_by_policy && !by_clearance)
         {
             self.ends_with_task(now, task_id, reason);
         }

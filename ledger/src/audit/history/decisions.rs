@@ -10,7 +10,7 @@ use crate::audit::report::DecidingKey;
 use crate::canonical::parse_strict;
 use crate::event::{ApprovalDecided, CredentialStatus};
 use crate::id::{ApprovalId, LedgerId};
-use crate::statement::{Decision, ReasonDigest, Statement};
+use crate::statement::{Basis, Choice, Decision, DecisionStatement, ReasonDigest, Statement};
 
 impl History {
     pub(super) fn decided(
@@ -52,6 +52,9 @@ impl History {
                 },
             );
         }
+        if let Some(retention) = statement.choice().retention {
+            self.keeps(now, decided, decision, retention);
+        }
         credential.counter = decided.sign_count;
         self.note_key(decided, &credential);
         self.credentials
@@ -77,7 +80,7 @@ impl History {
         now: &mut Now<'_>,
         decided: &ApprovalDecided,
         decision: Decision,
-    ) -> Option<(Statement, bool)> {
+    ) -> Option<(DecisionStatement, bool)> {
         let stream = now.header.stream_id;
         let named = ledger_of(&decided.statement);
         let Some(State::Approval(question)) = self.streams.state(stream) else {
@@ -110,6 +113,9 @@ impl History {
             reason_digest: decided.reason.as_deref().map(ReasonDigest::of),
             expires_at,
         };
+        // What is no statement is found to be another one.
+        let choice = Choice::of_statement(&decided.statement).unwrap_or_default();
+        let statement = DecisionStatement::of(statement, choice, Basis::default());
         Some((statement, eligible))
     }
 
@@ -205,7 +211,7 @@ fn check_signature(
     now: &mut Now<'_>,
     decided: &ApprovalDecided,
     credential: &KnownCredential,
-    statement: &Statement,
+    statement: &DecisionStatement,
 ) {
     // An unsound key was told of where it was registered.
     let Some(key) = &credential.key else {

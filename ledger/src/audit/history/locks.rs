@@ -11,6 +11,7 @@ use crate::event::{
     Role,
 };
 use crate::id::{AgentId, ApplyId, SessionId, StreamId, TaskId, UserId};
+use crate::name::{ApproverName, CredentialId};
 use std::sync::Arc;
 
 /// The reason of an end by a lock.
@@ -129,13 +130,36 @@ impl History {
         self.of_apply(asked.into())
     }
 
-    fn of_decider(&self, decided: &ApprovalDecided) -> Vec<LockTarget> {
-        let mut targets = vec![LockTarget::Credential(decided.credential_id.clone())];
-        let named = crate::aggregate::User::named_by(&decided.principal);
-        let linked = self.linked.get(&decided.principal);
+    /// A passkey, and the user whose it is.
+    fn of_passkey(&self, principal: &ApproverName, id: &CredentialId) -> Vec<LockTarget> {
+        let mut targets = vec![LockTarget::Credential(id.clone())];
+        let named = crate::aggregate::User::named_by(principal);
+        let linked = self.linked.get(principal);
         let user = named.or_else(|| linked.map(|stream| (*stream).into()));
         targets.extend(user.map(LockTarget::User));
         targets
+    }
+
+    /// An apply of this event's stream, and who made the clearance that authorises it, were not locked since that
+    /// was made.
+    pub(super) fn unlocked_since(
+        &mut self,
+        now: &mut Now<'_>,
+        made: Timestamp,
+        maker: Option<&(ApproverName, CredentialId)>,
+        task_id: TaskId,
+    ) {
+        if self.locks.is_empty() {
+            return;
+        }
+        let mut targets = match self.of_apply(now.header.stream_id) {
+            Some((targets, _)) => targets,
+            None => self.of_task(task_id),
+        };
+        if let Some((principal, credential)) = maker {
+            targets.extend(self.of_passkey(principal, credential));
+        }
+        self.is_unlocked(now, &targets, Some(made));
     }
 
     /// Nothing begins for an agent that is locked.
@@ -169,7 +193,7 @@ impl History {
         if self.locks.is_empty() {
             return;
         }
-        let decider = self.of_decider(decided);
+        let decider = self.of_passkey(&decided.principal, &decided.credential_id);
         self.is_unlocked(now, &decider, None);
         if let Some((targets, made)) = self.of_question(now.header.stream_id) {
             self.is_unlocked(now, &targets, Some(made));

@@ -10,6 +10,7 @@ mod applies;
 mod approvals;
 mod approvers;
 mod carried_out;
+mod clearances;
 mod closings;
 mod covered;
 mod decisions;
@@ -50,6 +51,7 @@ use crate::questions::Questions;
 use crate::record::Header;
 use approvers::KnownCredential;
 use carried_out::Promise;
+use clearances::Keeping;
 use closings::Closing;
 use erasures::Unproven;
 use policies::Policies;
@@ -117,6 +119,8 @@ pub(super) struct History {
     closings: Vec<Closing>,
     /// An approval that the newest command has still to use.
     promise: Option<Promise>,
+    /// A decision that the newest command has still to keep.
+    keeping: Option<Keeping>,
     /// The command of the last event that could be read.
     command: Option<Commanded>,
     /// The event that is looked at is the first of its command.
@@ -218,6 +222,7 @@ impl History {
             owing: Vec::new(),
             closings: Vec::new(),
             promise: None,
+            keeping: None,
             command: None,
             is_command_new: true,
             acting: None,
@@ -266,6 +271,7 @@ impl History {
                 };
                 self.settle_closings(Some(envelope.command_id), now.findings);
                 self.settle_promise(Some(envelope.command_id), now.findings);
+                self.settle_keeping(Some(envelope.command_id), now.findings);
                 self.settle_departure(Some(envelope.command_id), now.findings);
                 self.settle_owing(Some(header.position), now.findings);
                 check_cause(&mut now);
@@ -412,6 +418,7 @@ impl History {
             Some(AggregateKind::Template) => self.template_event(now, &event),
             Some(AggregateKind::Lock) => self.lock_event(now, &event),
             Some(AggregateKind::Policy) => self.policy_event(now, event),
+            Some(AggregateKind::Clearance) => self.clearance_event(now, &event),
             Some(AggregateKind::Ledger) | None => {}
         }
     }
@@ -435,6 +442,7 @@ impl History {
     pub(super) fn finish(mut self, findings: &mut Findings) -> HistoryReport {
         self.settle_closings(None, findings);
         self.settle_promise(None, findings);
+        self.settle_keeping(None, findings);
         self.settle_departure(None, findings);
         self.settle_owing(None, findings);
         self.settle_unproven(findings);

@@ -5,6 +5,7 @@ use super::agents::AgentState;
 use super::applies::ApplyState;
 use super::approvals::QuestionState;
 use super::approvers::ApproverState;
+use super::clearances::KnownClearance;
 use super::deliveries::DeliveryEntry;
 use super::keys::{KeyState, TemplateState};
 use super::tasks::{ClosedTask, TaskState};
@@ -50,6 +51,7 @@ pub(super) enum State {
     Key(Box<KeyState>),
     Template(Box<TemplateState>),
     Lock(Arc<Lock>),
+    Clearance(Box<KnownClearance>),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -77,6 +79,7 @@ impl State {
             Self::Key(_) => AggregateKind::Key,
             Self::Template(_) => AggregateKind::Template,
             Self::Lock(_) => AggregateKind::Lock,
+            Self::Clearance(_) => AggregateKind::Clearance,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

@@ -128,7 +128,7 @@ impl History {
         }
         // An apply under an approval that another one asked for repeats the check of that one.
         let repeats = match accepted.authorisation {
-            Authorisation::Granted => false,
+            Authorisation::Granted | Authorisation::Cleared(_) => false,
             Authorisation::Awaiting(approval) => self
                 .question(approval)
                 .map(|question| question.first_apply != accepted.apply_id)
@@ -241,7 +241,7 @@ fn is_of(sent: &Value, checked: &CheckedOperation) -> bool {
         && is("scope_id", &checked.scope_id)
 }
 
-fn scope_of(checked: &CheckedOperation) -> Option<Scope> {
+pub(super) fn scope_of(checked: &CheckedOperation) -> Option<Scope> {
     ScopeId::parse(&checked.scope_id).map(|id| Scope {
         scope_type: checked.scope_type,
         id,

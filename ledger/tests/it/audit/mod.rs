@@ -4,6 +4,7 @@ mod actors;
 mod bundles;
 mod carried_out;
 mod checkpoints;
+mod clearances;
 mod decisions;
 mod erased_keys;
 mod executions;

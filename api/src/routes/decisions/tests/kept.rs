@@ -1,0 +1,159 @@
+//! Decisions that are kept: what is signed, what it means in words, and what answers from then on.
+
+use super::{Asked, Person};
+use crate::testing::{Answer, SERVICE_TOKEN, Stage};
+use axum::body::Body;
+use http::Request;
+use ledger::operation::Operation;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+fn purge() -> Operation {
+    let zone = "023e105f4ecef8ad9ca31a8372d0c353";
+    let params = json!({"purge_everything": true});
+    let purge = providers::all().parse("cache.purge.execute", "zone", zone, &params);
+    purge.unwrap()
+}
+
+/// A decision that is kept as `words` say.
+async fn keep(stage: &Stage, person: &mut Person, asked: &Asked, words: &Value) -> (Value, Answer) {
+    let options = stage.post(&format!("{}/options", asked.path), words).await;
+    assert_eq!(options.status, 200, "{options:?}");
+    let mut said = json!({"statement": options.body["statement"]});
+    for word in ["decision", "reason"] {
+        if let Some(value) = words.get(word) {
+            said[word] = value.clone();
+        }
+    }
+    let body = person.answer(&options.body, &said);
+    let verify = format!("{}/verify", asked.path);
+    (options.body, stage.post(&verify, &body).await)
+}
+
+async fn clearances(stage: &Stage, method: &str, path: &str) -> Answer {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {SERVICE_TOKEN}"))
+        .body(Body::empty())
+        .unwrap();
+    Answer::of(stage.router.clone().oneshot(request).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn what_is_kept_is_said_in_words_signed_listed_and_ended() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question_about(vec![purge()]).await;
+    let (_, html) = stage.look(&asked.path).await;
+    assert!(html.contains("Keep this decision") && html.contains("For 7 days"));
+    let words = json!({"retention": {"mode": "cache", "duration": "7d", "breadth": "scope"}});
+    let (options, done) = keep(&stage, &mut person, &asked, &words).await;
+    assert_eq!(done.status, 200, "{done:?}");
+    let means = options["means"].as_str().unwrap();
+    assert!(
+        means.contains(
+            "cache.purge.execute on zone 023e105f4ecef8ad9ca31a8372d0c353 with any params"
+        ) && means.contains("for 7 days, in any task of the agent"),
+        "{means}"
+    );
+    let statement: Value = serde_json::from_str(options["statement"].as_str().unwrap()).unwrap();
+    assert_eq!(statement["v"], 2);
+    assert_eq!(statement["retention"]["breadth"], "scope");
+    assert_eq!(statement["retention"]["binding"], "agent");
+    let (_, html) = stage.look(&asked.path).await;
+    assert!(
+        html.contains("for 7 days, in any task of the agent"),
+        "{html}"
+    );
+
+    let listed = clearances(&stage, "GET", "/v1/clearances").await;
+    assert_eq!(listed.status, 200, "{listed:?}");
+    let kept = &listed.body["clearances"][0];
+    assert_eq!(kept["decision"], "approve");
+    assert_eq!(kept["approval_id"], asked.approval_id.to_string());
+    assert_eq!(kept["operations"][0]["operation_id"], "cache.purge.execute");
+    assert_eq!(
+        (&kept["uses"], &kept["ended_at"]),
+        (&json!(0), &Value::Null)
+    );
+    let path = format!("/v1/clearances/{}", kept["id"].as_str().unwrap());
+    assert_eq!(&clearances(&stage, "GET", &path).await.body, kept);
+    for _ in 0..2 {
+        assert_eq!(clearances(&stage, "DELETE", &path).await.status, 204);
+    }
+    let ended = clearances(&stage, "GET", &path).await.body;
+    assert_eq!(ended["end_reason"], "ended");
+    let none = "/v1/clearances/0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11";
+    for method in ["GET", "DELETE"] {
+        let missing = clearances(&stage, method, none).await;
+        assert_eq!(
+            (missing.status, missing.code()),
+            (404, "clearance_not_found")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_decision_for_once_is_signed_as_it_always_was_and_needs_no_statement() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question_about(vec![purge()]).await;
+    let options = format!("{}/options", asked.path);
+    let options = stage
+        .post(&options, &json!({"retention": {"mode": "once"}}))
+        .await;
+    let statement: Value =
+        serde_json::from_str(options.body["statement"].as_str().unwrap()).unwrap();
+    assert_eq!(statement["v"], 1);
+    assert!(options.body["means"].as_str().unwrap().ends_with(", once."));
+    let done = person.decide(&stage, &asked, &json!({})).await;
+    assert_eq!(done.status, 200, "{done:?}");
+    let listed = clearances(&stage, "GET", "/v1/clearances").await;
+    assert_eq!(listed.body["clearances"], json!([]));
+}
+
+#[tokio::test]
+async fn a_statement_of_another_question_is_refused() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question_about(vec![purge()]).await;
+    let words = json!({"retention": {"mode": "cache", "duration": "1h"}});
+    let options = stage.post(&format!("{}/options", asked.path), &words).await;
+    let statement = options.body["statement"].as_str().unwrap();
+    let longer = statement.replace("\"binding\":\"task\"", "\"binding\":\"agent\"");
+    let foreign = statement.replace(
+        &asked.approval_id.to_string(),
+        "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11",
+    );
+    let verify = format!("{}/verify", asked.path);
+    for (statement, refusal) in [
+        (foreign.as_str(), (409, "question_changed")),
+        ("not one", (409, "question_changed")),
+        (longer.as_str(), (401, "assertion_invalid")),
+    ] {
+        let body = person.answer(&options.body, &json!({"statement": statement}));
+        let refused = stage.post(&verify, &body).await;
+        assert_eq!((refused.status, refused.code()), refusal, "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_sensitive_is_not_kept_and_the_page_does_not_offer_it() {
+    let stage = Stage::new().await;
+    stage.enrol("default").await;
+    let asked = stage.question().await;
+    let (_, html) = stage.look(&asked.path).await;
+    assert!(!html.contains("Keep this decision"));
+    let options = format!("{}/options", asked.path);
+    for (retention, code) in [
+        (json!({"mode": "cache"}), "retention_not_allowed"),
+        (json!({"mode": "permanent"}), "retention_not_allowed"),
+        (json!({"mode": "always"}), "bad_request"),
+        (json!({"mode": "cache", "duration": "soon"}), "bad_request"),
+        (json!({"mode": "once", "duration": "1h"}), "bad_request"),
+    ] {
+        let refused = stage.post(&options, &json!({"retention": retention})).await;
+        assert_eq!((refused.status, refused.code()), (400, code), "{retention}");
+    }
+}

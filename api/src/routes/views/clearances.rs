@@ -1,0 +1,80 @@
+//! Decisions that are kept.
+
+use super::{Asked, older};
+use crate::extract::params::QueryParams;
+use crate::pages::views::{ClearanceRow, ClearancesPage, Frame, View};
+use crate::pages::{Beside, Short};
+use crate::problem::ApiError;
+use crate::schemes::By;
+use crate::shapes::lists::PageQuery;
+use crate::state::AppState;
+use app::{action, clearances};
+use axum::extract::State;
+use axum::response::Response;
+use ledger::{Role, Timestamp};
+use projections::ClearanceView;
+
+const TEXT: usize = 300;
+/// Operations that are named; more are counted.
+const OPERATIONS: usize = 5;
+
+pub(super) async fn list(
+    State(state): State<AppState>,
+    asked: Asked,
+    by: Result<By<action::ReadClearances>, ApiError>,
+    query: Result<QueryParams<PageQuery>, ApiError>,
+) -> Response {
+    let made = async {
+        let By(who) = by?;
+        let QueryParams(query) = query?;
+        let page = clearances::list(&state.app, &who, query.read()?).await?;
+        let now = state.app.ledger.now();
+        let frame = Frame::of(&who, asked.path(), View::Clearances, page.as_of);
+        let may_end = frame.is_of(Role::Operator);
+        let rows = page.rows.into_iter();
+        Ok(ClearancesPage {
+            older: older(&asked, &[], page.next),
+            rows: rows.map(|view| row(view, may_end, now)).collect(),
+            frame,
+        })
+    };
+    asked.page(made.await)
+}
+
+fn row(view: ClearanceView, may_end: bool, now: Timestamp) -> ClearanceRow {
+    let ended = view.ended_by(now).map(|(at, why)| {
+        let why = match why {
+            "expired" => "Its time is over",
+            "task_closed" => "Its task was closed",
+            _ => "Ended by a person",
+        };
+        (Beside::past(at, now), why)
+    });
+    let operations = view.operations.iter().take(OPERATIONS).map(|one| {
+        let text = format!(
+            "{} on {} {}",
+            one.operation_id, one.scope_type, one.scope_id
+        );
+        Short::line(text, TEXT)
+    });
+    ClearanceRow {
+        is_denial: view.decision == "deny",
+        agent: Short::line(view.agent.as_str(), TEXT),
+        operations: operations.collect(),
+        more: view.operations.len().saturating_sub(OPERATIONS),
+        covers: match (view.breadth.as_str(), view.binding.as_str()) {
+            ("scope", "task") => "The same operations with any params, in its task",
+            ("scope", _) => "The same operations with any params, in any task of the agent",
+            (_, "task") => "Exactly these operations, in its task",
+            _ => "Exactly these operations, in any task of the agent",
+        },
+        by: Short::line(&view.made_by, TEXT),
+        made: Beside::past(view.made_at, now),
+        until: view.until.map(|until| Beside::ahead(until, now)),
+        end: (may_end && ended.is_none()).then(|| format!("clearances/{}", view.clearance_id)),
+        ended,
+        uses: view.uses,
+        last_used: view.last_used_at.map(|at| Beside::past(at, now)),
+        question: view.approval_id.to_string(),
+    }
+}

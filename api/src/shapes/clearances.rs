@@ -1,0 +1,104 @@
+//! Clearances.
+
+use super::lists::next;
+use ledger::Timestamp;
+use projections::{ClearanceView, OperationSummary, Page};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A decision that is kept beyond its question.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Clearance {
+    id: String,
+    /// `approve` or `deny`.
+    decision: String,
+    agent: String,
+    /// `task`: it answers applies of its task and ends with it; `agent`: of any task of the agent under the same
+    /// subject.
+    binding: String,
+    /// The task of the question.
+    task_id: String,
+    /// `cache` or `permanent`.
+    mode: String,
+    /// `exact`: exactly these operations; `scope`: the same operations on the same scopes, whatever their params.
+    breadth: String,
+    operations: Vec<ClearedOperation>,
+    /// The question whose decision it is.
+    approval_id: String,
+    /// The approver who decided.
+    by: String,
+    made_at: String,
+    /// When it ends by itself; null where nothing but its task or a person ends it.
+    until: Option<String>,
+    /// When it ended; null while it lasts. What took the right to decide from its maker, and a lock, end it without
+    /// being told here.
+    ended_at: Option<String>,
+    /// `ended` (by a person), `expired` or `task_closed`.
+    end_reason: Option<String>,
+    /// How many applies it answered.
+    uses: u64,
+    last_used_at: Option<String>,
+}
+
+/// An operation that was decided on.
+#[derive(Debug, Serialize, ToSchema)]
+struct ClearedOperation {
+    operation_id: String,
+    scope_type: String,
+    scope_id: String,
+}
+
+impl From<&OperationSummary> for ClearedOperation {
+    fn from(operation: &OperationSummary) -> Self {
+        Self {
+            operation_id: operation.operation_id.to_string(),
+            scope_type: operation.scope_type.to_string(),
+            scope_id: operation.scope_id.to_string(),
+        }
+    }
+}
+
+impl Clearance {
+    pub(crate) fn of(view: ClearanceView, now: Timestamp) -> Self {
+        let ended = view.ended_by(now);
+        Self {
+            ended_at: ended.map(|(at, _)| at.to_string()),
+            end_reason: ended.map(|(_, why)| why.to_owned()),
+            id: view.clearance_id.to_string(),
+            agent: view.agent.to_string(),
+            task_id: view.task_id.to_string(),
+            operations: view.operations.iter().map(Into::into).collect(),
+            approval_id: view.approval_id.to_string(),
+            made_at: view.made_at.to_string(),
+            until: view.until.map(|at| at.to_string()),
+            uses: view.uses,
+            last_used_at: view.last_used_at.map(|at| at.to_string()),
+            decision: view.decision,
+            binding: view.binding,
+            mode: view.mode,
+            breadth: view.breadth,
+            by: view.made_by,
+        }
+    }
+}
+
+/// Clearances, those that have ended too, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ClearanceList {
+    clearances: Vec<Clearance>,
+    /// The size of the ledger that the list stands for.
+    as_of: u64,
+    /// The `after` of the next page; null after the last one.
+    next: Option<String>,
+}
+
+impl ClearanceList {
+    pub(crate) fn of(page: Page<ClearanceView>, now: Timestamp) -> Self {
+        let rows = page.rows.into_iter();
+        Self {
+            clearances: rows.map(|view| Clearance::of(view, now)).collect(),
+            as_of: page.as_of,
+            next: next(page.next),
+        }
+    }
+}

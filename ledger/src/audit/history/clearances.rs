@@ -1,0 +1,341 @@
+//! Kept decisions: made by the command of their decision as it was signed, and answering for nothing else.
+
+use super::streams::{Seen, State};
+use super::{History, Now};
+use crate::aggregate::{Aggregate as _, Clearance};
+use crate::audit::check::Check;
+use crate::audit::finding::{Findings, Obstacle};
+use crate::catalog::Risk;
+use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest};
+use crate::event::{
+    AggregateKind, ApplyAccepted, ApprovalDecided, ClearanceMade, CredentialStatus, Event,
+};
+use crate::fingerprint::operations_of;
+use crate::id::{ApprovalId, ClearanceId, CommandId, TaskId};
+use crate::name::{ApproverName, CredentialId};
+use crate::retention::{Binding, Breadth, Retention};
+use crate::statement::Decision;
+
+/// The reason of an end with a clearance.
+pub(super) const CLEARANCE_ENDED: &str = "clearance_ended";
+
+/// What of an apply's operations stands in keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Covers {
+    exact: OperationsDigest,
+    scope: OperationsDigest,
+    /// One of them takes a person each time.
+    pub(super) is_sensitive: bool,
+}
+
+impl Covers {
+    fn digest(&self, breadth: Breadth) -> OperationsDigest {
+        match breadth {
+            Breadth::Exact => self.exact,
+            Breadth::Scope => self.scope,
+        }
+    }
+}
+
+/// A clearance that nobody has ended, with who made it where that can be seen.
+#[derive(Debug, Clone)]
+pub(super) struct KnownClearance {
+    clearance: Clearance,
+    maker: Option<(ApproverName, CredentialId)>,
+}
+
+/// A decision that its command is to keep.
+#[derive(Debug)]
+pub(super) struct Keeping {
+    position: u64,
+    command_id: CommandId,
+    approval_id: ApprovalId,
+    task_id: TaskId,
+    decision: Decision,
+    retention: Retention,
+    /// The key of what was decided on, where that can be seen.
+    key: Option<ClearanceKey>,
+    maker: (ApproverName, CredentialId),
+}
+
+impl History {
+    /// What of an apply stands in keys: of one that people are asked about, or that a clearance answers.
+    pub(super) fn covers(&mut self, accepted: &ApplyAccepted) -> Option<Covers> {
+        let operations = operations_of(accepted.submission.as_bytes()).ok()?;
+        let exact = OperationsDigest::of(&operations, Breadth::Exact).ok()?;
+        let scope = OperationsDigest::of(&operations, Breadth::Scope).ok()?;
+        let Some(State::Task(task)) = self.streams.state(accepted.task_id) else {
+            return None;
+        };
+        let requested = accepted.check.requested.iter();
+        let is_sensitive = requested.into_iter().any(|asked| {
+            let scope = super::submission::scope_of(asked);
+            let allowed = scope.and_then(|scope| task.allowlist.allows(asked.operation, &scope));
+            allowed.is_none_or(|(_, risk)| risk >= Risk::Sensitive)
+        });
+        Some(Covers {
+            exact,
+            scope,
+            is_sensitive,
+        })
+    }
+
+    fn key_in(
+        &mut self,
+        task_id: TaskId,
+        decision: Decision,
+        (binding, breadth): (Binding, Breadth),
+        covers: &Covers,
+    ) -> Option<ClearanceKey> {
+        let Some(State::Task(task)) = self.streams.state(task_id) else {
+            return None;
+        };
+        Some(ClearanceKey::of(&KeyParts {
+            decision,
+            agent_id: task.agent_id,
+            bound_to: BoundTo::of(binding, task_id, &task.subject),
+            rules: &[],
+            edge: &[],
+            breadth,
+            operations: covers.digest(breadth),
+        }))
+    }
+
+    /// Takes note of a decision that is to be kept, and holds it to what can be kept.
+    pub(super) fn keeps(
+        &mut self,
+        now: &mut Now<'_>,
+        decided: &ApprovalDecided,
+        decision: Decision,
+        retention: Retention,
+    ) {
+        let stream = now.header.stream_id;
+        let is_sound = retention.is_sound() && retention.lasts_at(now.at());
+        now.expect(is_sound, Check::Clearance, || {
+            "it is kept for a time that is over, or its end and its binding do not fit".to_owned()
+        });
+        let Some(State::Approval(question)) = self.streams.state(stream) else {
+            return;
+        };
+        let (task_id, first_apply) = (question.task_id, question.first_apply);
+        let is_ruled = question.policy.is_some();
+        let covers = match self.streams.state(first_apply) {
+            Some(State::Apply(apply)) => apply.covers,
+            _ => None,
+        };
+        let of = (retention.binding, retention.breadth);
+        let key = covers.and_then(|covers| self.key_in(task_id, decision, of, &covers));
+        let is_sensitive = covers.is_some_and(|covers| covers.is_sensitive);
+        now.expect(
+            decision == Decision::Deny || !is_sensitive && !is_ruled,
+            Check::Clearance,
+            || {
+                "an approval of what is sensitive, or of what a rule asked about, is kept"
+                    .to_owned()
+            },
+        );
+        self.keeping = Some(Keeping {
+            position: now.position(),
+            command_id: now.envelope.command_id,
+            approval_id: stream.into(),
+            task_id,
+            decision,
+            retention,
+            key,
+            maker: (decided.principal.clone(), decided.credential_id.clone()),
+        });
+    }
+
+    pub(super) fn clearance_event(&mut self, now: &mut Now<'_>, event: &Event) {
+        let stream = now.header.stream_id;
+        match event {
+            Event::ClearanceMade(made) => self.clearance_made(now, made, event),
+            Event::ClearanceEnded(_) => {
+                let lasts = match self.streams.state(stream) {
+                    Some(State::Clearance(known)) => known.clearance.lasts_at(now.at()),
+                    _ => return,
+                };
+                now.expect(lasts, Check::Clearance, || {
+                    "it is ended and its time was over before".to_owned()
+                });
+                let over = State::Ended(AggregateKind::Clearance);
+                self.streams.put(stream, over);
+            }
+            _ => {}
+        }
+    }
+
+    fn clearance_made(&mut self, now: &mut Now<'_>, made: &ClearanceMade, event: &Event) {
+        let stream = now.header.stream_id;
+        now.expect(
+            made.clearance_id.as_bytes() == stream.as_bytes(),
+            Check::StreamIdentity,
+            || {
+                format!(
+                    "it begins clearance {} in stream {stream}",
+                    made.clearance_id
+                )
+            },
+        );
+        let command_id = now.envelope.command_id;
+        let kept = self.keeping.take_if(|keeping| {
+            keeping.command_id == command_id && keeping.approval_id == made.approval_id
+        });
+        match &kept {
+            Some(kept) => {
+                let same = made.retention() == kept.retention
+                    && made.decision == kept.decision
+                    && made.task_id == kept.task_id;
+                now.expect(same, Check::Clearance, || {
+                    "it is not what its decision says that is kept".to_owned()
+                });
+                match kept.key {
+                    Some(key) => now.expect(made.key == key, Check::Clearance, || {
+                        "its key is not that of what was decided on".to_owned()
+                    }),
+                    None => now.cannot(Check::Clearance, Obstacle::BeforeRange),
+                }
+                let agent_id = match self.streams.state(made.task_id) {
+                    Some(State::Task(task)) => Some(task.agent_id),
+                    _ => None,
+                };
+                now.expect(
+                    agent_id.is_none_or(|agent_id| agent_id == made.agent_id),
+                    Check::Reference,
+                    || format!("its task is not of agent {}", made.agent_id),
+                );
+            }
+            None if self.is_excerpt => now.cannot(Check::Clearance, Obstacle::BeforeRange),
+            None => match self.question(made.approval_id) {
+                Seen::Hidden(why) => now.cannot(Check::Clearance, why),
+                _ => now.wrong(
+                    Check::Clearance,
+                    "no decision of its command says that it is kept",
+                ),
+            },
+        }
+        let mut clearance = None;
+        Clearance::evolve(&mut clearance, event, now.at());
+        if let Some(clearance) = clearance {
+            let known = KnownClearance {
+                clearance,
+                maker: kept.map(|kept| kept.maker),
+            };
+            self.streams.put(stream, State::Clearance(Box::new(known)));
+        }
+    }
+
+    /// An apply is accepted because a kept decision answers for it: one for just such applies.
+    pub(super) fn cleared(
+        &mut self,
+        now: &mut Now<'_>,
+        accepted: &ApplyAccepted,
+        id: ClearanceId,
+        covers: Option<&Covers>,
+    ) {
+        let Some(known) = self.in_force(now, id, accepted.task_id) else {
+            return;
+        };
+        let Clearance { key, retention, .. } = known.clearance;
+        let is_sensitive = covers.is_some_and(|covers| covers.is_sensitive);
+        let is_asked = is_sensitive || accepted.evaluation.is_some();
+        now.expect(!is_asked, Check::Clearance, || {
+            "one of its operations is sensitive, or a rule asks, and no person was asked".to_owned()
+        });
+        let of = (retention.binding, retention.breadth);
+        let task_id = accepted.task_id;
+        let own = covers.and_then(|covers| self.key_in(task_id, Decision::Approve, of, covers));
+        match own {
+            Some(own) => now.expect(own == key, Check::Clearance, || {
+                format!("clearance {id}, which authorises it, is for other applies")
+            }),
+            None => now.cannot(Check::Clearance, Obstacle::BeforeRange),
+        }
+    }
+
+    /// An apply that a kept decision authorised goes on only while that answers for it.
+    pub(super) fn still_cleared(&mut self, now: &mut Now<'_>) {
+        let cleared = match self.streams.state(now.header.stream_id) {
+            Some(State::Apply(apply)) => apply.clearance.map(|id| (id, apply.task_id)),
+            _ => None,
+        };
+        if let Some((id, task_id)) = cleared {
+            self.in_force(now, id, task_id);
+        }
+    }
+
+    /// The clearance, as far as it answers for an apply of the task now.
+    fn in_force(
+        &mut self,
+        now: &mut Now<'_>,
+        id: ClearanceId,
+        task_id: TaskId,
+    ) -> Option<KnownClearance> {
+        let found = self.streams.find(id, |state| match state {
+            State::Clearance(known) => Some(KnownClearance::clone(known)),
+            _ => None,
+        });
+        if self.is_excerpt && matches!(found, Seen::Never) {
+            now.cannot(Check::Clearance, Obstacle::BeforeRange);
+            return None;
+        }
+        let missing = || format!("clearance {id}, which authorises it, was not made or had ended");
+        let known = found.or_tell(now, Check::Clearance, missing)?;
+        let Clearance {
+            retention,
+            decision,
+            made_at,
+            ..
+        } = known.clearance;
+        now.expect(decision == Decision::Approve, Check::Clearance, || {
+            format!("clearance {id}, which authorises it, is a denial")
+        });
+        now.expect(retention.lasts_at(now.at()), Check::Clearance, || {
+            format!("the time of clearance {id}, which authorises it, was over")
+        });
+        let is_bound = retention.binding == Binding::Task;
+        now.expect(
+            !is_bound || known.clearance.task_id == task_id,
+            Check::Clearance,
+            || format!("clearance {id}, which authorises it, is for another task"),
+        );
+        if let Some((principal, credential)) = &known.maker {
+            let status = self
+                .credentials
+                .get(credential)
+                .map(|known| known.put.status);
+            match status {
+                Some(status) => {
+                    let is_active = status == CredentialStatus::Active;
+                    now.expect(is_active, Check::Clearance, || {
+                        format!(
+                            "credential {credential}, which made clearance {id}, was revoked before"
+                        )
+                    });
+                }
+                None => now.cannot(Check::Clearance, Obstacle::BeforeRange),
+            }
+            self.check_owner(now, principal);
+        }
+        let maker = known.maker.as_ref();
+        self.unlocked_since(now, made_at, maker, task_id);
+        Some(known)
+    }
+
+    /// Before each event, and at the end (`None`): what another command was to keep was kept.
+    pub(super) fn settle_keeping(&mut self, next: Option<CommandId>, findings: &mut Findings) {
+        let over = |keeping: &mut Keeping| next != Some(keeping.command_id);
+        let Some(keeping) = self.keeping.take_if(over) else {
+            return;
+        };
+        // The commit may go on behind the last record, or in a stream that was left out.
+        if self.is_excerpt || next.is_none() && self.ends_with(keeping.command_id) {
+            return findings.cannot(keeping.position, Check::Clearance, Obstacle::AfterRange);
+        }
+        findings.add(
+            Some(keeping.position),
+            Check::Clearance,
+            "what it decides was to be kept, and was not".to_owned(),
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! Kept decisions: made with the decision, asked before people are, and ended.
+
+use super::Command;
+use super::acting::still_acts;
+use super::locked::is_question_dead;
+use super::passkeys::is_owner_enabled;
+use super::proof::prove_kept;
+use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
+use crate::catalog::Risk;
+use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::{
+    CheckedOperation, ClearanceEnd, ClearanceEnded, ClearanceMade, CredentialStatus, LockTarget,
+    Role,
+};
+use crate::fingerprint::operations_of;
+use crate::id::ClearanceId;
+use crate::operation::{Scope, ScopeId};
+use crate::rejection::{KeptUntil, Rejection};
+use crate::retention::{Binding, Breadth, LONGEST, Retention};
+use crate::statement::Decision;
+use crate::storage::LookupKey;
+use crate::writer::{Context, Transaction};
+use std::sync::Arc;
+
+/// The reason in events for what its clearance no longer carries.
+pub(super) const CLEARANCE_ENDED: &str = "clearance_ended";
+
+/// Holds what an approver chose to what can be kept.
+///
+/// # Errors
+/// [`Rejection::RetentionNotAllowed`].
+pub fn check_retention(
+    retention: &Retention,
+    decision: Decision,
+    task: &Task,
+    (requested, is_ruled): (&[CheckedOperation], bool),
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    let refuse = |why| Err(Rejection::RetentionNotAllowed { why });
+    if !retention.is_sound() {
+        return refuse(
+            "what is kept for a time has an end or its task, and what is permanent has none",
+        );
+    }
+    if !retention.lasts_at(now) {
+        return refuse("the time for which it was to be kept is over");
+    }
+    if retention
+        .until
+        .is_some_and(|until| until > now.plus(LONGEST))
+    {
+        return refuse("nothing is kept for a time of more than 10 years");
+    }
+    // A denial takes nothing but away.
+    if decision == Decision::Deny {
+        return Ok(());
+    }
+    if is_ruled {
+        return refuse("an approval that a rule of the policy asked for is not kept");
+    }
+    if is_sensitive(task, requested) {
+        return refuse("an approval of a sensitive operation is not kept");
+    }
+    Ok(())
+}
+
+/// Whether one of the operations takes a person each time.
+fn is_sensitive(task: &Task, requested: &[CheckedOperation]) -> bool {
+    requested.iter().any(|asked| {
+        let scope = ScopeId::parse(&asked.scope_id).map(|id| Scope {
+            scope_type: asked.scope_type,
+            id,
+        });
+        let risk = scope.and_then(|scope| task.allows(asked.operation, &scope));
+        risk.is_none_or(|(_, risk)| risk >= Risk::Sensitive)
+    })
+}
+
+/// The key that an apply of the task has, for a kept decision of that form.
+pub(super) fn key_of(
+    decision: Decision,
+    task: &Task,
+    binding: Binding,
+    breadth: Breadth,
+    submission: &str,
+) -> Result<ClearanceKey, Error> {
+    let operations =
+        operations_of(submission.as_bytes()).map_err(|error| Error::defect(error.to_string()))?;
+    let operations = OperationsDigest::of(&operations, breadth)
+        .map_err(|error| Error::defect(error.to_string()))?;
+    Ok(ClearanceKey::of(&KeyParts {
+        decision,
+        agent_id: task.agent_id,
+        bound_to: BoundTo::of(binding, task.id, &task.subject),
+        rules: &[],
+        edge: &[],
+        breadth,
+        operations,
+    }))
+}
+
+/// The event that keeps a decision.
+pub(super) fn made(
+    approval: &Approval,
+    task: &Task,
+    apply: &Apply,
+    (decision, retention): (Decision, Retention),
+    context: &Context<'_>,
+) -> Result<ClearanceMade, Error> {
+    let asked = (&*apply.check.requested, approval.policy.is_some());
+    check_retention(&retention, decision, task, asked, context.now)?;
+    let (binding, breadth) = (retention.binding, retention.breadth);
+    Ok(ClearanceMade {
+        clearance_id: context.id(),
+        approval_id: approval.id,
+        task_id: task.id,
+        agent_id: task.agent_id,
+        decision,
+        mode: retention.mode,
+        breadth,
+        binding,
+        until: retention.until,
+        key: key_of(decision, task, binding, breadth, &apply.submission)?,
+    })
+}
+
+/// An apply that people would be asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unasked<'a> {
+    pub(super) task: &'a Task,
+    /// Its operations, in canonical JSON.
+    pub(super) submission: &'a str,
+    pub(super) requested: &'a [CheckedOperation],
+    /// What can be locked of it.
+    pub(super) targets: &'a [LockTarget],
+    /// A policy is in force, and what it asks no kept approval answers.
+    pub(super) is_ruled: bool,
+}
+
+/// The kept approval that answers for what would be asked, where there is one.
+///
+/// # Errors
+/// [`Rejection::DeniedBefore`] where a kept denial does, besides what keeps them from being read.
+pub(super) async fn answer(
+    tx: &mut Transaction<'_>,
+    unasked: &Unasked<'_>,
+) -> Result<Option<ClearanceId>, Error> {
+    let task = unasked.task;
+    let mut keys = Vec::with_capacity(8);
+    let decisions = match unasked.is_ruled {
+        true => &[Decision::Deny][..],
+        false => &[Decision::Deny, Decision::Approve],
+    };
+    for decision in decisions.iter().copied() {
+        for binding in [Binding::Task, Binding::Agent] {
+            for breadth in [Breadth::Exact, Breadth::Scope] {
+                let key = key_of(decision, task, binding, breadth, unasked.submission)?;
+                keys.push(LookupKey::clearance(&key));
+            }
+        }
+    }
+    tx.look_ahead(&keys).await?;
+    for key in keys {
+        let Some(clearance) = tx.find_state::<Clearance>(&key).await? else {
+            continue;
+        };
+        if !stands(tx, &clearance, task, unasked.targets).await? {
+            continue;
+        }
+        match clearance.decision {
+            Decision::Deny => {
+                return Err(Rejection::DeniedBefore {
+                    clearance_id: clearance.id,
+                    until: KeptUntil(clearance.retention.until),
+                }
+                .into());
+            }
+            Decision::Approve if is_sensitive(task, unasked.requested) => {}
+            Decision::Approve => return Ok(Some(clearance.id)),
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a clearance still answers for an apply of the task: its time is not over, its task is open, its maker
+/// could still decide, nothing was locked since, and its decision is proven to be what it says.
+pub(super) async fn stands(
+    tx: &mut Transaction<'_>,
+    clearance: &Clearance,
+    task: &Task,
+    targets: &[LockTarget],
+) -> Result<bool, Error> {
+    let now = tx.context().now;
+    if !clearance.lasts_at(now) {
+        return Ok(false);
+    }
+    let is_of_task = clearance.task_id == task.id && task.closed_at.is_none();
+    if clearance.agent_id != task.agent_id
+        || clearance.retention.binding == Binding::Task && !is_of_task
+    {
+        return Ok(false);
+    }
+    // What an erasure took the proof from ends.
+    let approval = Error::none_if_erased(tx.load::<Approval>(clearance.approval_id).await)?;
+    let asked_in = Error::none_if_erased(tx.load::<Task>(clearance.task_id).await)?;
+    let (Some(approval), Some(asked_in)) = (approval, asked_in) else {
+        return Ok(false);
+    };
+    if !may_still_decide(tx, &approval).await? {
+        return Ok(false);
+    }
+    let locks = tx.locks();
+    if !locks.is_empty()
+        && (locks.end(targets, clearance.made_at, now)
+            || is_question_dead(tx, &asked_in, &approval).await?)
+    {
+        return Ok(false);
+    }
+    match prove_kept(tx, &approval, &asked_in, clearance).await {
+        Ok(()) => Ok(true),
+        Err(Error::Rejected(Rejection::ApprovalUnproven { why, is_forged })) => {
+            if is_forged {
+                tracing::error!(clearance.id = %clearance.id, why, "a clearance is not what was signed");
+            }
+            Ok(false)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Whether who made the decision could make it today.
+async fn may_still_decide(tx: &mut Transaction<'_>, approval: &Approval) -> Result<bool, Error> {
+    let Some(decided) = &approval.decision else {
+        return Ok(false);
+    };
+    let holder = LookupKey::credential(&decided.credential_id);
+    let approver = Error::none_if_erased(tx.find_state::<Approver>(&holder).await)?;
+    let is_active = approver.is_some_and(|approver| {
+        let credential = approver.credential(&decided.credential_id);
+        approver.principal == decided.principal
+            && credential.is_some_and(|one| one.status == CredentialStatus::Active)
+    });
+    let is_asked = tx.context().rules.approvers.contains(&decided.principal);
+    Ok(is_active && is_asked && is_owner_enabled(tx, &decided.principal).await?)
+}
+
+/// Ends a clearance. One that has ended stays as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct EndClearance {
+    /// The clearance.
+    pub clearance_id: ClearanceId,
+}
+
+impl Command for EndClearance {
+    type Answer = Arc<Clearance>;
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Clearance>, Error> {
+        still_acts(tx, Role::Operator).await?;
+        let clearance = tx.named::<Clearance>(self.clearance_id).await?;
+        if !clearance.lasts_at(tx.context().now) {
+            return Ok(clearance);
+        }
+        let reason = ClearanceEnd::Ended;
+        let ended = tx.context().event(clearance.id, ClearanceEnded { reason });
+        tx.append(vec![ended]).await?;
+        tx.existing::<Clearance>(clearance.id).await
+    }
+}

@@ -1,0 +1,379 @@
+//! Kept decisions: what they answer, and what ends them.
+
+use crate::scene::{Scene, refusal, start};
+use fixtures::approver::SoftApprover;
+use fixtures::commands::{administrator, dns_create, purge, ssl_mode};
+use fixtures::rules::APPROVER;
+use ledger::aggregate::{Apply, Clearance};
+use ledger::command::{
+    DecideApproval, EndClearance, LiftLock, OperationStart, RevokeCredential, SetLock, Submitted,
+};
+use ledger::event::{Authorisation, Event, LockTarget};
+use ledger::operation::Operation;
+use ledger::{
+    Binding, Breadth, ClearanceId, CredentialId, Decision, Error, KeptMode, Rejection, Retention,
+    Timestamp,
+};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Kept for an hour.
+fn kept(scene: &Scene, breadth: Breadth, binding: Binding) -> Retention {
+    Retention {
+        mode: KeptMode::Cache,
+        breadth,
+        binding,
+        until: Some(scene.now().plus(HOUR)),
+    }
+}
+
+/// Asks for the operations, and has the decision kept.
+async fn decided(
+    scene: &Scene,
+    key: &str,
+    operations: Vec<Operation>,
+    decision: Decision,
+    retention: Retention,
+) -> Submitted {
+    let asked = scene.submitted(key, operations).await;
+    let approval = asked.approval.clone().unwrap();
+    let keep = scene
+        .alice
+        .keep(&scene.ledger, &approval, decision, retention);
+    scene.run(keep).await.unwrap().accepted().unwrap();
+    asked
+}
+
+/// An approval of a purge, kept.
+async fn approved(scene: &Scene, breadth: Breadth, binding: Binding) -> Submitted {
+    let retention = kept(scene, breadth, binding);
+    decided(scene, "first", vec![purge()], Decision::Approve, retention).await
+}
+
+fn credential(approver: &SoftApprover) -> CredentialId {
+    CredentialId::unchecked(approver.credential_id())
+}
+
+fn clearance_of(submitted: &Submitted) -> Option<ClearanceId> {
+    submitted.apply.clearance_id
+}
+
+async fn is_cleared(scene: &Scene, key: &str, operations: Vec<Operation>) -> bool {
+    let submitted = scene.submitted(key, operations).await;
+    let cleared = clearance_of(&submitted).is_some();
+    assert_eq!(cleared, submitted.apply.authorised);
+    assert_eq!(cleared, submitted.approval.is_none());
+    cleared
+}
+
+async fn newest(scene: &Scene) -> ClearanceId {
+    let events = scene.all().await;
+    let mut made = events.into_iter().filter_map(|event| match event {
+        Event::ClearanceMade(made) => Some(made.clearance_id),
+        _ => None,
+    });
+    made.next_back().unwrap()
+}
+
+#[tokio::test]
+async fn a_kept_approval_is_made_in_the_commit_of_its_decision_and_answers_the_next_apply() {
+    let scene = Scene::new().await;
+    let before = scene.size_now();
+    approved(&scene, Breadth::Exact, Binding::Task).await;
+    let names = scene.names_since(before).await;
+    let decided = names.iter().position(|name| *name == "approval.approved");
+    let made = names.iter().position(|name| *name == "clearance.made");
+    assert!(decided.is_some() && decided < made, "{names:?}");
+    let again = scene.submitted("second", vec![purge()]).await;
+    assert!(again.apply.authorised && again.approval.is_none());
+    let id = clearance_of(&again).unwrap();
+    assert_eq!(id, newest(&scene).await);
+    let events = scene.all().await;
+    let accepted = events.iter().rev().find_map(|event| match event {
+        Event::ApplyAccepted(accepted) => Some(accepted.authorisation),
+        _ => None,
+    });
+    assert_eq!(accepted, Some(Authorisation::Cleared(id)));
+    let run = scene.run(start(again.apply.id, 0)).await.unwrap();
+    assert_eq!(run, OperationStart::Go);
+}
+
+/// "Always allow" that is used again with other arguments is how others were tricked.
+#[tokio::test]
+async fn an_exact_approval_is_never_reused_with_other_arguments() {
+    let scene = Scene::new().await;
+    let retention = kept(&scene, Breadth::Exact, Binding::Agent);
+    let operations = vec![dns_create("a.example.com")];
+    decided(
+        &scene,
+        "first",
+        operations.clone(),
+        Decision::Approve,
+        retention,
+    )
+    .await;
+    assert!(is_cleared(&scene, "same", operations.clone()).await);
+    assert!(!is_cleared(&scene, "other", vec![dns_create("b.example.com")]).await);
+    let twice = [operations.clone(), operations].concat();
+    assert!(!is_cleared(&scene, "twice", twice).await);
+}
+
+#[tokio::test]
+async fn one_for_the_scope_answers_other_params_and_no_other_operation_or_scope() {
+    let scene = Scene::new().await;
+    let retention = kept(&scene, Breadth::Scope, Binding::Agent);
+    let operations = vec![dns_create("a.example.com")];
+    decided(&scene, "first", operations, Decision::Approve, retention).await;
+    assert!(is_cleared(&scene, "params", vec![dns_create("b.example.com")]).await);
+    let elsewhere = fixtures::commands::dns_create_in("another-zone", "a.example.com");
+    assert!(!is_cleared(&scene, "scope", vec![elsewhere]).await);
+    assert!(!is_cleared(&scene, "operation", vec![purge()]).await);
+    let more = vec![dns_create("a.example.com"), purge()];
+    assert!(!is_cleared(&scene, "more", more).await);
+}
+
+#[tokio::test]
+async fn one_for_the_agent_holds_in_its_other_tasks_and_one_for_the_task_does_not() {
+    for (binding, holds) in [(Binding::Agent, true), (Binding::Task, false)] {
+        let mut scene = Scene::new().await;
+        approved(&scene, Breadth::Exact, binding).await;
+        scene.token = scene.ledger.task().await;
+        assert_eq!(is_cleared(&scene, "elsewhere", vec![purge()]).await, holds);
+    }
+}
+
+#[tokio::test]
+async fn it_ends_at_its_time_by_the_writers_clock() {
+    let scene = Scene::new().await;
+    approved(&scene, Breadth::Exact, Binding::Agent).await;
+    let accepted = scene.submitted("in-time", vec![purge()]).await;
+    assert!(accepted.apply.authorised);
+    scene.clock.advance(HOUR);
+    let mut scene = scene;
+    scene.token = scene.ledger.task().await;
+    assert!(!is_cleared(&scene, "late", vec![purge()]).await);
+    let start = scene.run(start(accepted.apply.id, 0)).await.unwrap();
+    assert_eq!(start, OperationStart::Stopped);
+}
+
+#[tokio::test]
+async fn a_kept_denial_refuses_without_asking_and_leaves_the_key_free() {
+    let scene = Scene::new().await;
+    let retention = kept(&scene, Breadth::Exact, Binding::Task);
+    decided(&scene, "first", vec![purge()], Decision::Deny, retention).await;
+    let before = scene.size_now();
+    let refused = scene.submit(&scene.token, "again", vec![purge()]).await;
+    let refused = refused.unwrap().unwrap_err();
+    assert_eq!(refused.code(), "denied_cached");
+    assert_eq!(scene.names_since(before).await, ["apply.refused"]);
+    assert!(!is_cleared(&scene, "again", vec![dns_create("a.example.com")]).await);
+    let end = EndClearance {
+        clearance_id: newest(&scene).await,
+    };
+    scene.run(end).await.unwrap();
+    let asked = scene.submitted("after", vec![purge()]).await;
+    assert!(asked.approval.is_some());
+}
+
+#[tokio::test]
+async fn a_denial_of_what_is_sensitive_is_kept_and_an_approval_is_not() {
+    let scene = Scene::new().await;
+    let asked = scene.asked("k").await;
+    let approval = asked.approval.clone().unwrap();
+    let retention = kept(&scene, Breadth::Exact, Binding::Task);
+    let keep = |decision| {
+        scene
+            .alice
+            .keep(&scene.ledger, &approval, decision, retention)
+    };
+    let refused = refusal(scene.run(keep(Decision::Approve)).await);
+    assert_eq!(refused.code(), "retention_not_allowed");
+    scene
+        .run(keep(Decision::Deny))
+        .await
+        .unwrap()
+        .accepted()
+        .unwrap();
+    let again = scene
+        .submit(&scene.token, "k2", vec![ssl_mode("strict")])
+        .await;
+    assert_eq!(again.unwrap().unwrap_err().code(), "denied_cached");
+}
+
+#[tokio::test]
+async fn one_that_was_ended_answers_nothing_and_stops_what_has_not_begun() {
+    let scene = Scene::new().await;
+    approved(&scene, Breadth::Exact, Binding::Task).await;
+    let accepted = scene.submitted("before", vec![purge()]).await;
+    let end = EndClearance {
+        clearance_id: clearance_of(&accepted).unwrap(),
+    };
+    let ended = scene.run(end).await.unwrap();
+    assert!(ended.ended.is_some());
+    let before = scene.size_now();
+    scene.run(end).await.unwrap();
+    assert!(scene.names_since(before).await.is_empty());
+    let stopped = scene.run(start(accepted.apply.id, 0)).await.unwrap();
+    assert_eq!(stopped, OperationStart::Stopped);
+    let apply = scene
+        .load::<Apply>(accepted.apply.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(apply.stopped.as_deref(), Some("clearance_ended"));
+    assert!(!is_cleared(&scene, "after", vec![purge()]).await);
+}
+
+#[tokio::test]
+async fn a_lock_ends_it_and_lifting_that_does_not_bring_it_back() {
+    for target in [
+        LockTarget::All,
+        LockTarget::Operation(purge().entry.id.into()),
+        LockTarget::Credential(credential(&SoftApprover::new(APPROVER))),
+    ] {
+        let mut scene = Scene::new().await;
+        approved(&scene, Breadth::Exact, Binding::Agent).await;
+        assert!(is_cleared(&scene, "before", vec![purge()]).await);
+        let set = SetLock {
+            target: target.clone(),
+            reason: "drill".to_owned(),
+            duration: None,
+        };
+        let lock_id = scene.run(set).await.unwrap().lock.id;
+        scene
+            .run(LiftLock {
+                lock_id,
+                revoke_keys: false,
+            })
+            .await
+            .unwrap();
+        scene.clock.advance(Duration::from_secs(1));
+        scene.token = scene.ledger.task().await;
+        assert!(
+            !is_cleared(&scene, "after", vec![purge()]).await,
+            "{target:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn revoking_the_passkey_of_its_maker_ends_it() {
+    let scene = Scene::new().await;
+    approved(&scene, Breadth::Exact, Binding::Agent).await;
+    let accepted = scene.submitted("before", vec![purge()]).await;
+    assert!(accepted.apply.authorised);
+    let revoke = RevokeCredential {
+        principal: ledger::ApproverName::unchecked(APPROVER),
+        credential_id: credential(&scene.alice),
+        reason: None,
+    };
+    scene.run(revoke).await.unwrap();
+    assert!(!is_cleared(&scene, "after", vec![purge()]).await);
+    let stopped = scene.run(start(accepted.apply.id, 0)).await.unwrap();
+    assert_eq!(stopped, OperationStart::Stopped);
+}
+
+#[tokio::test]
+async fn a_statement_that_the_question_does_not_say_is_refused_whatever_differs() {
+    let scene = Scene::new().await;
+    let asked = scene.submitted("k", vec![purge()]).await;
+    let approval = asked.approval.clone().unwrap();
+    let retention = kept(&scene, Breadth::Exact, Binding::Task);
+    let keep = || {
+        scene
+            .alice
+            .keep(&scene.ledger, &approval, Decision::Approve, retention)
+    };
+    let changed: [fn(&mut DecideApproval); 5] = [
+        |command| command.decision = Decision::Deny,
+        |command| command.reason = Some("another".to_owned()),
+        |command| command.statement = Some("{}".to_owned()),
+        |command| {
+            let statement = command.statement.take().unwrap();
+            command.statement = Some(statement.replace("\"apply\"", "\"review\""));
+        },
+        |command| {
+            let statement = command.statement.take().unwrap();
+            command.statement = Some(format!(" {statement}"));
+        },
+    ];
+    for change in changed {
+        let mut command = keep();
+        change(&mut command);
+        assert_eq!(
+            refusal(scene.run(command).await),
+            Rejection::QuestionChanged
+        );
+    }
+    // What was signed for a time is not taken for once, nor for another time.
+    let mut once = keep();
+    once.statement = None;
+    assert!(matches!(
+        refusal(scene.run(once).await),
+        Rejection::AssertionInvalid { .. }
+    ));
+    let mut longer = keep();
+    let end = retention.until.unwrap().to_string();
+    let later = retention.until.unwrap().plus(HOUR).to_string();
+    let statement = longer.statement.take().unwrap();
+    longer.statement = Some(statement.replace(&end, &later));
+    assert!(matches!(
+        refusal(scene.run(longer).await),
+        Rejection::AssertionInvalid { .. }
+    ));
+    scene.run(keep()).await.unwrap().accepted().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_kept_ends_later_and_not_without_end_where_it_has_one() {
+    let scene = Scene::new().await;
+    let asked = scene.submitted("k", vec![purge()]).await;
+    let approval = asked.approval.clone().unwrap();
+    let of = |mode, binding, until: Option<Timestamp>| Retention {
+        mode,
+        breadth: Breadth::Exact,
+        binding,
+        until,
+    };
+    let far = Duration::from_secs(3651 * 86_400);
+    for retention in [
+        of(KeptMode::Cache, Binding::Task, Some(scene.now())),
+        of(KeptMode::Cache, Binding::Agent, None),
+        of(
+            KeptMode::Permanent,
+            Binding::Agent,
+            Some(scene.now().plus(HOUR)),
+        ),
+        of(KeptMode::Cache, Binding::Agent, Some(scene.now().plus(far))),
+    ] {
+        let keep = scene
+            .alice
+            .keep(&scene.ledger, &approval, Decision::Approve, retention);
+        let refused = refusal(scene.run(keep).await);
+        assert_eq!(refused.code(), "retention_not_allowed", "{retention:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_granted_apply_names_no_clearance() {
+    let scene = Scene::granted().await;
+    let submitted = scene.submitted("k", vec![purge()]).await;
+    assert!(submitted.apply.authorised);
+    assert_eq!(clearance_of(&submitted), None);
+}
+
+#[tokio::test]
+async fn there_is_none_of_another_id() {
+    let scene = Scene::new().await;
+    let end = EndClearance {
+        clearance_id: ClearanceId::from_bytes([9; 16]),
+    };
+    let result = scene.execute(administrator(), end).await;
+    assert!(matches!(
+        result,
+        Err(Error::Rejected(Rejection::ClearanceNotFound))
+    ));
+    let none = scene.load::<Clearance>(end.clearance_id).await.unwrap();
+    assert!(none.is_none());
+}
