@@ -224,16 +224,6 @@ impl Policy {
             false => Ok(()),
         }
     }
-
-    /// Whether a rule or the document asks for more than one vote of the approvers of the configuration, which
-    /// nothing carries out yet.
-    #[must_use]
-    pub fn needs_votes(&self) -> bool {
-        let alone = [Need::default()];
-        let asks = |rule: &&Rule| rule.action == RuleAction::Ask;
-        let mut asking = self.rules.iter().filter(asks);
-        asking.any(|rule| rule.needs.iter().any(|need| !alone.contains(need)))
-    }
 }
 
 /// The expression that fields are read of.

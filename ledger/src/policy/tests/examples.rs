@@ -291,7 +291,6 @@ fn the_strictest_operation_says_what_becomes_of_the_apply_and_requirements_join(
         requirement.retention.modes,
         BTreeSet::from([RetentionMode::Once])
     );
-    assert!(prepared.policy().needs_votes());
 }
 
 #[test]
