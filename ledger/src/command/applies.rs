@@ -185,7 +185,7 @@ impl Command for SubmitApply {
             let refused = Rejection::TooManyOpenApprovals { most };
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
-        if !check.missing.is_empty() && shared.is_none() {
+        if asks && shared.is_none() {
             let (name, agent) = (&task.agent, agent.as_deref());
             let passed = question_limits::passed(tx, name, agent, &self.operations).await?;
             if let Some(refused) = passed {
