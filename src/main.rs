@@ -30,8 +30,8 @@ mod witness;
 
 use clap::Parser;
 use cli::{
-    ApprovalCommand, Cli, Command, GrantCommand, LedgerCommand, ProjectionsCommand, TaskCommand,
-    TokenCommand, WitnessCommand,
+    ApprovalCommand, Cli, Command, GrantCommand, LedgerCommand, PolicyCommand, ProjectionsCommand,
+    TaskCommand, TokenCommand, WitnessCommand,
 };
 use config::Environment;
 use output::{Meaning, note};
@@ -64,6 +64,9 @@ const fn meaning(command: Option<&Command>) -> Meaning {
             Command::Ready
             | Command::Status(_)
             | Command::Doctor(_)
+            | Command::Policy(
+                PolicyCommand::Check(_) | PolicyCommand::Test(_) | PolicyCommand::Diff(_),
+            )
             | Command::Ledger(
                 LedgerCommand::Check
                 | LedgerCommand::Verify(_)

@@ -22,7 +22,9 @@ A case says what is asked for, when, what is known, and what should become of it
   [[case]]
   name = \"abroad people are asked\"
   at = \"2026-01-05T10:00:00Z\"
-  operations = [{ operation_id = \"dns.record.read\", scope_type = \"zone\", scope_id = \"z\", params = {} }]
+  operations = [
+    { operation_id = \"dns.record.read\", scope_type = \"zone\", scope_id = \"z\", params = {} },
+  ]
   granted = \"read\"
   facts = { country = \"US\" }
   unknown = [\"asn\"]
