@@ -436,5 +436,12 @@ fn approving_ones_own_questions_is_warned_of() {
     );
 }
 
+#[test]
+fn the_elements_of_a_param_are_asked_for_their_fields() {
+    let when = "params.files.exists(f, has(f.url) && f.url.endsWith('.js'))";
+    let more = format!("operations = [\"cache.purge.execute\"]\nwhen = \"{when}\"");
+    assert_eq!(warned(&rule("r", 1, RuleAction::Deny, &more)), []);
+}
+
 mod cases;
 mod time;

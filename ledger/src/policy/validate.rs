@@ -151,7 +151,8 @@ impl Policy {
                 let lost = "an element stands outside of exists and all";
                 return Err(InvalidPolicy::new("profile", lost));
             }
-            Expr::Has(of, _) if !matches!(root_of(of), Expr::Params) => {
+            // An element that is no object has no field that could be there: that is unknown.
+            Expr::Has(of, _) if !matches!(root_of(of), Expr::Params | Expr::Element) => {
                 let other = "has() is about params only";
                 return Err(InvalidPolicy::new("profile", other));
             }
