@@ -157,6 +157,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Template(args) => command::ask_api(&environment, args),
         Command::Clearance(args) => command::ask_api(&environment, args),
         Command::Lock(args) => command::lock(&environment, args),
+        Command::Block(args) => command::admission(&environment, args, "blocks"),
+        Command::Allow(args) => command::admission(&environment, args, "allows"),
         Command::Unlock(args) => command::read_api(&environment, args),
         Command::Policy(command) => command::policy(&environment, command),
         Command::Approver(args) => command::ask_api(&environment, args),

@@ -6,9 +6,9 @@ use crate::pages::assets;
 use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
-    agents, applies, approvals, approvers, auth, callbacks, catalog, clearances, decisions, docs,
-    enrolments, groups, health, history, keys, landing, ledger, lists, locks, me, pairing, policy,
-    projections, setup, shortcuts, stream, tasks, templates, users, views,
+    admissions, agents, applies, approvals, approvers, auth, callbacks, catalog, clearances,
+    decisions, docs, enrolments, groups, health, history, keys, landing, ledger, lists, locks, me,
+    pairing, policy, projections, setup, shortcuts, stream, tasks, templates, users, views,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -40,6 +40,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(clearances::router())
         .merge(locks::router())
         .merge(policy::router())
+        .merge(admissions::router())
         .merge(approvers::router())
         .merge(callbacks::router())
         .merge(projections::router())

@@ -251,6 +251,10 @@ actions! {
     ReadClearances -> Acting: [VIEWER];
     /// End a decision that is kept.
     EndClearance -> Acting: [RUNNER, Operator];
+    /// Read the blocks and allows.
+    ReadAdmissions -> Acting: [RUNNER];
+    /// Block clients and allow them, and lift that.
+    ManageAdmissions -> Acting: [RUNNER, Operator];
     /// Read an agent's permissions.
     ReadPermissions -> Acting: [GRANTER, VIEWER];
     /// Replace an agent's permissions; giving is for administrators.

@@ -36,10 +36,11 @@ pub struct Planned {
     pub now: Timestamp,
 }
 
-/// What the service knows of a request and the log does not. Where no policy is in force nobody asks.
+/// What the service knows of a request and the log does not. Where no policy is in force and nothing is blocked nobody
+/// asks.
 fn edge(app: &App, address: Option<IpAddr>) -> Edge {
     let mut edge = Edge::default();
-    if app.ledger.policy().in_force.is_none() {
+    if app.ledger.policy().in_force.is_none() && app.ledger.admissions().is_empty() {
         return edge;
     }
     edge.say(

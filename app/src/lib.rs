@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "a doc line says what the name does not")]
 
 pub mod action;
+pub mod admissions;
 pub mod agent_record;
 pub mod agents;
 mod app;

@@ -71,7 +71,7 @@ impl Named {
     }
 }
 
-fn invalid(detail: String) -> Rejection {
+pub(crate) fn invalid(detail: String) -> Rejection {
     Rejection::Invalid {
         code: "bad_request",
         detail,

@@ -167,6 +167,10 @@ id!(
     ClearanceId
 );
 id!(
+    /// A block or an allow, and its stream.
+    AdmissionId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -232,5 +236,6 @@ stream!(
     TemplateId,
     LockId,
     PolicyId,
-    ClearanceId
+    ClearanceId,
+    AdmissionId
 );

@@ -9,6 +9,7 @@ mod starting;
 pub use policies::policy_at;
 pub use starting::{Opened, Surroundings, Unprovable};
 
+use crate::admissions::Admissions;
 use crate::agent_key::AgentKeyHash;
 use crate::aggregate::{
     Agent, Apply, Approval, Approver, Credential, Group, Key, Session, Task, User,
@@ -251,6 +252,12 @@ impl Ledger {
     #[must_use]
     pub fn locks(&self) -> Arc<Locks> {
         Arc::clone(&self.shared.locks.borrow())
+    }
+
+    /// The blocks and allows as of the last commit.
+    #[must_use]
+    pub fn admissions(&self) -> Arc<Admissions> {
+        Arc::clone(&self.shared.admissions.borrow())
     }
 
     /// What of an apply can be locked; empty where no lock was ever set.

@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+mod admissions;
 mod agent_key;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 pub mod aggregate;
@@ -61,6 +62,7 @@ mod word;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod writer;
 
+pub use admissions::{Admissions, Client};
 pub use agent_key::{AgentKeyHash, SHARED_KEY};
 pub use assertion::{
     Algorithm, Assertion, AssertionError, Expectation, KeyError, KeyThumbprint, PublicKey,
@@ -85,9 +87,9 @@ pub use event::{Actor, Envelope, Event, Recorded, Role};
 pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use fork::{Fork, ForkError};
 pub use id::{
-    AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, ClearanceId, CommandId, DeliveryId,
-    DeviceId, EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, LockId,
-    PolicyId, RequestId, SessionId, StreamId, TaskId, TemplateId, TokenId, UserId,
+    AdmissionId, AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, ClearanceId, CommandId,
+    DeliveryId, DeviceId, EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId,
+    LockId, PolicyId, RequestId, SessionId, StreamId, TaskId, TemplateId, TokenId, UserId,
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};

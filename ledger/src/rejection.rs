@@ -454,6 +454,20 @@ refusals! {
     /// No such clearance.
     #[error("there is no such clearance")]
     ClearanceNotFound => NotFound, "clearance_not_found";
+    /// A block refuses it.
+    #[error("blocked: requests of this {kind} are refused until an operator lifts that{until}; the key stays free")]
+    Blocked {
+        /// What is blocked: `agent`, `subject`, `address` or `asn`.
+        kind: &'static str,
+        /// Until when, where the block ends by itself.
+        until: LockEnd,
+    } => Forbidden, "blocked";
+    /// An allow covers it.
+    #[error("an allow covers all of it, so it cannot be blocked: lift the allow first")]
+    Allowed => Conflict, "allowed";
+    /// No such block or allow.
+    #[error("there is no such block or allow")]
+    AdmissionNotFound => NotFound, "admission_not_found";
     /// No such lock.
     #[error("there is no such lock")]
     LockNotFound => NotFound, "lock_not_found";

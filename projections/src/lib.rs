@@ -30,8 +30,9 @@ pub use status::{
     UnknownStatus, Validity,
 };
 pub use tables::{
-    AgentFilter, AgentKeyView, AgentView, ApplyView, ApprovalFilter, ApprovalView, ApproverView,
-    AttemptView, CallbackView, Carried, ClearanceView, CredentialView, DecidedKind, DeliveryView,
-    DoneUnasked, DueDelivery, DueSearch, ErasedView, HistoryFilter, LockView, OperationSummary,
-    PermissionView, TaskFilter, TaskView, TemplateView, TimelineEntry, TimelineTopic, Unproven,
+    AdmissionView, AgentFilter, AgentKeyView, AgentView, ApplyView, ApprovalFilter, ApprovalView,
+    ApproverView, AttemptView, CallbackView, Carried, ClearanceView, CredentialView, DecidedKind,
+    DeliveryView, DoneUnasked, DueDelivery, DueSearch, ErasedView, HistoryFilter, LockView,
+    OperationSummary, PermissionView, TaskFilter, TaskView, TemplateView, TimelineEntry,
+    TimelineTopic, Unproven,
 };

@@ -89,8 +89,9 @@ mod tests {
     use crate::engine::file::connect_writer;
     use crate::engine::opening::create;
     use crate::tables::{
-        AgentFilter, ApprovalFilter, HistoryFilter, TaskFilter, TimelineTopic, agent_keys, agents,
-        answers, approvals, approvers, audit_timeline, clearances, locks, task_templates, tasks,
+        AgentFilter, ApprovalFilter, HistoryFilter, TaskFilter, TimelineTopic, admissions,
+        agent_keys, agents, answers, approvals, approvers, audit_timeline, clearances, locks,
+        task_templates, tasks,
     };
     use crate::{ApprovalStatus, TaskStatus};
     use ledger::{AgentId, AgentName, ApproverName, LedgerId, TaskId, Timestamp, UserId};
@@ -142,6 +143,7 @@ mod tests {
         all.push(task_templates::listing(PAGE));
         all.push(locks::listing(PAGE));
         all.push(clearances::listing(PAGE));
+        all.push(admissions::listing("block", PAGE));
         let times = [None, Some(now)].into_iter();
         for (from, to) in times.clone().zip(times) {
             let of = |filter| HistoryFilter { from, to, ..filter };

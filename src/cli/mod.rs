@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the binary.
 
 mod access;
+mod admissions;
 mod agents;
 mod anchors;
 mod backup;
@@ -28,6 +29,7 @@ mod texts;
 mod witness;
 
 pub(crate) use access::{Access, ApiArgs, ApiRead};
+pub(crate) use admissions::AdmissionArgs;
 pub(crate) use agents::{
     AgentCommand, ApproverCommand, KeyCommand, PairingCommand, TemplateCommand,
 };
@@ -184,6 +186,10 @@ pub(crate) enum Command {
     Policy(PolicyCommand),
     /// Decisions that are kept and answer later applies
     Clearance(ApiArgs<ClearanceCommand>),
+    /// Refuse what an agent, a subject or an address asks; print the blocks
+    Block(AdmissionArgs),
+    /// Keep an agent, a subject or an address from being blocked; print the allows
+    Allow(AdmissionArgs),
     /// Those who can decide
     Approver(ApiArgs<ApproverCommand>),
     /// Mint and look at tokens

@@ -3,7 +3,7 @@
 use super::operate::operate;
 use super::tell;
 use crate::api_client::{ApiClient, ApiRequest, SessionFile, show};
-use crate::cli::{Access, ApiArgs, ApiRead, LockArgs};
+use crate::cli::{Access, AdmissionArgs, ApiArgs, ApiRead, LockArgs};
 use crate::config::{self, Environment};
 use crate::operator::{Action, Asked, Secret};
 use anyhow::{Context, bail};
@@ -30,6 +30,16 @@ where
 /// Locks something, or prints the locks.
 pub(crate) fn lock(environment: &Environment, args: LockArgs) -> anyhow::Result<ExitCode> {
     let (request, access) = args.into_request();
+    ask(environment, access, &request)
+}
+
+/// Blocks or allows a client, lifts that, or prints the list.
+pub(crate) fn admission(
+    environment: &Environment,
+    args: AdmissionArgs,
+    list: &'static str,
+) -> anyhow::Result<ExitCode> {
+    let (request, access) = args.into_request(list);
     ask(environment, access, &request)
 }
 

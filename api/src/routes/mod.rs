@@ -1,5 +1,6 @@
 //! One file for each resource. A handler extracts, commands or asks, and answers; nothing else.
 
+pub(crate) mod admissions;
 pub(crate) mod agents;
 pub(crate) mod applies;
 pub(crate) mod approvals;

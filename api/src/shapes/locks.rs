@@ -7,6 +7,7 @@ use app::locks::{ListedLock, Named, NewLock, lasting};
 use ledger::Providers;
 use projections::Page;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
 /// A lock to be set.
@@ -39,7 +40,7 @@ struct LockTarget {
 /// A time: whole seconds, or a number and its unit.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum LockDuration {
+pub(super) enum LockDuration {
     Seconds(u64),
     Text(String),
 }
@@ -49,11 +50,16 @@ impl LockRequest {
         Ok(NewLock {
             target: Named::parse(&self.target.kind, self.target.id.as_deref(), providers)?,
             reason: self.reason,
-            duration: match self.duration {
-                Some(LockDuration::Seconds(seconds)) => Some(lasting(&seconds.to_string())?),
-                Some(LockDuration::Text(text)) => Some(lasting(&text)?),
-                None => None,
-            },
+            duration: self.duration.map(LockDuration::read).transpose()?,
+        })
+    }
+}
+
+impl LockDuration {
+    pub(super) fn read(self) -> Result<Duration, ApiError> {
+        Ok(match self {
+            Self::Seconds(seconds) => lasting(&seconds.to_string())?,
+            Self::Text(text) => lasting(&text)?,
         })
     }
 }

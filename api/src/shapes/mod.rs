@@ -1,6 +1,7 @@
 //! What goes over the wire, one file for each resource: requests, which are read into valid types,
 //! and answers, which are written from them. Field names and words are fixed by the surface.
 
+pub(crate) mod admissions;
 pub(crate) mod agent_descriptions;
 pub(crate) mod agents;
 pub(crate) mod answers;

@@ -24,6 +24,7 @@ pub enum Kind {
     Lock,
     Policy,
     Clearance,
+    Admission,
 }
 
 impl Kind {
@@ -45,6 +46,7 @@ impl Kind {
             Self::Lock => "lock",
             Self::Policy => "policy",
             Self::Clearance => "clearance",
+            Self::Admission => "admission",
         }
     }
 
@@ -58,7 +60,9 @@ impl Kind {
             | Self::Agent
             | Self::Approver
             | Self::Clearance => Role::Viewer,
-            Self::Key | Self::Template | Self::Lock | Self::Policy => Role::Operator,
+            Self::Key | Self::Template | Self::Lock | Self::Policy | Self::Admission => {
+                Role::Operator
+            }
             Self::User | Self::Group | Self::Session => Role::Admin,
         }
     }
@@ -281,6 +285,7 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
             Topic::Personal(Kind::Session, stream.to_string(), session.user_id)
         }
         AggregateKind::Key => Topic::Named(Kind::Key, stream.to_string()),
+        AggregateKind::Admission => Topic::Named(Kind::Admission, stream.to_string()),
         AggregateKind::Lock => Topic::Named(Kind::Lock, stream.to_string()),
         AggregateKind::Policy => {
             let policy = ledger.existing::<PolicyVersion>(stream.into()).await?;

@@ -1,6 +1,7 @@
 //! Aggregates: what the events of one stream add up to, and nothing else. `evolve` is pure and
 //! cannot fail; an event that does not concern the aggregate leaves it as it is.
 
+mod admission;
 mod agent;
 mod apply;
 mod approval;
@@ -16,6 +17,7 @@ mod task;
 mod template;
 mod user;
 
+pub use admission::{Admission, AdmissionKind};
 pub use agent::Agent;
 pub use apply::{Apply, OperationState};
 pub use approval::{Approval, ApprovalState, CancelledBy};

@@ -9,6 +9,7 @@ use super::proof::prove_decision;
 use super::ruled::{Asker, Ruled, ruled};
 use super::tasks::{question_time, seconds};
 use super::{Command, Presented, RecordedRefusal, Ruling, permission_check, question_limits};
+use crate::admissions::Client;
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_report;
 use crate::error::Error;
@@ -17,11 +18,11 @@ use crate::event::{
     LockTarget, OnApproval, PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::{Fingerprint, Submission};
-use crate::id::{ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
+use crate::id::{AgentId, ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
 use crate::locks::Locks;
 use crate::name::IdempotencyKey;
 use crate::operation::Operation;
-use crate::policy::Edge;
+use crate::policy::{Edge, Fact, Value};
 use crate::purpose::Purpose;
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, NewEvent};
@@ -101,6 +102,9 @@ impl Command for SubmitApply {
             return Ok(Ruling::Accepted(repeated(tx, task, apply).await?));
         }
         if let Err(refused) = admit_operations(tx, &self.operations) {
+            return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
+        }
+        if let Err(refused) = admit_client(tx, task.agent_id, &self.edge) {
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
         let check =
@@ -472,6 +476,26 @@ fn targets(
     let operations = check.requested.iter();
     targets.extend(operations.map(|asked| LockTarget::Operation(asked.operation.into())));
     targets
+}
+
+/// Holds who asks to the blocks.
+fn admit_client(tx: &Transaction<'_>, agent_id: AgentId, edge: &Edge) -> Result<(), Rejection> {
+    let admissions = tx.admissions();
+    if admissions.is_empty() {
+        return Ok(());
+    }
+    let client = Client {
+        address: match edge.fact("address") {
+            Fact::Known(Value::Text(address)) => address.parse().ok(),
+            _ => None,
+        },
+        asn: match edge.fact("asn") {
+            Fact::Known(Value::Int(number)) => u32::try_from(number).ok(),
+            _ => None,
+        },
+        ..Client::of(agent_id, &tx.envelope().actor)
+    };
+    admissions.admit(&client, tx.context().now)
 }
 
 /// The question, which a lock may have ended; that is recorded then.

@@ -6,6 +6,7 @@
 
 mod acceptance;
 mod acting;
+mod admissions;
 mod agents;
 mod applies;
 mod approvals;
@@ -39,6 +40,7 @@ mod templates;
 mod users;
 
 pub use acceptance::AcceptLedger;
+pub use admissions::{Admitted, LiftAdmission, SetAdmission};
 pub use agents::{ReplacePermissions, RevokeGrants};
 pub use applies::{RefuseApply, SubmitApply, Submitted};
 pub use approvals::{ExpireApproval, NarrowApproval, RecordPreState};

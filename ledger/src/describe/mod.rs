@@ -5,6 +5,7 @@
 //! No secrets, tokens or request bodies; URLs only as far as their host. In detail, what people and
 //! agents wrote stands in quotes where it is more than a plain name.
 
+mod admission;
 mod agent;
 mod apply;
 mod approval;

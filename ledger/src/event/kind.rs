@@ -97,6 +97,8 @@ pub enum AggregateKind {
     Policy,
     /// A decision that is kept.
     Clearance,
+    /// A block or an allow.
+    Admission,
 }
 
 impl AggregateKind {
@@ -119,6 +121,7 @@ impl AggregateKind {
             Self::Lock => "lock",
             Self::Policy => "policy",
             Self::Clearance => "clearance",
+            Self::Admission => "admission",
         }
     }
 
@@ -142,6 +145,7 @@ impl AggregateKind {
             120..=129 => Self::Lock,
             130..=139 => Self::Policy,
             140..=149 => Self::Clearance,
+            150..=159 => Self::Admission,
             _ => return None,
         })
     }

@@ -6,6 +6,7 @@
 //! list it in the row (`{ 1 => OldFormV1 }`), and write its upcast, `impl From<OldFormV1> for NewForm`.
 
 mod acceptance;
+mod admission;
 mod agent;
 mod apply;
 mod approval;
@@ -29,6 +30,7 @@ mod template;
 mod user;
 
 pub use acceptance::LedgerAccepted;
+pub use admission::{AllowLifted, AllowSet, BlockLifted, BlockSet, ClientTarget, Network};
 pub use agent::{AgentDescribed, AgentRegistered, Grant, PermissionsReplaced};
 pub use apply::{
     Agreement, ApplyAccepted, ApplyAcceptedV1, ApplyAcceptedV2, ApplyAcceptedV3, ApplyAuthorised,
@@ -104,9 +106,9 @@ pub struct LedgerCreated {
 /// The id of each aggregate of the table.
 mod stream {
     pub(super) use crate::id::{
-        AgentId as Agent, ApplyId as Apply, ApprovalId as Approval, ApproverId as Approver,
-        ClearanceId as Clearance, DeliveryId as Delivery, GroupId as Group, KeyId as Key,
-        LedgerId as Ledger, LockId as Lock, PolicyId as Policy, SessionId as Session,
+        AdmissionId as Admission, AgentId as Agent, ApplyId as Apply, ApprovalId as Approval,
+        ApproverId as Approver, ClearanceId as Clearance, DeliveryId as Delivery, GroupId as Group,
+        KeyId as Key, LedgerId as Ledger, LockId as Lock, PolicyId as Policy, SessionId as Session,
         TaskId as Task, TemplateId as Template, UserId as User,
     };
 }
@@ -261,6 +263,14 @@ events! {
         in Clearance by APPROVER under Clearance [begins, looked_up];
     141, 1, "clearance.ended" => ClearanceEnded(ClearanceEnded)
         in Clearance by MANAGERS under Clearance;
+    150, 1, "block.set" => BlockSet(BlockSet)
+        in Admission by MANAGERS under Admission [begins, looked_up];
+    151, 1, "block.lifted" => BlockLifted(BlockLifted)
+        in Admission by MANAGERS under Admission;
+    152, 1, "allow.set" => AllowSet(AllowSet)
+        in Admission by MANAGERS under Admission [begins, looked_up];
+    153, 1, "allow.lifted" => AllowLifted(AllowLifted)
+        in Admission by MANAGERS under Admission;
 }
 
 impl Event {

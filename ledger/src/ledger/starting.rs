@@ -1,6 +1,7 @@
 //! Starting on a storage that was opened: nothing is decided, signed or answered before it is proven.
 
 use super::{Ledger, QUEUE, WriterTask, policy_at};
+use crate::admissions::Admissions;
 use crate::aggregate::ApprovalState;
 use crate::checkpoints::{Signer, SigningFrom};
 use crate::clock::{Clock, Random, Timestamp};
@@ -90,6 +91,7 @@ impl Ledger {
             watchers: Watchers::default(),
             locks: watch::Sender::new(Arc::new(locks_at(&*log, head.size).await?)),
             policy: watch::Sender::new(Arc::new(policy_at(&*log, head.size).await?)),
+            admissions: watch::Sender::new(Arc::new(admissions_at(&*log, head.size).await?)),
             size: watch::Sender::new(head.size),
             tree: watch::Sender::new(tree.whole().cloned()),
             is_clean: watch::Sender::new(!is_to_clean),
@@ -203,6 +205,22 @@ async fn questions_at(log: &dyn Log, size: u64) -> Result<Questions, ReadError> 
         questions.take((asked.id, Some(question)));
     }
     Ok(questions)
+}
+
+/// Every block and allow of the log that was not lifted. Without them nothing may be decided.
+async fn admissions_at(log: &dyn Log, size: u64) -> Result<Admissions, ReadError> {
+    let mut admissions = Admissions::default();
+    for (key, value) in log.all_lookups(LookupKind::Admission).await? {
+        let stream = StreamId::from_slice(&value).ok_or_else(|| key.misleads())?;
+        let entry = Entry::fold(&log.stream(stream, size).await?);
+        match entry.state {
+            State::Admission(one) if State::Admission(Arc::clone(&one)).answers_to(&key) => {
+                admissions.put(one);
+            }
+            _ => return Err(key.misleads()),
+        }
+    }
+    Ok(admissions)
 }
 
 async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, ReadError> {

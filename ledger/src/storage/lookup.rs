@@ -58,6 +58,8 @@ pub enum LookupKind {
     Policy = 21,
     /// Key of a clearance → the newest clearance that was made under it.
     Clearance = 22,
+    /// Block or allow → itself, for as long as the ledger lives.
+    Admission = 23,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -184,6 +186,10 @@ impl LookupKey {
         Self(LookupKind::Clearance, key.as_bytes().to_vec())
     }
 
+    pub(crate) fn admission(admission: StreamId) -> Self {
+        Self(LookupKind::Admission, admission.as_bytes().to_vec())
+    }
+
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
@@ -231,7 +237,8 @@ impl LookupKey {
             | LookupKind::OwnedAgent
             | LookupKind::Lock
             | LookupKind::Policy
-            | LookupKind::Clearance => return None,
+            | LookupKind::Clearance
+            | LookupKind::Admission => return None,
         };
         Some((kind, &self.1))
     }
@@ -461,6 +468,9 @@ impl Lookups {
             Event::LockSet(_) => put(LookupKey::lock(stream), stream.as_bytes()),
             Event::PolicyChanged(e) => put(LookupKey::policy(e.version), stream.as_bytes()),
             Event::ClearanceMade(e) => put(LookupKey::clearance(&e.key), stream.as_bytes()),
+            Event::BlockSet(_) | Event::AllowSet(_) => {
+                put(LookupKey::admission(stream), stream.as_bytes());
+            }
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {

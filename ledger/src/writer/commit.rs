@@ -42,6 +42,7 @@ impl Writer {
             locks,
             questions,
             policy,
+            admissions,
             erasing,
         } = batch;
         let mut staged = Vec::with_capacity(events.len());
@@ -105,6 +106,7 @@ impl Writer {
             locks,
             questions,
             policy,
+            admissions,
             erasing,
         };
         let committed = Committed {

@@ -32,6 +32,7 @@ pub(crate) use urgent::{Urgent, UrgentQueue};
 pub(crate) use usage::{MOST_RECORDED, MOST_RECORDED_BYTES, Usage};
 pub(crate) use watchers::Watchers;
 
+use crate::admissions::Admissions;
 use crate::clock::{Clock, Random, Timestamp};
 use crate::error::Error;
 use crate::event::{Event, FailuresCounted, RefusalsCounted};
@@ -83,6 +84,8 @@ pub(crate) struct Shared {
     pub(crate) locks: watch::Sender<Arc<Locks>>,
     /// The committed policy.
     pub(crate) policy: watch::Sender<Arc<CurrentPolicy>>,
+    /// The committed blocks and allows.
+    pub(crate) admissions: watch::Sender<Arc<Admissions>>,
     /// The log's size as of the last commit.
     pub(crate) size: watch::Sender<u64>,
     /// The tree over the whole log as of the last commit; `None` while it is still being filled.
@@ -249,6 +252,7 @@ impl Writer {
         self.questions.end(now);
         let locks = Arc::clone(&self.shared.locks.borrow());
         let policy = Arc::clone(&self.shared.policy.borrow());
+        let admissions = Arc::clone(&self.shared.admissions.borrow());
         for job in waiting.iter_mut() {
             let mut tx = Transaction {
                 storage: &mut *self.storage,
@@ -260,6 +264,7 @@ impl Writer {
                 locks: &locks,
                 questions: &self.questions,
                 policy: &policy,
+                admissions: &admissions,
                 envelope: job.envelope(),
                 context: Context {
                     now,
@@ -385,6 +390,14 @@ impl Writer {
         }
         if let Some(policy) = batch.policy {
             self.shared.policy.send_replace(policy);
+        }
+        if !batch.admissions.is_empty() {
+            self.shared.admissions.send_modify(|admissions| {
+                let admissions = Arc::make_mut(admissions);
+                for admission in batch.admissions {
+                    admissions.put(admission);
+                }
+            });
         }
         self.known.learn(batch.lookups);
         self.newest = staged

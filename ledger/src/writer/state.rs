@@ -1,7 +1,7 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
 use crate::aggregate::{
-    Agent, Aggregate, Apply, Approval, Approver, Clearance, Delivery, Group, Key, Lock,
+    Admission, Agent, Aggregate, Apply, Approval, Approver, Clearance, Delivery, Group, Key, Lock,
     PolicyVersion, Session, Task, Template, User,
 };
 use crate::clock::Timestamp;
@@ -35,6 +35,7 @@ pub(crate) enum State {
     Lock(Arc<Lock>),
     PolicyVersion(Arc<PolicyVersion>),
     Clearance(Arc<Clearance>),
+    Admission(Arc<Admission>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -83,7 +84,8 @@ stored!(
     Template,
     Lock,
     PolicyVersion,
-    Clearance
+    Clearance,
+    Admission
 );
 
 impl State {
@@ -116,6 +118,7 @@ impl State {
             | Self::Lock(_)
             | Self::PolicyVersion(_)
             | Self::Clearance(_)
+            | Self::Admission(_)
             | Self::Erased(_) => None,
         }
     }
@@ -138,6 +141,7 @@ impl State {
             | Self::Lock(_)
             | Self::PolicyVersion(_)
             | Self::Clearance(_)
+            | Self::Admission(_)
             | Self::Erased(_) => {
                 return None;
             }
@@ -161,6 +165,7 @@ impl State {
             Self::Lock(state) => state.weight(),
             Self::PolicyVersion(state) => state.weight(),
             Self::Clearance(state) => state.weight(),
+            Self::Admission(state) => state.weight(),
         }
     }
 
@@ -199,6 +204,7 @@ impl State {
                 policy.version.to_be_bytes() == key
             }
             (Self::Clearance(clearance), LookupKind::Clearance) => clearance.key.as_bytes() == key,
+            (Self::Admission(state), LookupKind::Admission) => state.id.as_bytes() == key,
             (Self::Task(task), LookupKind::Token) => {
                 task.tokens.iter().any(|token| token.id.as_bytes() == key)
             }
@@ -261,6 +267,7 @@ impl State {
                 Some(AggregateKind::Clearance) => {
                     step(self, None, State::Clearance, event, at);
                 }
+                Some(AggregateKind::Admission) => step(self, None, State::Admission, event, at),
                 Some(AggregateKind::Ledger) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
@@ -279,6 +286,7 @@ impl State {
                 step(self, Some(state), State::PolicyVersion, event, at);
             }
             Self::Clearance(state) => step(self, Some(state), State::Clearance, event, at),
+            Self::Admission(state) => step(self, Some(state), State::Admission, event, at),
         }
     }
 }

@@ -4,7 +4,8 @@
 use super::known::KnownKeys;
 use super::refusals::{Refusals, Refused};
 use super::state::{Cache, Entry, State, Stored, existing};
-use crate::aggregate::{Apply, ApprovalState, Lock, PolicyVersion, Task};
+use crate::admissions::Admissions;
+use crate::aggregate::{Admission, Apply, ApprovalState, Lock, PolicyVersion, Task};
 use crate::catalog::OperationId;
 use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
@@ -77,6 +78,8 @@ pub(crate) struct Batch {
     pub(crate) questions: Vec<Changed>,
     /// The policy that was put, if one was.
     pub(crate) policy: Option<Arc<CurrentPolicy>>,
+    /// Blocks and allows that were set or lifted, each in its newest state last.
+    pub(crate) admissions: Vec<Arc<Admission>>,
     /// The payloads that an event of the batch erases. The batch has no other command then.
     pub(crate) erasing: Option<Erasing>,
 }
@@ -107,6 +110,8 @@ pub struct Transaction<'w> {
     pub(super) questions: &'w Questions,
     /// The committed policy.
     pub(super) policy: &'w Arc<CurrentPolicy>,
+    /// The committed blocks and allows.
+    pub(super) admissions: &'w Arc<Admissions>,
     pub(super) envelope: Envelope,
     pub(super) context: Context<'w>,
     pub(super) refusals: &'w mut Refusals,
@@ -179,6 +184,19 @@ impl<'w> Transaction<'w> {
     pub(crate) fn questions(&self) -> QuestionsNow<'_> {
         let since = self.batch.questions.iter().chain(&self.own.questions);
         self.questions.with(since)
+    }
+
+    /// The blocks and allows as of this command.
+    pub(crate) fn admissions(&self) -> Arc<Admissions> {
+        let decided = || self.batch.admissions.iter().chain(&self.own.admissions);
+        if decided().next().is_none() {
+            return Arc::clone(self.admissions);
+        }
+        let mut admissions = Admissions::clone(self.admissions);
+        for admission in decided() {
+            admissions.put(Arc::clone(admission));
+        }
+        Arc::new(admissions)
     }
 
     /// Notes that a session is valid as of this batch.
@@ -366,6 +384,9 @@ impl<'w> Transaction<'w> {
             if let State::PolicyVersion(policy) = &entry.state {
                 self.own.policy = Some(Arc::new(PolicyVersion::current(policy)));
             }
+            if let State::Admission(admission) = &entry.state {
+                self.own.admissions.push(Arc::clone(admission));
+            }
             self.own.changed.insert(new.stream, entry);
             self.own.events.push(Decided {
                 new,
@@ -434,6 +455,7 @@ impl Batch {
         self.locks.extend(decided.locks);
         self.questions.extend(decided.questions);
         self.policy = decided.policy.or(self.policy.take());
+        self.admissions.extend(decided.admissions);
         self.erasing = decided.erasing.or(self.erasing.take());
     }
 }

@@ -8,13 +8,16 @@ use fixtures::people::{
     set_password,
 };
 use fixtures::test_ledger::TestLedger;
+use ledger::AdmissionId;
+use ledger::aggregate::AdmissionKind;
 use ledger::aggregate::{Session, User};
 use ledger::command::{
     AgentChanges, ChangeGroup, ChangeUser, CloseTask, Command, CreateAgent, DeleteGroup,
-    DeleteTemplate, DescribeAgent, EndClearance, EndSession, LiftLock, OpenEnrolment,
-    OpenUserEnrolment, ResolveApply, RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey,
-    RollbackPolicy,
+    DeleteTemplate, DescribeAgent, EndClearance, EndSession, LiftAdmission, LiftLock,
+    OpenEnrolment, OpenUserEnrolment, ResolveApply, RetryDelivery, RevokeCredential, RevokeKey,
+    RevokeUserPasskey, RollbackPolicy, SetAdmission,
 };
+use ledger::event::ClientTarget;
 use ledger::event::{AgentRegistered, SessionEnd};
 use ledger::{
     AgentId, AgentName, ApplyId, ApproverName, ClearanceId, CredentialId, DeliveryId, Error,
@@ -62,6 +65,8 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Admin: LiftLock { lock_id: LockId::from_bytes([1; 16]), revoke_keys: false };
         Admin: fixtures::policies::put(fixtures::policies::policy(), 0);
         Admin: RollbackPolicy { version: 0, follows: 0 };
+        Operator: SetAdmission { kind: AdmissionKind::Block, target: ClientTarget::Asn(1), reason: None, duration: None };
+        Operator: LiftAdmission { kind: AdmissionKind::Block, admission_id: AdmissionId::from_bytes([1; 16]) };
         Operator: RevokeKey { agent: ci(), key_id: KeyId::from_bytes([1; 16]), reason: None };
         Admin: permissions(vec![grant(cloudflare::DNS_RECORD_WRITE)]);
         Admin: SoftApprover::new("alice").registration();

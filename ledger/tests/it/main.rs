@@ -8,6 +8,7 @@
 )]
 
 mod acting;
+mod admissions;
 mod approvals;
 mod audit;
 mod callback_proof;

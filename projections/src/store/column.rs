@@ -4,11 +4,11 @@ use super::columns::{Binder, Columns};
 use crate::error::Error;
 use crate::moment;
 use ledger::{
-    AgentId, AgentName, ApplyId, ApprovalId, ApproverId, ApproverName, Blob, CallbackId,
-    ClearanceId, ClientSubject, CredentialId, DeliveryId, EnrolmentId, EventId, ExecutionId,
-    Fingerprint, IdempotencyKey, KeyId, Level, LockId, OperationId, RecordedThumbprint, RequestId,
-    ScopePattern, ScopeType, Sealed, SessionId, StreamId, TaskId, TemplateId, TemplateName,
-    Timestamp, TokenId, UserId,
+    AdmissionId, AgentId, AgentName, ApplyId, ApprovalId, ApproverId, ApproverName, Blob,
+    CallbackId, ClearanceId, ClientSubject, CredentialId, DeliveryId, EnrolmentId, EventId,
+    ExecutionId, Fingerprint, IdempotencyKey, KeyId, Level, LockId, OperationId,
+    RecordedThumbprint, RequestId, ScopePattern, ScopeType, Sealed, SessionId, StreamId, TaskId,
+    TemplateId, TemplateName, Timestamp, TokenId, UserId,
 };
 use std::hash::Hash;
 
@@ -90,6 +90,7 @@ word_column!(
     KeyId,
     Level,
     LockId,
+    AdmissionId,
     OperationId,
     RequestId,
     ScopeType,

@@ -8,9 +8,9 @@ use crate::tables::applies::Waiting;
 use crate::tables::callbacks::ActiveCallbacks;
 use crate::tables::fold::{Folding, Has, Tables};
 use crate::tables::{
-    self, AgentKeyView, AgentView, ApplyView, ApprovalView, ApproverView, AttemptView,
-    CallbackView, ClearanceView, CredentialView, DeciderRow, DeliveryView, ErasedView, KeyUseRow,
-    LockView, MentionRow, PermissionView, QueueRow, SessionRow, TaskView, TemplateView,
+    self, AdmissionView, AgentKeyView, AgentView, ApplyView, ApprovalView, ApproverView,
+    AttemptView, CallbackView, ClearanceView, CredentialView, DeciderRow, DeliveryView, ErasedView,
+    KeyUseRow, LockView, MentionRow, PermissionView, QueueRow, SessionRow, TaskView, TemplateView,
     TimelineEntry, TokenRow, TopicRow,
 };
 use ledger::event::LedgerErased;
@@ -30,7 +30,8 @@ macro_rules! for_each_row {
             tables::PermissionView,
             tables::AgentKeyView,
             tables::TemplateView,
-            tables::LockView
+            tables::LockView,
+            tables::AdmissionView
         )
     };
     (Approvers, $each:ident) => {
@@ -175,6 +176,7 @@ tables! {
         keys: Table<AgentKeyView>,
         templates: Table<TemplateView>,
         locks: Table<LockView>,
+        admissions: Table<AdmissionView>,
     }
 }
 
@@ -234,6 +236,7 @@ fn fold_agents(of: &mut AgentTables, stored: Stored<'_>, recorded: &Recorded) ->
     tables::agent_keys::fold(&mut folding)?;
     tables::task_templates::fold(&mut folding);
     tables::locks::fold(&mut folding)?;
+    tables::admissions::fold(&mut folding)?;
     tables::agents::fold(&mut folding)
 }
 

@@ -1,5 +1,6 @@
 //! The read tables. Each file owns one: its definition, its fold, its queries.
 
+pub(crate) mod admissions;
 pub(crate) mod agent_keys;
 pub(crate) mod agents;
 pub(crate) mod answers;
@@ -29,6 +30,7 @@ pub(crate) mod timeline_topics;
 
 mod operation_summary;
 
+pub use admissions::AdmissionView;
 pub use agent_keys::AgentKeyView;
 pub use agents::{AgentFilter, AgentView};
 pub use answers::{Carried, DecidedKind, DoneUnasked, HistoryFilter};

@@ -2,6 +2,7 @@
 //! was authorised.
 
 mod administration;
+mod admissions;
 mod agent_keys;
 mod applying;
 mod approving;

@@ -178,7 +178,8 @@ impl History {
                 | AggregateKind::Approval
                 | AggregateKind::Delivery
                 | AggregateKind::Template
-                | AggregateKind::Clearance,
+                | AggregateKind::Clearance
+                | AggregateKind::Admission,
             ) => Role::Operator,
             Some(AggregateKind::Lock) => locks::least_role(event),
             Some(AggregateKind::Agent) => self.role_for_agents(stream, event, user_id),

@@ -174,10 +174,15 @@ impl History {
             execution_id: None,
             unsettled: false,
         };
+        let task_id = apply.task_id;
         self.streams.put(stream, State::Apply(Box::new(apply)));
         self.apply_unlocked(now, true);
         if let Some(clearance) = clearance {
             self.cleared(now, accepted, clearance, covers.as_ref());
+        }
+        if let Some(State::Task(task)) = self.streams.state(task_id) {
+            let agent_id = task.agent_id;
+            self.client_admitted(now, agent_id);
         }
     }
 

@@ -5,6 +5,7 @@
 //! hidden: rules that need it are counted as impossible, not as broken.
 
 mod actors;
+mod admissions;
 mod agents;
 mod applies;
 mod approvals;
@@ -38,6 +39,7 @@ use super::finding::{Findings, Obstacle};
 use super::log::AuditRecord;
 use super::options::{Depth, PinnedApprovers, VerifyOptions};
 use super::report::{DecidingKey, HistoryReport, Range};
+use crate::admissions::Admissions;
 use crate::agent_key::AgentKeyHash;
 use crate::assertion::KeyThumbprint;
 use crate::clock::Timestamp;
@@ -92,6 +94,7 @@ pub(super) struct History {
     policies: Policies,
     /// The questions that wait for a decision, as far as they can be seen.
     questions: Questions,
+    admissions: Admissions,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -209,6 +212,7 @@ impl History {
             locks: Locks::default(),
             policies: Policies::default(),
             questions: Questions::default(),
+            admissions: Admissions::default(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             hidden_users: HashSet::new(),
@@ -419,6 +423,7 @@ impl History {
             Some(AggregateKind::Lock) => self.lock_event(now, &event),
             Some(AggregateKind::Policy) => self.policy_event(now, event),
             Some(AggregateKind::Clearance) => self.clearance_event(now, &event),
+            Some(AggregateKind::Admission) => self.admission_event(now, &event),
             Some(AggregateKind::Ledger) | None => {}
         }
     }

@@ -9,7 +9,7 @@ use super::clearances::KnownClearance;
 use super::deliveries::DeliveryEntry;
 use super::keys::{KeyState, TemplateState};
 use super::tasks::{ClosedTask, TaskState};
-use crate::aggregate::{Group, Lock, Session, User};
+use crate::aggregate::{Admission, Group, Lock, Session, User};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::event::{AggregateKind, ErasedStream, Event, StreamKind};
@@ -52,6 +52,7 @@ pub(super) enum State {
     Template(Box<TemplateState>),
     Lock(Arc<Lock>),
     Clearance(Box<KnownClearance>),
+    Admission(Arc<Admission>),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -80,6 +81,7 @@ impl State {
             Self::Template(_) => AggregateKind::Template,
             Self::Lock(_) => AggregateKind::Lock,
             Self::Clearance(_) => AggregateKind::Clearance,
+            Self::Admission(_) => AggregateKind::Admission,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

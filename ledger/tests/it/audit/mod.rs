@@ -1,6 +1,7 @@
 //! The auditor's verifier: an honest history has no findings, and one that breaks a rule is told by it.
 
 mod actors;
+mod admissions;
 mod bundles;
 mod carried_out;
 mod checkpoints;
