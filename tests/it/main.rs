@@ -35,6 +35,7 @@ mod operators;
 mod outputs;
 mod overload;
 mod people;
+mod policies;
 mod rebuilding;
 mod restores;
 mod secrets;

@@ -78,4 +78,6 @@ pub(super) fn type_of_fact(name: &str) -> Option<Type> {
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;
