@@ -4,10 +4,10 @@ use crate::app::App;
 use crate::policy::{self, Code, Format, Groups, KnownGroup, Names, Problem, Read, Report};
 use crate::principal::Acting;
 use crate::refusal::Error;
-use ledger::aggregate::{Approver, User};
+use ledger::aggregate::{Approver, PolicyVersion, User};
 use ledger::command::{PutPolicy, RollbackPolicy};
 use ledger::describe;
-use ledger::event::{Event, PolicyChanged, PolicyFormat};
+use ledger::event::{PolicyChanged, PolicyFormat};
 use ledger::policy::{Assurance, NeedGroup, Policy, PolicyDigest, Prepared, not_carried_out};
 use ledger::{ApproverName, Ledger, Recorded, Rejection, Timestamp, UserId};
 use std::collections::BTreeMap;
@@ -244,14 +244,11 @@ fn changed_of(recorded: Recorded) -> Option<Changed> {
         describe::who(&recorded.envelope.actor),
         recorded.recorded_at(),
     );
-    match recorded.event {
-        Event::PolicyChanged(changed) => Some(Changed::Once {
-            event: Box::new(changed),
-            author,
-            at,
-        }),
-        _ => None,
-    }
+    PolicyVersion::change(recorded.event).map(|changed| Changed::Once {
+        event: Box::new(changed),
+        author,
+        at,
+    })
 }
 
 fn source_of(changed: &Changed) -> Option<Document> {

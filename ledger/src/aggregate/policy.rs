@@ -2,7 +2,7 @@
 
 use super::Aggregate;
 use crate::clock::Timestamp;
-use crate::event::{Event, PolicyDocument};
+use crate::event::{Event, PolicyChanged, PolicyDocument};
 use crate::id::PolicyId;
 use crate::policy::{CurrentPolicy, PolicyInForce};
 use crate::rejection::Rejection;
@@ -34,6 +34,17 @@ impl PolicyVersion {
         CurrentPolicy {
             version: self.version,
             in_force,
+        }
+    }
+}
+
+impl PolicyVersion {
+    /// The change that an event of a version is.
+    #[must_use]
+    pub fn change(event: Event) -> Option<PolicyChanged> {
+        match event {
+            Event::PolicyChanged(changed) => Some(changed),
+            _ => None,
         }
     }
 }

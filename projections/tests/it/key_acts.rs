@@ -6,11 +6,12 @@ use crate::story::Story;
 use fixtures::commands::{self, AGENT};
 use ledger::AgentName;
 use ledger::TemplateName;
+use ledger::aggregate::AdmissionKind;
 use ledger::command::{
-    AgentChanges, CreateTemplate, DeleteTemplate, DescribeAgent, LiftLock, RevokeKey, SetLock,
-    SubmitApply,
+    AgentChanges, CreateTemplate, DeleteTemplate, DescribeAgent, LiftAdmission, LiftLock,
+    RevokeKey, RollbackPolicy, SetAdmission, SetLock, SubmitApply,
 };
-use ledger::event::LockTarget;
+use ledger::event::{ClientTarget, LockTarget};
 use providers::cloudflare::CACHE_PURGE;
 
 /// The template that stories know.
@@ -78,6 +79,37 @@ impl Story {
                         },
                     )
                     .await;
+                }
+            }
+            KeyStep::Admit { lift } => {
+                let both = [
+                    (AdmissionKind::Block, 64_512),
+                    (AdmissionKind::Allow, 64_513),
+                ];
+                for (kind, asn) in both {
+                    let set = SetAdmission {
+                        kind,
+                        target: ClientTarget::Asn(asn),
+                        reason: None,
+                        duration: None,
+                    };
+                    let set = self.run(administrator(), set).await;
+                    if let Some(set) = set.filter(|_| *lift) {
+                        let admission_id = set.admission.id;
+                        let lifted = LiftAdmission { kind, admission_id };
+                        self.run(administrator(), lifted).await;
+                    }
+                }
+            }
+            KeyStep::Policy { save } => {
+                let follows = self.ledger.policy().version;
+                if *save {
+                    let put = fixtures::policies::put(fixtures::policies::policy(), follows);
+                    self.ledger.run(put).await.unwrap();
+                } else if follows > 0 {
+                    let version = 0;
+                    let back = RollbackPolicy { version, follows };
+                    self.ledger.run(back).await.unwrap();
                 }
             }
             KeyStep::Open { key } => {

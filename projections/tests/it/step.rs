@@ -103,6 +103,12 @@ pub(crate) enum KeyStep {
     DeleteTemplate,
     Lock,
     Unlock,
+    Admit {
+        lift: bool,
+    },
+    Policy {
+        save: bool,
+    },
     Open {
         key: usize,
     },
@@ -124,6 +130,8 @@ fn with_key() -> impl Strategy<Value = KeyStep> {
         1 => Just(KeyStep::DeleteTemplate),
         1 => Just(KeyStep::Lock),
         2 => Just(KeyStep::Unlock),
+        1 => any::<bool>().prop_map(|lift| KeyStep::Admit { lift }),
+        1 => prop::bool::weighted(0.3).prop_map(|save| KeyStep::Policy { save }),
         2 => key.clone().prop_map(|key| KeyStep::Open { key }),
         4 => (key, 0..3_usize, 0..6_u8, 0..5_u8).prop_map(
             |(key, task, name, operation)| KeyStep::Submit { key, task, name, operation }

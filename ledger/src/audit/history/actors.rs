@@ -234,10 +234,15 @@ impl History {
                     && put.credential_id == *credential
                     && self.holder_is(stream, principal)
             }
-            // Held to its decision where it is looked at.
-            Event::ClearanceMade(_) => true,
             Event::BackupEligibilityLearnt(learnt) => {
                 learnt.credential_id == *credential && self.holder_is(stream, principal)
+            }
+            // Held to its decision where clearances are looked at.
+            of_clearance
+                if AggregateKind::of(of_clearance.event_type())
+                    == Some(AggregateKind::Clearance) =>
+            {
+                true
             }
             _ => match event.decision() {
                 Some((_, decided)) => {

@@ -1,6 +1,6 @@
 //! What was answered before: the list of it, its table of text, and what the approval page says of it.
 
-use super::super::{AGENT, Scene, dns, ssl};
+use super::super::{AGENT, Executor, Scene, dns, ssl};
 use super::Page;
 use crate::testing::{Answer, SERVICE_TOKEN, Stage};
 use axum::body::Body;
@@ -215,13 +215,27 @@ async fn a_question_says_what_its_agent_did_before_and_how_the_same_was_answered
 
 #[tokio::test]
 async fn a_question_behind_a_thousand_others_is_shown_as_fast() {
-    let scene = Scene::new().await;
-    for _ in 0..10 {
-        scene
-            .stage
+    let stage = Stage::new().await;
+    // No more than a thousand may be open: these have expired when the others are asked.
+    for _ in 0..5 {
+        stage
             .ask_many("Move the shop", 100, "\"v=spf1 -all\"")
             .await;
     }
+    stage.clock.advance(Duration::from_secs(86_401));
+    for _ in 0..5 {
+        stage
+            .ask_many("Move the shop", 100, "\"v=spf1 -all\"")
+            .await;
+    }
+    let (task, token) = stage.task(AGENT).await;
+    let executor = Executor::start(stage.state.app.ledger.clone());
+    let scene = Scene {
+        stage,
+        task,
+        token,
+        executor,
+    };
     let asked = scene.apply("k0", &[ssl()]).await;
     let mut best = Duration::MAX;
     for _ in 0..5 {
