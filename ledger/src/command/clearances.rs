@@ -20,8 +20,9 @@ use crate::operation::{Scope, ScopeId};
 use crate::rejection::{KeptUntil, Rejection};
 use crate::retention::{Binding, Breadth, LONGEST, Retention};
 use crate::statement::Decision;
-use crate::storage::LookupKey;
+use crate::storage::{LookupKey, LookupKind};
 use crate::writer::{Context, Transaction};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The reason in events for what its clearance no longer carries.
@@ -86,11 +87,25 @@ pub(super) fn key_of(
     breadth: Breadth,
     submission: &str,
 ) -> Result<ClearanceKey, Error> {
-    let operations =
-        operations_of(submission.as_bytes()).map_err(|error| Error::defect(error.to_string()))?;
-    let operations = OperationsDigest::of(&operations, breadth)
-        .map_err(|error| Error::defect(error.to_string()))?;
-    Ok(ClearanceKey::of(&KeyParts {
+    let operations = operations_digest(&submitted(submission)?, breadth)?;
+    Ok(key_with(decision, task, binding, (breadth, operations)))
+}
+
+fn submitted(submission: &str) -> Result<Vec<Value>, Error> {
+    operations_of(submission.as_bytes()).map_err(|error| Error::defect(error.to_string()))
+}
+
+fn operations_digest(operations: &[Value], breadth: Breadth) -> Result<OperationsDigest, Error> {
+    OperationsDigest::of(operations, breadth).map_err(|error| Error::defect(error.to_string()))
+}
+
+fn key_with(
+    decision: Decision,
+    task: &Task,
+    binding: Binding,
+    (breadth, operations): (Breadth, OperationsDigest),
+) -> ClearanceKey {
+    ClearanceKey::of(&KeyParts {
         decision,
         agent_id: task.agent_id,
         bound_to: BoundTo::of(binding, task.id, &task.subject),
@@ -98,7 +113,7 @@ pub(super) fn key_of(
         edge: &[],
         breadth,
         operations,
-    }))
+    })
 }
 
 /// The event that keeps a decision.
@@ -147,7 +162,14 @@ pub(super) async fn answer(
     tx: &mut Transaction<'_>,
     unasked: &Unasked<'_>,
 ) -> Result<Option<ClearanceId>, Error> {
+    // The operations may be large: nothing is made of them where no decision was ever kept.
+    if tx.has_none(LookupKind::Clearance).await? {
+        return Ok(None);
+    }
     let task = unasked.task;
+    let operations = submitted(unasked.submission)?;
+    let exact = operations_digest(&operations, Breadth::Exact)?;
+    let scope = operations_digest(&operations, Breadth::Scope)?;
     let mut keys = Vec::with_capacity(8);
     let decisions = match unasked.is_ruled {
         true => &[Decision::Deny][..],
@@ -155,8 +177,8 @@ pub(super) async fn answer(
     };
     for decision in decisions.iter().copied() {
         for binding in [Binding::Task, Binding::Agent] {
-            for breadth in [Breadth::Exact, Breadth::Scope] {
-                let key = key_of(decision, task, binding, breadth, unasked.submission)?;
+            for breadth in [(Breadth::Exact, exact), (Breadth::Scope, scope)] {
+                let key = key_with(decision, task, binding, breadth);
                 keys.push(LookupKey::clearance(&key));
             }
         }

@@ -293,6 +293,11 @@ impl Lookups {
         }
     }
 
+    /// Whether a row of the kind is put.
+    pub(crate) fn has_any(&self, kind: LookupKind) -> bool {
+        self.values.keys().any(|key| key.0 == kind)
+    }
+
     #[must_use]
     pub const fn removed(&self) -> &BTreeSet<LookupKey> {
         &self.removed

@@ -16,6 +16,8 @@ pub(crate) struct KnownKeys {
     keys: LruCache<LookupKey, Option<Vec<u8>>>,
     /// Every row of the kinds that were asked for as a whole.
     whole: HashMap<LookupKind, BTreeMap<LookupKey, Vec<u8>>>,
+    /// Whether there is no row, of the kinds of which that was asked.
+    empty: HashMap<LookupKind, bool>,
 }
 
 impl Default for KnownKeys {
@@ -23,6 +25,7 @@ impl Default for KnownKeys {
         Self {
             keys: LruCache::new(MAX_KEYS),
             whole: HashMap::new(),
+            empty: HashMap::new(),
         }
     }
 }
@@ -58,6 +61,18 @@ impl KnownKeys {
         })
     }
 
+    /// Whether there is no row of a kind.
+    pub(crate) async fn has_none(
+        &mut self,
+        kind: LookupKind,
+        storage: &mut dyn Storage,
+    ) -> Result<bool, ReadError> {
+        Ok(match self.empty.entry(kind) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(storage.all_lookups(kind).await?.is_empty()),
+        })
+    }
+
     /// Reads what is not known yet of many keys at once.
     pub(crate) async fn prefetch(
         &mut self,
@@ -87,6 +102,9 @@ impl KnownKeys {
             }
         }
         for (key, value) in lookups.into_values() {
+            if let Some(empty) = self.empty.get_mut(&key.parts().0) {
+                *empty = false;
+            }
             if let Some(rows) = self.whole.get_mut(&key.parts().0) {
                 rows.insert(key.clone(), value.clone());
             }
@@ -103,5 +121,6 @@ impl KnownKeys {
     pub(crate) fn clear(&mut self) {
         self.keys.clear();
         self.whole.clear();
+        self.empty.clear();
     }
 }

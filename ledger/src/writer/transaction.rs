@@ -313,6 +313,12 @@ impl<'w> Transaction<'w> {
         Ok(self.known.prefetch(keys.to_vec(), self.storage).await?)
     }
 
+    /// Whether there is no row of a kind, as of this batch.
+    pub(crate) async fn has_none(&mut self, kind: LookupKind) -> Result<bool, Error> {
+        let is_decided = self.batch.lookups.has_any(kind) || self.own.lookups.has_any(kind);
+        Ok(!is_decided && self.known.has_none(kind, self.storage).await?)
+    }
+
     /// Every row of a kind of which there are few, as of this batch.
     pub(crate) async fn all_lookups(
         &mut self,
