@@ -12,7 +12,7 @@ use ledger::command::{
 use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome, PreState};
 use ledger::operation::Operation;
 use ledger::{
-    ApproverName, Binding, Breadth, CredentialId, Decision, KeptMode, Rejection, Retention,
+    ApproverName, Binding, Breadth, CredentialId, Decision, Event, KeptMode, Rejection, Retention,
 };
 use providers::cloudflare;
 use std::time::Duration;
@@ -219,8 +219,13 @@ impl Story {
                 self.run(administrator(), command).await;
             }
             Step::EndClearance => {
-                let mut submitted = self.submitted.iter().rev();
-                if let Some(clearance_id) = submitted.find_map(|s| s.apply.clearance_id) {
+                let events = self.ledger.log().events_from(0, u32::MAX).await.unwrap();
+                let made = events
+                    .iter()
+                    .rev()
+                    .find(|recorded| matches!(recorded.event, Event::ClearanceMade(_)));
+                if let Some(made) = made {
+                    let clearance_id = made.stream_id().into();
                     let end = EndClearance { clearance_id };
                     self.run(administrator(), end).await;
                 }
