@@ -252,6 +252,9 @@ async fn a_digest_is_copied_and_where_the_browser_refuses_it_is_marked() {
     assert_eq!(digest.len(), 64);
     let refuse = "navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'))";
     browser.script(refuse, Vec::new()).await;
+    // Away from under the decision, which stays at the foot of the window.
+    let to_middle = "document.querySelector('.files .copy').scrollIntoView({block: 'center'})";
+    browser.script(to_middle, Vec::new()).await;
     browser.click(".files .copy").await;
     until("the mark", async || {
         let told = browser.text(".files .copy").await;
