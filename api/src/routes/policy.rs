@@ -66,7 +66,7 @@ async fn read_policy(
 #[utoipa::path(
     put, path = "/v1/policy", tag = "policy",
     params(("if-match" = String, Header, description = "The version that it follows, in quotes: `\"3\"`")),
-    request_body(content((String = "application/toml"), (String = "text/x-toml"), (serde_json::Value = "application/json"))),
+    request_body(content = serde_json::Value, content_type = "application/json", description = "The document, as JSON; `application/toml` and `text/x-toml` are taken too"),
     security(("session" = []), ("service" = [])),
     responses(
         (status = 200, body = Policy, headers(("etag" = String, description = "The version in quotes"))),
@@ -149,7 +149,7 @@ async fn rollback_policy(
 /// Nothing is recorded. All errors are told at once, with their lines in TOML.
 #[utoipa::path(
     post, path = "/v1/policy/check", tag = "policy",
-    request_body(content((String = "application/toml"), (String = "text/x-toml"), (serde_json::Value = "application/json"))),
+    request_body(content = serde_json::Value, content_type = "application/json", description = "The document, as JSON; `application/toml` and `text/x-toml` are taken too"),
     security(("session" = []), ("service" = [])),
     responses(
         (status = 200, body = CheckedPolicy),
