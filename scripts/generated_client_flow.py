@@ -248,7 +248,7 @@ def flow(address):
         options = answered(
             options_for.sync_detailed(link, client=person, body=wanted),
             200,
-            models.AssertionOptions,
+            models.DecisionOptions,
         )
         body = {**passkey.sign(options), "decision": decision}
         answered(

@@ -13,7 +13,7 @@ use crate::problem::{ApiError, Problem};
 use crate::routes::landing;
 use crate::schemes::By;
 use crate::shapes::passkeys::{
-    ChoiceRequest, Decided, DecisionOptions, DecisionRequest, QuestionState, VerifyRequest,
+    Decided, DecisionOptions, DecisionQuery, DecisionRequest, QuestionState, VerifyRequest,
 };
 use crate::state::AppState;
 use app::decisions::{self, Undecided};
@@ -176,7 +176,7 @@ async fn standing(
 /// A challenge that binds the decision, and the credentials that may answer it. Asking again leaves
 /// earlier challenges valid.
 #[utoipa::path(get, path = "/v1/approve/{link}/options", operation_id = "decision_options", tag = "approvals",
-    params(("link" = String, Path, description = "from approval_url"), DecisionRequest),
+    params(("link" = String, Path, description = "from approval_url"), DecisionQuery),
     responses(
         (status = 200, body = DecisionOptions),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -184,7 +184,7 @@ async fn standing(
 async fn options(
     State(state): State<AppState>,
     By(who): By<action::DecideQuestion>,
-    QueryParams(request): QueryParams<DecisionRequest>,
+    QueryParams(request): QueryParams<DecisionQuery>,
 ) -> Result<Json<DecisionOptions>, ApiError> {
     issue(&state, &who, request.into()).await.map(Json)
 }
@@ -196,7 +196,7 @@ async fn options(
 /// `retention_not_allowed`), but for denials.
 #[utoipa::path(post, path = "/v1/approve/{link}/options", operation_id = "decision_options_with_reason", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
-    request_body = Option<ChoiceRequest>,
+    request_body = Option<DecisionRequest>,
     responses(
         (status = 200, body = DecisionOptions),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -204,7 +204,7 @@ async fn options(
 async fn options_with_reason(
     State(state): State<AppState>,
     By(who): By<action::DecideQuestion>,
-    OptionalJson(request): OptionalJson<ChoiceRequest>,
+    OptionalJson(request): OptionalJson<DecisionRequest>,
 ) -> Result<Json<DecisionOptions>, ApiError> {
     issue(&state, &who, request.unwrap_or_default())
         .await
@@ -249,7 +249,7 @@ async fn verify(
 async fn issue(
     state: &AppState,
     who: &QuestionAccess,
-    request: ChoiceRequest,
+    request: DecisionRequest,
 ) -> Result<DecisionOptions, ApiError> {
     let question = Undecided::of(&state.app, who).await?;
     let reason = request.reason.as_deref();

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Debug, Default, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct DecisionRequest {
+pub(crate) struct DecisionQuery {
     /// `approve` or `deny`; approve when left out.
     #[serde(default)]
     #[schema(pattern = "^(approve|deny)$")]
@@ -27,7 +27,7 @@ pub(crate) struct DecisionRequest {
 /// Which decision a challenge is asked for, and whether it is kept.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ChoiceRequest {
+pub(crate) struct DecisionRequest {
     /// `approve` or `deny`; approve when left out.
     #[serde(default)]
     #[schema(pattern = "^(approve|deny)$")]
@@ -72,7 +72,7 @@ enum KeptDuration {
     Text(String),
 }
 
-impl ChoiceRequest {
+impl DecisionRequest {
     /// The decision, approve where none was named.
     pub(crate) fn decision(&self) -> Result<Decision, ApiError> {
         decision(self.decision.as_deref())
@@ -97,8 +97,8 @@ impl ChoiceRequest {
     }
 }
 
-impl From<DecisionRequest> for ChoiceRequest {
-    fn from(request: DecisionRequest) -> Self {
+impl From<DecisionQuery> for DecisionRequest {
+    fn from(request: DecisionQuery) -> Self {
         Self {
             decision: request.decision,
             reason: request.reason,
