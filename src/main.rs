@@ -120,6 +120,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Task(TaskCommand::Close(args)) => command::operate(&environment, args.into()),
         Command::Approval(ApprovalCommand::List(args)) => command::read_api(&environment, args),
         Command::Approval(ApprovalCommand::Show(args)) => command::read_api(&environment, args),
+        Command::Approval(ApprovalCommand::Votes(args)) => command::read_api(&environment, args),
         Command::Approval(ApprovalCommand::Watch(args)) => {
             command::approval_watch(&environment, args)
         }

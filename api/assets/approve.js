@@ -77,7 +77,7 @@ function retention() {
   return { retention: { mode: "cache", duration, breadth } };
 }
 
-/** The decision, signed; `false` where its meaning was shown instead, to be confirmed. */
+/** What came of the decision, signed; `false` where its meaning was shown instead, to be confirmed. */
 async function ceremony(decision) {
   const words = { decision };
   const screen = onScreen();
@@ -102,8 +102,7 @@ async function ceremony(decision) {
   } catch (error) {
     throw error?.name === "NotAllowedError" ? unsigned(performance.now() - asked, options.timeout) : error;
   }
-  await send("verify", { ...words, ...signed, on_screen: screen });
-  return true;
+  return send("verify", { ...words, ...signed, on_screen: screen });
 }
 
 async function decide(decision, button) {
@@ -115,7 +114,11 @@ async function decide(decision, button) {
   button.textContent = "Waiting for your passkey…";
   hush();
   try {
-    if (await ceremony(decision)) {
+    const decided = await ceremony(decision);
+    if (decided.status === "voted") {
+      close();
+      say("", "You have approved this", `${decided.waits.text}. It is carried on once they have approved it too.`, { reload: true });
+    } else if (decided) {
       become();
       return;
     }

@@ -209,6 +209,8 @@ actions! {
     ListApprovals -> Acting: [VIEWER];
     /// Open a question from a list. Whoever lists questions is given their links.
     OpenQuestion -> Acting: [VIEWER];
+    /// Take one's own vote on a question back.
+    WithdrawVote -> SessionAccess: [Session];
     /// Look at a question.
     ViewQuestion -> QuestionAccess: [ApprovalLink];
     /// Decide a question.

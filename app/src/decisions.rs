@@ -8,7 +8,7 @@ use crate::passkey::{EligibleCredential, PasskeyRefused};
 use crate::principal::QuestionAccess;
 use crate::refusal::Error;
 use crate::retention::means;
-use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::aggregate::{Apply, Approval, ApprovalState, Credential, Task};
 use ledger::command::{DecideApproval, check_key, check_retention};
 use ledger::event::OnApproval;
 use ledger::{
@@ -185,13 +185,9 @@ impl<'a> Undecided<'a> {
             valid_until.min(self.approval.expires_at),
             &statement,
         );
-        let mut credential_ids = Vec::new();
-        for principal in &self.approval.approvers {
-            if let Some(approver) = ledger.decider(principal).await? {
-                let active = approver.active_credentials();
-                credential_ids.extend(active.map(|credential| credential.credential_id.clone()));
-            }
-        }
+        let able = self.able().await?.into_iter();
+        let credential_ids = able.map(|(_, credential)| credential.credential_id);
+        let credential_ids = credential_ids.collect();
         Ok(DecisionOptions {
             options: Options {
                 challenge,
@@ -262,25 +258,54 @@ impl<'a> Undecided<'a> {
         &self,
         assertion: &Assertion,
     ) -> Result<(ApproverName, EligibleCredential), Error> {
-        for principal in &self.approval.approvers {
-            let Some(approver) = self.app.ledger.decider(principal).await? else {
-                continue;
-            };
-            let mut active = approver.active_credentials();
-            let found = active.find(|one| one.credential_id.as_slice() == assertion.credential_id);
-            if let Some(found) = found {
-                let key =
-                    PublicKey::from_cose(found.public_key.as_slice()).map_err(Error::defect)?;
-                let credential = EligibleCredential {
-                    credential_id: assertion.credential_id.clone(),
-                    public_key: key,
-                    sign_count: found.sign_count,
-                    backup_eligible: found.backup_eligible,
-                };
-                return Ok((principal.clone(), credential));
+        let mut able = self.able().await?.into_iter();
+        let signed = |(_, credential): &(ApproverName, Credential)| {
+            credential.credential_id.as_slice() == assertion.credential_id
+        };
+        let Some((principal, found)) = able.find(signed) else {
+            return Err(self.why_not(&assertion.credential_id).await?.into());
+        };
+        let key = PublicKey::from_cose(found.public_key.as_slice()).map_err(Error::defect)?;
+        let credential = EligibleCredential {
+            credential_id: assertion.credential_id.clone(),
+            public_key: key,
+            sign_count: found.sign_count,
+            backup_eligible: found.backup_eligible,
+        };
+        Ok((principal, credential))
+    }
+
+    /// The passkeys that may answer, with their principals.
+    async fn able(&self) -> Result<Vec<(ApproverName, Credential)>, Error> {
+        let (ledger, approval) = (&self.app.ledger, &self.approval);
+        if approval.policy.is_some() {
+            let voters = ledger.voters(approval).await?.into_iter();
+            return Ok(voters
+                .map(|voter| (voter.principal, voter.credential))
+                .collect());
+        }
+        let mut able = Vec::new();
+        for principal in &approval.approvers {
+            if let Some(approver) = ledger.decider(principal).await? {
+                let active = approver.active_credentials();
+                able.extend(active.map(|credential| (principal.clone(), credential.clone())));
             }
         }
-        Err(Rejection::CredentialNotEligible.into())
+        Ok(able)
+    }
+
+    /// Why a passkey may not answer.
+    async fn why_not(&self, credential_id: &[u8]) -> Result<Rejection, Error> {
+        let Some(asked) = &self.approval.policy else {
+            return Ok(Rejection::CredentialNotEligible);
+        };
+        let credential_id = CredentialId::unchecked(credential_id);
+        let user = self.app.ledger.user_of_passkey(&credential_id).await?;
+        let is_excluded = user.is_some_and(|user| asked.requirement.get().excludes(user.id));
+        Ok(match is_excluded {
+            true => Rejection::VoterExcluded,
+            false => Rejection::VoterNotEligible,
+        })
     }
 }
 

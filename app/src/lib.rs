@@ -40,6 +40,7 @@ pub mod tasks;
 pub mod templates;
 pub mod token;
 pub mod users;
+pub mod votes;
 
 pub use action::{Access, Act, Action, Admitted, Who};
 pub use app::{App, Keys};

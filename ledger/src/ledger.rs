@@ -5,9 +5,11 @@ mod erasing;
 mod measuring;
 mod policies;
 mod starting;
+mod votes;
 
 pub use policies::policy_at;
 pub use starting::{Opened, Surroundings, Unprovable};
+pub use votes::Voter;
 
 use crate::admissions::Admissions;
 use crate::agent_key::AgentKeyHash;

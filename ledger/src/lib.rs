@@ -58,6 +58,7 @@ pub mod statement;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 pub mod storage;
 pub mod tlog;
+mod voters;
 mod word;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod writer;
@@ -93,7 +94,7 @@ pub use id::{
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
-pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, WriterTask, policy_at};
+pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, Voter, WriterTask, policy_at};
 pub use locks::Locks;
 pub use name::{
     AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,
@@ -115,5 +116,6 @@ pub use statement::{
     Choice, Decision, DecisionStatement, InvalidDecision, ReasonDigest, Statement,
 };
 pub use storage::{Log, NewEvent, ReadError, Scan, Scanned, StoredRecord};
+pub use voters::{Person, Progress};
 pub use word::Word;
 pub use writer::{CommitFaults, CommitPoint, Context, Stored, Transaction};

@@ -257,6 +257,24 @@ refusals! {
     /// The passkey may not answer for what a user asks.
     #[error("this passkey may not answer here; use one of those that the options name")]
     PasskeyNotEligible => Forbidden, "credential_not_eligible";
+    /// Nobody whom the question needs signs with it.
+    #[error("this passkey may not answer this question: it is of nobody in a group that is needed, or was taken away")]
+    VoterNotEligible => Forbidden, "not_eligible";
+    /// Its own wish.
+    #[error("who asks for it does not approve it: you own the agent, made its key or opened its task")]
+    VoterExcluded => Forbidden, "excluded";
+    /// The same person, perhaps with another passkey.
+    #[error("you have voted on this question already, and each person counts once; it waits for others")]
+    AlreadyVoted => Conflict, "already_voted";
+    /// Nothing to take back.
+    #[error("there is no vote of yours on this question")]
+    VoteNotFound => NotFound, "vote_not_found";
+    /// Asking would be in vain.
+    #[error("{why}: nobody was asked, and the key stays free; have an operator look at the policy's needs and at who has a passkey")]
+    ApprovalUnsatisfiable {
+        /// What is missing.
+        why: &'static str,
+    } => Conflict, "approval_unsatisfiable";
     /// The assertion does not prove the decision.
     #[error("the passkey's answer does not prove this decision: {why}")]
     AssertionInvalid {

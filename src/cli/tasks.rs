@@ -118,6 +118,9 @@ pub(crate) enum ApprovalCommand {
     /// Print the approval of a task
     #[command(after_help = ACCESS_HELP)]
     Show(ApiRead<ShowApproval>),
+    /// Print what a question needs, how many people are counted, and their votes
+    #[command(after_help = ACCESS_HELP)]
+    Votes(ApiRead<ShowVotes>),
     /// Print each question as it comes up, and its end, one line each, until interrupted
     #[command(after_help = ACCESS_HELP)]
     Watch(ApiRead<WatchApprovals>),
@@ -145,6 +148,12 @@ pub(crate) struct ListApprovals {
 pub(crate) struct ShowApproval {
     /// The task's id
     task: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowVotes {
+    /// The approval's id, as `approval list` prints it
+    approval: String,
 }
 
 #[derive(Debug, Args)]
@@ -319,6 +328,12 @@ impl From<ListApprovals> for ApiRequest {
 impl From<ShowApproval> for ApiRequest {
     fn from(ShowApproval { task }: ShowApproval) -> Self {
         Self::get(&["tasks", &task, "approval-status"], Shown::Members)
+    }
+}
+
+impl From<ShowVotes> for ApiRequest {
+    fn from(ShowVotes { approval }: ShowVotes) -> Self {
+        Self::get(&["approvals", &approval], Shown::Members)
     }
 }
 

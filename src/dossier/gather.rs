@@ -218,7 +218,7 @@ impl Gather {
     }
 
     fn learn(&mut self, header: &Header, event: &Event) {
-        if let Some((_, decided)) = event.decision() {
+        if let Some((_, decided)) = event.answer() {
             self.deciders.insert(decided.principal.clone());
         }
         match event {

@@ -111,7 +111,7 @@ impl DossierPage {
     }
 
     fn take(&mut self, header: &Header, event: &Event) {
-        if let Some((how, decided)) = event.decision() {
+        if let Some((how, decided)) = event.answer() {
             let approved = how == Decision::Approve;
             self.decisions.push(decision(header, decided, approved));
         }

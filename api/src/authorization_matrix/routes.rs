@@ -40,6 +40,8 @@ pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("POST", "/v1/tasks/{task_id}/approve", Action::LinkApproval),
     ("GET", "/v1/tasks/{task_id}/approve/discord-message", Action::LinkApproval),
     ("GET", "/v1/approvals", Action::ListApprovals),
+    ("GET", "/v1/approvals/{approval_id}", Action::ListApprovals),
+    ("POST", "/v1/approvals/{approval_id}/withdraw-vote", Action::WithdrawVote),
     ("GET", "/v1/history", Action::ListApprovals),
     ("GET", "/v1/approvers", Action::ListApprovers),
     ("GET", "/v1/timeline", Action::ReadTimeline),

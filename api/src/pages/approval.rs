@@ -7,6 +7,7 @@ use super::params::{Now, ParamValue};
 use super::record::AboutAgent;
 use super::says::Says;
 use super::shown::ShownText;
+use app::votes::{NeedMet, Votes};
 use askama::Template;
 use ledger::Risk;
 use ledger::aggregate::Approval;
@@ -26,6 +27,10 @@ pub struct ApprovalPage {
     pub asked_by: Option<AskedByRules>,
     /// True where it is carried out at once after an approval.
     pub executes: bool,
+    /// Who has to approve it together; `None` where any one approver does.
+    pub needed: Option<Needed>,
+    /// True where the policy lets whoever asked approve it.
+    pub may_approve_own: bool,
     pub task_id: String,
     pub approval_id: String,
     /// The operations, those that a wrong answer costs most first.
@@ -67,6 +72,40 @@ impl AskedByRules {
             rules,
             reason: (!reason.is_empty()).then(|| ShownText::line(reason)),
         })
+    }
+}
+
+/// The people who have to approve a question together.
+#[derive(Debug, Clone)]
+pub struct Needed {
+    /// `1 of 2 so far; waits for 1 of security`
+    pub so_far: String,
+    /// The needs, in words: `2 of security, 1 has approved`.
+    pub needs: Vec<ShownText>,
+    /// Those whose votes count.
+    pub voters: Vec<ShownText>,
+}
+
+impl Needed {
+    /// Of a question that has needs.
+    #[must_use]
+    pub fn of(votes: &Votes) -> Self {
+        let need = |met: &NeedMet| {
+            let approved = match met.have {
+                0 => "nobody has approved yet".to_owned(),
+                1 => "1 has approved".to_owned(),
+                many => format!("{many} have approved"),
+            };
+            ShownText::line(format!("{} of {}: {approved}", met.need.n, met.name()))
+        };
+        let counts = votes.votes.iter().filter(|vote| vote.void().is_none());
+        Self {
+            so_far: votes.in_words(),
+            needs: votes.needs.iter().map(need).collect(),
+            voters: counts
+                .map(|vote| ShownText::line(vote.cast.principal.as_str()))
+                .collect(),
+        }
     }
 }
 
@@ -151,7 +190,7 @@ impl ApprovalPage {
 
     /// True where nobody has a passkey, so that nobody can decide.
     fn is_undecidable(&self) -> bool {
-        self.approvers.iter().all(|approver| approver.passkeys == 0)
+        self.needed.is_none() && self.approvers.iter().all(|approver| approver.passkeys == 0)
     }
 
     /// True when something about upstream will still be read, so that the page changes.

@@ -1,6 +1,6 @@
 //! From what the ledger knows of an approval to the page that its link shows.
 
-use super::approval::{ApprovalPage, AskedByRules, MayDecide};
+use super::approval::{ApprovalPage, AskedByRules, MayDecide, Needed};
 use super::card::{OperationCard, UpstreamState, act, warnings};
 use super::ended::{EndedOperation, EndedPage, OutcomeShown};
 use super::glance::{Glance, Told};
@@ -10,6 +10,7 @@ use super::record::AboutAgent;
 use super::says::Says;
 use super::shown::ShownText;
 use crate::problem::ApiError;
+use app::votes::Votes;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::event::{OnApproval, PreState};
 use ledger::operation::Operation;
@@ -30,6 +31,10 @@ pub(crate) struct Question<'a> {
     pub(crate) about: Option<&'a AboutAgent>,
     /// True where it would be carried out at once when it is approved now.
     pub(crate) executes: bool,
+    /// How far its needs are met, where others than one approver are needed.
+    pub(crate) votes: Option<&'a Votes>,
+    /// The policy lets whoever asked approve it.
+    pub(crate) may_approve_own: bool,
     pub(crate) now: Timestamp,
     pub(crate) providers: &'a Providers,
 }
@@ -62,6 +67,8 @@ impl Question<'_> {
             says: Says::of(&self.apply.purpose),
             asked_by: AskedByRules::of(approval),
             executes: self.executes,
+            needed: self.votes.map(Needed::of),
+            may_approve_own: self.may_approve_own,
             task_id: approval.task_id.to_string(),
             approval_id: approval.id.to_string(),
             operations: cards.collect(),

@@ -116,6 +116,8 @@ fn approval() -> ApprovalPage {
         opener_says: says(),
         says: says(),
         executes: true,
+        needed: None,
+        may_approve_own: false,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations: vec![

@@ -1,16 +1,21 @@
 //! Approvals as the agent that waits for them sees them. The page for humans is elsewhere.
 
 use crate::extract::json::OptionalJson;
+use crate::extract::params::PathParams;
 use crate::extract::prefer::PreferWait;
 use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::approvals::{ApprovalLinkView, ApprovalStatus, ApproveRequest, DiscordMessage};
+use crate::shapes::votes::QuestionView;
 use crate::state::AppState;
+use app::votes::{self, Votes};
 use app::{action, approvals, decisions};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use ledger::aggregate::Approval;
+use ledger::{ApprovalId, Rejection};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,6 +25,8 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(approval_status))
         .routes(routes!(approve))
         .routes(routes!(discord_message))
+        .routes(routes!(question))
+        .routes(routes!(withdraw_vote))
 }
 
 /// The task's newest approval
@@ -100,4 +107,55 @@ async fn discord_message(
     let url = state.approval_url(approval.id);
     let providers = &state.app.ledger.rules().providers;
     DiscordMessage::of(who.task(), &approval, &apply, url, now, providers).map(Json)
+}
+
+/// A question, with what an answer needs and the votes that it has
+#[utoipa::path(
+    get, path = "/v1/approvals/{approval_id}", tag = "approvals",
+    params(("approval_id" = String, Path, description = "The approval")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 200, body = QuestionView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn question(
+    State(state): State<AppState>,
+    _: By<action::ListApprovals>,
+    PathParams(id): PathParams<ApprovalId>,
+) -> Result<Json<QuestionView>, ApiError> {
+    let approval = state.app.ledger.load::<Approval>(id).await?;
+    let approval = approval.ok_or(Rejection::ApprovalNotFound)?;
+    shown(&state, &approval).await
+}
+
+/// Take your own vote back
+///
+/// While the question waits for others you can take your vote to approve back, and vote again. A vote against it ends
+/// it, and cannot be taken back.
+#[utoipa::path(
+    post, path = "/v1/approvals/{approval_id}/withdraw-vote", tag = "approvals",
+    params(("approval_id" = String, Path, description = "The approval")),
+    security(("session" = [])),
+    responses(
+        (status = 200, body = QuestionView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn withdraw_vote(
+    State(state): State<AppState>,
+    By(who): By<action::WithdrawVote>,
+    PathParams(id): PathParams<ApprovalId>,
+) -> Result<Json<QuestionView>, ApiError> {
+    let approval = votes::withdraw(&state.app, who, id).await?;
+    shown(&state, &approval).await
+}
+
+async fn shown(state: &AppState, approval: &Approval) -> Result<Json<QuestionView>, ApiError> {
+    let ledger = &state.app.ledger;
+    let (apply, _) = decisions::applies_of(ledger, approval).await?;
+    let votes = Votes::of(ledger, approval).await?;
+    let in_force = ledger.policy().in_force.clone();
+    let policy = in_force.as_ref().map(|known| &*known.policy);
+    QuestionView::of(approval, &apply, votes, policy, ledger.now()).map(Json)
 }

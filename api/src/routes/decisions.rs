@@ -14,16 +14,18 @@ use crate::routes::landing;
 use crate::schemes::By;
 use crate::shapes::passkeys::{
     Decided, DecisionOptions, DecisionQuery, DecisionRequest, QuestionState, VerifyRequest,
+    WaitsForOthers,
 };
 use crate::state::AppState;
 use app::decisions::{self, Undecided};
+use app::votes::{Votes, may_approve_own};
 use app::{QuestionAccess, action, agent_record};
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
-use ledger::aggregate::{Approval, Task};
+use ledger::aggregate::{Approval, ApprovalState, Task};
 use ledger::{Decision, OnScreen};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -86,6 +88,8 @@ async fn page(
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
     let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
     let executes = decisions::is_carried_out_at_once(ledger, &task, &apply).await?;
+    let votes = Votes::told(ledger, &approval).await?;
+    let may_approve_own = may_approve_own(ledger, &approval);
     let now = ledger.now();
     let about = match decisions::over(&approval, now) {
         None => {
@@ -108,6 +112,8 @@ async fn page(
             used_by: used_by.as_deref(),
             about: about.as_ref(),
             executes,
+            votes: votes.as_ref(),
+            may_approve_own,
             now,
             providers: &providers,
         };
@@ -216,7 +222,7 @@ async fn options_with_reason(
 /// Records the decision that the passkey signed, with its whole proof. `decision` and `reason` must be
 /// the ones that the options were asked for, and `statement` the one that they held where they were asked for with a
 /// retention; one that is not what the question says now is refused (409 `question_changed`). `on_screen` is recorded as what the browser says; it proves
-/// nothing.
+/// nothing. Where the question needs others too, an approval is a vote: `status` is `voted`, and `waits` says for whom.
 #[utoipa::path(post, path = "/v1/approve/{link}/verify", operation_id = "decide", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
     request_body = VerifyRequest,
@@ -236,13 +242,19 @@ async fn verify(
     let (reason, statement) = (request.reason, request.statement);
     let decided = question.decide(decision, reason, statement, assertion, on_screen);
     let approval = decided.await?;
+    let votes = match approval.state {
+        ApprovalState::Pending => Votes::told(&state.app.ledger, &approval).await?,
+        _ => None,
+    };
     Ok(Json(Decided {
         approval_id: approval.id.to_string(),
         status: match decision {
+            Decision::Approve if approval.state == ApprovalState::Pending => "voted",
             Decision::Approve => "approved",
             Decision::Deny => "denied",
         },
         task_id: approval.task_id.to_string(),
+        waits: votes.as_ref().map(WaitsForOthers::from),
     }))
 }
 

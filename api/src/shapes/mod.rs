@@ -31,6 +31,7 @@ pub(crate) mod stream;
 pub(crate) mod tasks;
 pub(crate) mod templates;
 pub(crate) mod users;
+pub(crate) mod votes;
 
 use crate::problem::ApiError;
 use ledger::{CatalogEntry, Link, Providers, Purpose, Reason, ScopePattern, Timestamp};

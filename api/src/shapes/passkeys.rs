@@ -4,6 +4,7 @@ use crate::problem::ApiError;
 use app::decisions::{self, Options};
 use app::passkey::RelyingParty;
 use app::retention::RetentionWords;
+use app::votes::Votes;
 use ledger::aggregate::Session;
 use ledger::{Assertion, Blob, CredentialId, Decision, OnScreen, WantedRetention};
 use serde::{Deserialize, Serialize};
@@ -305,10 +306,33 @@ impl OwnPasskeys {
 pub(crate) struct Decided {
     /// The approval.
     pub(crate) approval_id: String,
-    /// `approved` or `denied`.
+    /// `approved`, `denied`, or `voted` where others have to approve too.
     pub(crate) status: &'static str,
     /// Its task.
     pub(crate) task_id: String,
+    /// How far its needs are met, where others have to approve too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) waits: Option<WaitsForOthers>,
+}
+
+/// How far the needs of a question are met.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WaitsForOthers {
+    /// How many people are counted.
+    have: usize,
+    /// How many are needed.
+    of: usize,
+    /// The same, in words, with the groups that are waited for.
+    #[schema(example = "1 of 2 so far; waits for 1 of security")]
+    text: String,
+}
+
+impl From<&Votes> for WaitsForOthers {
+    fn from(votes: &Votes) -> Self {
+        let (have, of) = votes.sums();
+        let text = votes.in_words();
+        Self { have, of, text }
+    }
 }
 
 /// Where a question stands, for a page that is open.

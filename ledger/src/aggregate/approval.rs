@@ -3,7 +3,8 @@
 use super::{Aggregate, Apply, whole_seconds};
 use crate::clock::Timestamp;
 use crate::event::{
-    ApprovalDecided, Approved, AskedByPolicy, Denied, Event, PreState, ZoneNameRead, ZoneRead,
+    ApprovalDecided, Approved, AskedByPolicy, Denied, Event, PreState, VoteLoss, VoteVoided,
+    VoteWithdrawn, Voted, ZoneNameRead, ZoneRead,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
@@ -73,6 +74,26 @@ impl CancelledBy {
     }
 }
 
+/// A vote to approve that did not end its question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vote {
+    /// Who voted, and the proof.
+    pub cast: ApprovalDecided,
+    /// When.
+    pub at: Timestamp,
+    /// Why it counts no more.
+    pub end: Option<VoteEnd>,
+}
+
+/// Why a vote counts no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VoteEnd {
+    /// Its voter has taken it back.
+    Withdrawn,
+    /// Its voter could not vote any more when it was looked at.
+    Void(VoteLoss),
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
     pub id: ApprovalId,
@@ -111,9 +132,23 @@ pub struct Approval {
     pub cancelled_by: CancelledBy,
     /// The rules that ask, and what an answer needs, where a policy was in force.
     pub policy: Option<Arc<AskedByPolicy>>,
+    /// The newest vote of each principal, in the order of those.
+    pub votes: Vec<Vote>,
 }
 
 impl Approval {
+    /// The votes that count, as far as the log says.
+    pub fn standing_votes(&self) -> impl Iterator<Item = &Vote> {
+        self.votes.iter().filter(|vote| vote.end.is_none())
+    }
+
+    fn end_vote(&mut self, principal: &ApproverName, end: VoteEnd) {
+        let votes = self.votes.iter_mut();
+        for vote in votes.filter(|vote| vote.cast.principal == *principal) {
+            vote.end.get_or_insert(end);
+        }
+    }
+
     /// Where an operation has its effect, as far as upstream was asked: see [`Operation::place`].
     #[must_use]
     pub fn place(&self, operation: &Operation) -> Option<String> {
@@ -255,6 +290,7 @@ impl Aggregate for Approval {
                 released_by: None,
                 cancelled_by: CancelledBy::Task,
                 policy: asked.policy.clone().map(Arc::new),
+                votes: Vec::new(),
             });
             return;
         }
@@ -267,6 +303,25 @@ impl Aggregate for Approval {
             }
             Event::ApprovalNarrowed(narrowed) => {
                 approval.approvers.clone_from(&narrowed.approvers);
+                return;
+            }
+            Event::ApprovalVoted(Voted(cast)) => {
+                approval
+                    .votes
+                    .retain(|vote| vote.cast.principal != cast.principal);
+                approval.votes.push(Vote {
+                    cast: cast.clone(),
+                    at,
+                    end: None,
+                });
+                return;
+            }
+            Event::ApprovalVoteWithdrawn(VoteWithdrawn { principal }) => {
+                approval.end_vote(principal, VoteEnd::Withdrawn);
+                return;
+            }
+            Event::ApprovalVoteVoided(VoteVoided { principal, why }) => {
+                approval.end_vote(principal, VoteEnd::Void(*why));
                 return;
             }
             Event::ApprovalApproved(Approved(decision)) => {
@@ -323,6 +378,7 @@ impl Aggregate for Approval {
             })
             .sum();
         let policy = self.policy.as_ref().map_or(0, |_| 1024);
-        1024 + read + zones + policy + self.decision.as_ref().map_or(0, |_| 1024)
+        let votes = self.votes.len() * 1024;
+        1024 + read + zones + policy + votes + self.decision.as_ref().map_or(0, |_| 1024)
     }
 }

@@ -93,6 +93,7 @@ checks! {
     ExecutionOnce = "execution_once", "An approval is consumed once, and an apply authorised once.";
     ExecutionOrder = "execution_order", "Operations run in order, each started before it ends, and the apply ends as they did.";
     ApprovalState = "approval_state", "An approval is decided while it is open, and continued while it is approved.";
+    Vote = "vote", "A question is approved by as many distinct people as it needs, each of whom may answer it and is counted once; a vote is taken back by its voter, and is void where that one may not vote any more.";
     Deadline = "deadline", "Deadlines bind.";
 
     Credential = "credential", "A registered credential is a sound public key with its own thumbprint.";

@@ -8,6 +8,7 @@ use super::devices::devices_of_approvers;
 use super::proof::prove_decision;
 use super::ruled::{Asker, Ruled, ruled};
 use super::tasks::{question_time, seconds};
+use super::votes::excluded;
 use super::{Command, Presented, RecordedRefusal, Ruling, permission_check, question_limits};
 use crate::admissions::Client;
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
@@ -22,10 +23,12 @@ use crate::id::{AgentId, ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
 use crate::locks::Locks;
 use crate::name::IdempotencyKey;
 use crate::operation::Operation;
-use crate::policy::{Edge, Fact, Value};
+use crate::policy::{Edge, Fact, NeedGroup, Requirement, Value};
 use crate::purpose::Purpose;
 use crate::rejection::Rejection;
+use crate::rules::Rules;
 use crate::storage::{LookupKey, NewEvent};
+use crate::voters::{Electorate, can_be_met};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
@@ -124,7 +127,7 @@ impl Command for SubmitApply {
         let context = tx.context();
         let clock = (&context.rules.windows, context.now);
         let ruled = policy.map(|policy| ruled(&policy, &asker, &self.operations, clock));
-        let ruled = match ruled.transpose() {
+        let mut ruled = match ruled.transpose() {
             Ok(ruled) => ruled,
             Err(refused) => {
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
@@ -169,6 +172,10 @@ impl Command for SubmitApply {
             false => None,
         };
         let asks = unanswered && cleared.is_none();
+        if asks && let Some(ruled) = &mut ruled {
+            let excluded = excluded(tx, &task, agent.as_deref(), &self.token).await?;
+            ruled.exclude(excluded);
+        }
         // Only a question to humans needs to know whether it was asked before.
         let known = if !asks {
             None
@@ -184,6 +191,17 @@ impl Command for SubmitApply {
                 .as_ref()
                 .is_none_or(|ruled| ruled.is_answered_by(open))
         });
+        if asks
+            && shared.is_none()
+            && let Some(required) = ruled
+                .as_ref()
+                .and_then(|ruled| ruled.said.requirement.as_ref())
+            && !can_be_met(tx, &asked_by(required, tx.context().rules)).await?
+        {
+            let why = "not enough people could approve this, without those whose wish it is";
+            let refused = Rejection::ApprovalUnsatisfiable { why };
+            return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
+        }
         if asks && shared.is_none() && has_most_open(tx, &task).await? {
             let most = tx.context().rules.quotas.open_approvals;
             let refused = Rejection::TooManyOpenApprovals { most };
@@ -211,7 +229,12 @@ impl Command for SubmitApply {
             prove_decision(tx, asked).await?;
         }
         let devices = match asks && shared.is_none() {
-            true => devices_of_approvers(tx).await?,
+            true => {
+                let required = ruled
+                    .as_ref()
+                    .and_then(|ruled| ruled.said.requirement.as_ref());
+                devices_of_approvers(tx, required).await?
+            }
             false => Vec::new(),
         };
         let callback = match NewCallback::needed(self.callback.as_ref(), &task, &tx.context()) {
@@ -243,6 +266,15 @@ impl Command for SubmitApply {
         }
         let submitted = submitted(tx, task.id, apply_id, true).await?;
         Ok(Ruling::Accepted(submitted))
+    }
+}
+
+/// Who answers a question that is asked now.
+fn asked_by<'a>(required: &'a Requirement, rules: &'a Rules) -> Electorate<'a> {
+    Electorate {
+        approvers: &rules.approvers,
+        needs: &required.needs,
+        exclude: &required.exclude,
     }
 }
 
@@ -370,6 +402,10 @@ fn ask(
     let expires_at = context
         .now
         .plus(shorter.map_or(time, |shorter| shorter.min(time)));
+    let asks_approvers = policy.as_ref().is_none_or(|asked| {
+        let mut needs = asked.requirement.get().needs.iter();
+        needs.any(|need| need.group == NeedGroup::Default)
+    });
     let requested = context.event(
         approval_id,
         ApprovalRequested {
@@ -380,7 +416,10 @@ fn ask(
             fingerprint: asked.fingerprint,
             expires_at,
             continuation_seconds: seconds(time),
-            approvers: context.rules.approvers.clone(),
+            approvers: match asks_approvers {
+                true => context.rules.approvers.clone(),
+                false => Vec::new(),
+            },
             policy,
         },
     );

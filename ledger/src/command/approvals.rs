@@ -12,6 +12,7 @@ use crate::id::{ApprovalId, TaskId};
 use crate::name::ApproverName;
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, NewEvent};
+use crate::voters::{Electorate, can_be_met};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
@@ -66,6 +67,25 @@ impl Command for ExpireApproval {
     }
 }
 
+/// Holds whatever is done to a question that waits for people to its being one.
+///
+/// # Errors
+/// What became of it.
+pub(super) fn is_open(approval: &Approval, now: Timestamp) -> Result<(), Rejection> {
+    match approval.state_at(now) {
+        ApprovalState::Pending => Ok(()),
+        ApprovalState::Expired => Err(Rejection::ApprovalExpired {
+            at: approval.expiry(),
+        }),
+        ApprovalState::Cancelled => Err(approval.cancellation()),
+        decided @ (ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed) => {
+            Err(Rejection::ApprovalDecided {
+                state: decided.as_str(),
+            })
+        }
+    }
+}
+
 /// Loads an approval and its task.
 pub(super) async fn approval_and_task(
     tx: &mut Transaction<'_>,
@@ -94,6 +114,16 @@ impl Command for NarrowApproval {
             .await?
             .ok_or(Rejection::NothingPending)?;
         let events = decide_narrow(&approval, self.principal.as_ref(), &tx.context())?;
+        if let Some(principal) = self.principal.filter(|_| approval.policy.is_some()) {
+            let asked = Electorate {
+                approvers: &[principal],
+                ..approval.electorate()
+            };
+            if !can_be_met(tx, &asked).await? {
+                let why = "this one alone is not who is needed to approve it";
+                return Err(Rejection::ApprovalUnsatisfiable { why }.into());
+            }
+        }
         tx.append(events).await?;
         tx.existing::<Approval>(approval.id).await
     }

@@ -1,21 +1,22 @@
 //! A human decides: the whole proof is checked here, so that what stands in the log can be verified
 //! by anybody with the public key alone.
 
-use super::approvals::{approval_and_task, expire};
+use super::approvals::{approval_and_task, expire, is_open};
 use super::authority::admit_key;
 use super::callbacks::{Subject, with_deliveries};
 use super::continuations::carry_on;
 use super::passkeys::is_owner_enabled;
 use super::ruled::{Again, cancelled, look_again};
+use super::votes::{Tally, tally};
 use super::{Command, RecordedRefusal, Ruling, clearances, locked};
-use crate::aggregate::{Apply, Approval, ApprovalState, Approver, Credential, Task};
+use crate::aggregate::{Apply, Approval, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
 use crate::blob::Blob;
 use crate::callback_report;
 use crate::challenge::Bound;
 use crate::error::Error;
 use crate::event::{
-    ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied, OnApproval,
+    ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied, OnApproval, Voted,
 };
 use crate::id::{ApprovalId, LedgerId};
 use crate::name::CredentialId;
@@ -101,7 +102,9 @@ impl Command for DecideApproval {
         let credential_id = CredentialId::unchecked(self.assertion.credential_id.clone());
         let holder = LookupKey::credential(&credential_id);
         let approver = tx.find_state::<Approver>(&holder).await?;
-        if let Some(approver) = &approver
+        // Of a question of a policy its tally says so.
+        if approval.policy.is_none()
+            && let Some(approver) = &approver
             && (!is_owner_enabled(tx, &approver.principal).await?
                 || locked::is_decider_locked(tx, &approver.principal, &credential_id).await?)
         {
@@ -110,10 +113,20 @@ impl Command for DecideApproval {
         let (key, read) = credential_counter(&credential_id);
         let counted = tx.look_up(&key).await?.map_or(0, |value| read(&value));
         let statement = self.signed(&approval, &tx.context())?;
+        is_open(&approval, tx.context().now)?;
+        let tally = tally(
+            tx,
+            &approval,
+            self.decision,
+            approver.as_deref(),
+            &credential_id,
+        );
+        let tally = tally.await?;
+        let is_enough = tally.as_ref().is_none_or(|tally| tally.is_enough);
         let mut events = decide(
             &self,
             &statement,
-            &approval,
+            (&approval, tally.as_ref()),
             &task,
             approver.as_deref(),
             counted,
@@ -123,10 +136,12 @@ impl Command for DecideApproval {
             let apply = tx.existing::<Apply>(approval.apply_id).await?;
             let kept = (self.decision, retention);
             let made = clearances::made(&approval, &task, &apply, kept, &tx.context())?;
-            events.push(tx.context().event(made.clearance_id, made));
+            if is_enough {
+                events.push(tx.context().event(made.clearance_id, made));
+            }
         }
         tx.append(events).await?;
-        if self.decision == Decision::Approve {
+        if self.decision == Decision::Approve && is_enough {
             carry_out(tx, &task, self.approval_id).await?;
         }
         Ok(Ruling::Accepted(
@@ -204,26 +219,12 @@ async fn is_asker_in_force(
 fn decide(
     command: &DecideApproval,
     statement: &DecisionStatement,
-    approval: &Approval,
+    (approval, tally): (&Approval, Option<&Tally>),
     task: &Task,
     approver: Option<&Approver>,
     counted: u32,
     context: &Context<'_>,
 ) -> Result<Vec<NewEvent>, Rejection> {
-    match approval.state {
-        ApprovalState::Pending => {}
-        ApprovalState::Expired => {
-            return Err(Rejection::ApprovalExpired {
-                at: approval.expiry(),
-            });
-        }
-        ApprovalState::Cancelled => return Err(approval.cancellation()),
-        ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed => {
-            return Err(Rejection::ApprovalDecided {
-                state: approval.state.as_str(),
-            });
-        }
-    }
     if command
         .reason
         .as_ref()
@@ -234,10 +235,10 @@ fn decide(
             detail: "reason must be at most 1000 characters".to_owned(),
         });
     }
-    let (approver, credential) = eligible(command, approval, approver)?;
+    let (approver, credential) = eligible(command, (approval, tally), approver)?;
     let verified = verify(&command.assertion, credential, statement, context)?;
     counts_on(&verified, counted)?;
-    let mut events = Vec::with_capacity(3);
+    let mut events = tally.map_or_else(Vec::new, |tally| tally.voids(approval, context));
     match credential.backup_eligible {
         Some(known) if known != verified.backup_eligible => {
             return Err(Rejection::BackupEligibilityChanged);
@@ -252,6 +253,10 @@ fn decide(
         )),
     }
     let decided = decided(command, approver, credential, statement, &verified, context);
+    if tally.is_some_and(|tally| !tally.is_enough) {
+        events.push(context.event(approval.id, Voted(decided)));
+        return Ok(events);
+    }
     let event = match command.decision {
         Decision::Approve => context.event(approval.id, Approved(decided)),
         Decision::Deny => context.event(approval.id, Denied(decided)),
@@ -276,14 +281,15 @@ pub(super) const fn counts_on(verified: &Verified, counted: u32) -> Result<(), R
     Ok(())
 }
 
-/// The approver and credential, where they may decide this. Whoever may not learns only that.
+/// The approver and credential, where they may decide this; of a question of a policy its tally has said so. Whoever
+/// may not learns only that.
 fn eligible<'a>(
     command: &DecideApproval,
-    approval: &Approval,
+    (approval, tally): (&Approval, Option<&Tally>),
     approver: Option<&'a Approver>,
 ) -> Result<(&'a Approver, &'a Credential), Rejection> {
     let approver = approver
-        .filter(|approver| approval.approvers.contains(&approver.principal))
+        .filter(|approver| tally.is_some() || approval.approvers.contains(&approver.principal))
         .ok_or(Rejection::CredentialNotEligible)?;
     let credential_id = CredentialId::unchecked(command.assertion.credential_id.clone());
     let credential = approver

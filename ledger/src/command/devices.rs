@@ -3,10 +3,11 @@
 use super::Command;
 use super::acting::still_acts;
 use super::authority::owner;
-use crate::aggregate::{Device, User};
+use crate::aggregate::{Device, Group, User};
 use crate::error::Error;
 use crate::event::{Actor, DeviceAdded, DeviceEnd, DeviceRemoved, Role};
 use crate::id::{DeviceId, LedgerId, StreamId, UserId};
+use crate::policy::{Need, NeedGroup, Requirement};
 use crate::push::{InvalidSubscription, PushSubscription};
 use crate::rejection::Rejection;
 use crate::seal::{SealContext, Sealed};
@@ -173,13 +174,35 @@ async fn end(
     tx.append(vec![removed]).await
 }
 
-/// The devices of the users who may decide what is asked now.
-pub(super) async fn devices_of_approvers(tx: &mut Transaction<'_>) -> Result<Vec<DeviceId>, Error> {
+/// The devices of the users who may decide what is asked now, by what the policy in force needs.
+pub(super) async fn devices_of_approvers(
+    tx: &mut Transaction<'_>,
+    required: Option<&Requirement>,
+) -> Result<Vec<DeviceId>, Error> {
     let rules = tx.context().rules;
     if rules.push.services.is_empty() {
         return Ok(Vec::new());
     }
+    let needs = required.map_or(&[][..], |required| &required.needs);
     let mut devices = Vec::new();
+    for need in needs {
+        let NeedGroup::Group(id) = need.group else {
+            continue;
+        };
+        let members = tx.load::<Group>(id).await?;
+        for member in members.iter().flat_map(|group| &group.members) {
+            let user = Error::none_if_erased(tx.load::<User>(*member).await)?;
+            for device in user.iter().flat_map(|user| &user.devices) {
+                if !devices.contains(&device.id) {
+                    devices.push(device.id);
+                }
+            }
+        }
+    }
+    let asks_approvers = |need: &Need| need.group == NeedGroup::Default;
+    if required.is_some() && !needs.iter().any(asks_approvers) {
+        return Ok(devices);
+    }
     for principal in rules.approvers.clone() {
         let owner = match owner(tx, &principal).await {
             Err(Error::Rejected(Rejection::Erased)) => continue,

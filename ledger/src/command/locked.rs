@@ -138,8 +138,14 @@ pub(super) async fn is_question_dead(
     let (Some(decided), Some(at)) = (&approval.decision, approval.decided_at) else {
         return Ok(false);
     };
-    let targets = of_decider(tx, &decided.principal, &decided.credential_id).await?;
-    Ok(locks.end(&targets, at, now))
+    let votes = approval.standing_votes().map(|vote| (&vote.cast, vote.at));
+    for (signed, at) in votes.chain([(decided, at)]) {
+        let targets = of_decider(tx, &signed.principal, &signed.credential_id).await?;
+        if locks.end(&targets, at, now) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a lock ended an apply that was accepted, so that nothing more of it is sent.

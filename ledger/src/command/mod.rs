@@ -38,6 +38,7 @@ mod standing;
 mod tasks;
 mod templates;
 mod users;
+mod votes;
 
 pub use acceptance::AcceptLedger;
 pub use admissions::{Admitted, LiftAdmission, SetAdmission};
@@ -77,6 +78,7 @@ pub use users::{
     ChangeUser, ChangedUser, CreateUser, DeleteUser, EndSessions, LeftBehind, NewPassword,
     SetPassword,
 };
+pub use votes::WithdrawVote;
 
 use crate::error::Error;
 use crate::storage::LookupKey;

@@ -9,6 +9,7 @@ use crate::id::PolicyId;
 use crate::policy::{MAX_SOURCE_BYTES, NeedGroup, Policy, not_carried_out};
 use crate::rejection::Rejection;
 use crate::storage::LookupKey;
+use crate::voters::{Electorate, can_be_met};
 use crate::writer::Transaction;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -117,6 +118,19 @@ async fn can_hold(tx: &mut Transaction<'_>, policy: &Policy) -> Result<(), Error
         let known = tx.load::<Group>(id).await?;
         if known.is_none_or(|group| group.deleted) {
             return Err(invalid(format!("there is no group {id}")).into());
+        }
+    }
+    for rule in policy.rules.iter().filter(|rule| !rule.needs.is_empty()) {
+        let approvers = &tx.context().rules.approvers;
+        let asked = Electorate {
+            approvers,
+            needs: &rule.needs,
+            exclude: &[],
+        };
+        if !can_be_met(tx, &asked).await? {
+            let id = rule.id;
+            let few = format!("rule {id}: not enough people could approve what it asks about");
+            return Err(invalid(few).into());
         }
     }
     Ok(())

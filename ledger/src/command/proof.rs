@@ -1,6 +1,7 @@
 //! A recorded decision is proven again before it is used: what stands in the file may have been put there
 //! by somebody who has no passkey.
 
+use super::authority::owner;
 use super::clearances::key_of;
 use super::passkeys::is_owner_enabled;
 use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
@@ -8,10 +9,13 @@ use crate::assertion::{Assertion, Expectation, PublicKey, verify_assertion};
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{ApprovalDecided, Approved, CredentialStatus, Event};
+use crate::event::{ApprovalDecided, Approved, CredentialStatus, Event, Recorded};
+use crate::id::UserId;
+use crate::policy::{NeedGroup, are_met};
 use crate::rejection::Rejection;
 use crate::statement::{Choice, Decision};
 use crate::storage::LookupKey;
+use crate::voters::{Counted, Person, candidates};
 use crate::writer::{Context, Entry, State, Transaction};
 
 /// Verifies the decision of an approved approval as it was verified when it was made: the stored
@@ -29,20 +33,101 @@ pub(super) async fn prove_decision(
         return Err(unproven("its approver's user was disabled or deleted since").into());
     }
     let recorded = tx.read_stream(approval.id.into()).await?;
-    let recorded = recorded.into_iter().find_map(|recorded| {
-        let at = (recorded.position(), recorded.recorded_at());
-        match recorded.event {
-            Event::ApprovalApproved(Approved(decided)) => Some((at, decided)),
-            _ => None,
-        }
+    let approved = recorded.iter().find_map(|recorded| match &recorded.event {
+        Event::ApprovalApproved(Approved(decided)) => Some((recorded, decided)),
+        _ => None,
     });
-    let Some(((position, at), decided)) = recorded else {
+    let Some((approved, decided)) = approved else {
         // It was decided, and so verified, by a command of the same commit.
         return Ok(());
     };
-    if approval.decision.as_ref() != Some(&decided) {
+    if approval.decision.as_ref() != Some(decided) {
         return Err(forged("the file holds another decision than the one that was made").into());
     }
+    prove_signed(tx, approval, approved, decided).await?;
+    if approval.policy.is_none() {
+        return Ok(());
+    }
+    let votes = recorded
+        .iter()
+        .filter_map(|recorded| recorded.event.vote().map(|vote| (recorded, vote)));
+    let votes: Vec<_> = votes
+        .filter(|(_, cast)| approval.standing_votes().any(|vote| vote.cast == **cast))
+        .collect();
+    for (recorded, vote) in &votes {
+        prove_signed(tx, approval, recorded, vote).await?;
+    }
+    let signed = votes.into_iter().map(|(_, vote)| vote).chain([decided]);
+    prove_enough(tx, approval, signed, approved.position()).await
+}
+
+/// Whether distinct people signed who were enough, in groups as they were at that position. Nobody may have been
+/// disabled since.
+async fn prove_enough(
+    tx: &mut Transaction<'_>,
+    approval: &Approval,
+    signed: impl Iterator<Item = &ApprovalDecided>,
+    position: u64,
+) -> Result<(), Error> {
+    let of = approval.electorate();
+    let mut groups = Vec::with_capacity(of.needs.len());
+    for need in of.needs {
+        groups.push(match need.group {
+            NeedGroup::Default => None,
+            NeedGroup::Group(id) => {
+                let mut before = tx.read_stream(id.into()).await?;
+                before.retain(|event| event.position() < position);
+                match Entry::fold(&before).state {
+                    State::Group(group) => Some(group.members.clone()),
+                    _ => Some(Vec::new()),
+                }
+            }
+        });
+    }
+    let mut counted = Vec::new();
+    for signed in signed {
+        let principal = &signed.principal;
+        if !is_owner_enabled(tx, principal).await? {
+            return Err(unproven("a voter's user was disabled or deleted since").into());
+        }
+        let user = owner(tx, principal).await?;
+        let person = user.as_ref().map_or_else(
+            || Person::Principal(principal.clone()),
+            |user| Person::User(user.id),
+        );
+        if of.excludes(&person) {
+            return Err(forged("one who may not answer it has approved it").into());
+        }
+        let meets = |members: &Option<Vec<UserId>>| match (members, &user) {
+            (None, _) => of.approvers.contains(principal),
+            (Some(members), Some(user)) => {
+                members.contains(&user.id) && user.logs_in_by(principal, &signed.credential_id)
+            }
+            (Some(_), None) => false,
+        };
+        let needs = groups.iter().enumerate();
+        let needs = needs
+            .filter(|(_, group)| meets(group))
+            .map(|(index, _)| index);
+        counted.push(Counted {
+            person,
+            needs: needs.collect(),
+        });
+    }
+    match are_met(&candidates(of.needs, &counted)) {
+        true => Ok(()),
+        false => Err(forged("those who approved it are not those who were needed").into()),
+    }
+}
+
+/// Verifies one decision or vote, by the key that was registered and active when it was recorded.
+async fn prove_signed(
+    tx: &mut Transaction<'_>,
+    approval: &Approval,
+    recorded: &Recorded,
+    decided: &ApprovalDecided,
+) -> Result<(), Error> {
+    let (position, at) = (recorded.position(), recorded.recorded_at());
     let key = LookupKey::credential(&decided.credential_id);
     let holder = tx.find(&key).await?;
     let holder = holder.ok_or_else(|| forged("its passkey was never registered"))?;
@@ -51,7 +136,7 @@ pub(super) async fn prove_decision(
     before.retain(|event| event.position() < position);
     match Entry::fold(&before).state {
         State::Approver(approver) => {
-            check(approval, &decided, at, &approver, &tx.context()).map_err(Error::from)
+            check(approval, decided, at, &approver, &tx.context()).map_err(Error::from)
         }
         State::Erased(_) => Err(unproven("the approver was erased since").into()),
         _ => Err(forged("its passkey was registered after it").into()),
@@ -104,7 +189,8 @@ fn check(
 ) -> Result<(), Rejection> {
     let must = |holds: bool, why: &str| if holds { Ok(()) } else { Err(forged(why)) };
     must(
-        approver.principal == decided.principal && approval.approvers.contains(&decided.principal),
+        approver.principal == decided.principal
+            && (approval.policy.is_some() || approval.approvers.contains(&decided.principal)),
         "its principal could not decide",
     )?;
     must(

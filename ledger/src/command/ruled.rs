@@ -11,8 +11,8 @@ use crate::event::{
 use crate::fingerprint::operations_of;
 use crate::operation::{Operation, Scope, ScopeId};
 use crate::policy::{
-    Allowed, AskedOperation, Edge, Evaluation, Fact, Facts, PolicyInForce, Prepared, Requirement,
-    RuleAction, Value, WindowClock, evaluate, recordable, window_of,
+    Allowed, AskedOperation, Edge, Evaluation, Excluded, Fact, Facts, PolicyInForce, Prepared,
+    Requirement, RuleAction, Value, WindowClock, evaluate, recordable, window_of,
 };
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
@@ -67,6 +67,13 @@ impl Ruled {
             }
         }
         check
+    }
+
+    /// Whom a question that is asked now excludes from its answer.
+    pub(super) fn exclude(&mut self, excluded: Vec<Excluded>) {
+        if let Some(requirement) = &mut self.said.requirement {
+            requirement.exclude = excluded;
+        }
     }
 
     /// Whether an answer to that question is enough.

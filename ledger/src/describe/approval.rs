@@ -6,14 +6,16 @@ use super::{
 };
 use crate::event::{
     ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalExpired, ApprovalNarrowed,
-    ApprovalReleased, ApprovalRequested, Approved, Denied, PreState, PreStateRecorded,
+    ApprovalReleased, ApprovalRequested, Approved, Denied, PreState, PreStateRecorded, VoteLoss,
+    VoteVoided, VoteWithdrawn, Voted,
 };
 use crate::id::StreamId;
 use crate::operation::shown;
+use crate::policy::{Need, NeedGroup};
 
 impl Describe for ApprovalRequested {
     fn text(&self, topic: &Topic) -> String {
-        let (asked, until) = (all_named(&self.approvers, topic), self.expires_at);
+        let (asked, until) = (asked_of(self, topic), self.expires_at);
         let text = format!("approval asked of {asked} until {until}");
         match topic.alone {
             true => {
@@ -33,6 +35,27 @@ impl Describe for ApprovalRequested {
         topic.asked = self.approvers.iter().map(ToString::to_string).collect();
         topic.operations = topics.of(self.apply_id.into()).operations;
         topics.put(stream, topic);
+    }
+}
+
+/// Who is asked: by name where any one of the approvers answers, else by what is needed.
+fn asked_of(asked: &ApprovalRequested, topic: &Topic) -> String {
+    let needs = asked
+        .policy
+        .as_ref()
+        .map(|policy| &policy.requirement.get().needs);
+    match needs {
+        Some(needs) if !needs.iter().all(Need::is_one_approver) => {
+            let needs = needs.iter().map(|need| {
+                let of = match need.group {
+                    NeedGroup::Default => all_named(&asked.approvers, topic),
+                    NeedGroup::Group(id) => format!("group {id}"),
+                };
+                format!("{} of {of}", need.n)
+            });
+            needs.collect::<Vec<_>>().join(" and ")
+        }
+        _ => all_named(&asked.approvers, topic),
     }
 }
 
@@ -134,6 +157,46 @@ impl Describe for Denied {
 
     fn facts(&self, _: &Topic) -> Facts {
         self.0.facts(Status::Failure)
+    }
+}
+
+impl Describe for Voted {
+    fn text(&self, topic: &Topic) -> String {
+        let text = self.0.text("vote to approve", topic);
+        format!("{text}; others are needed too")
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        // Nothing is permitted by it.
+        let facts = Facts::updated(2, "approval").detail("voted");
+        facts.comment(self.0.reason.as_deref())
+    }
+}
+
+impl Describe for VoteWithdrawn {
+    fn text(&self, topic: &Topic) -> String {
+        format!("vote of {} withdrawn", named(&self.principal, topic))
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(2, "approval").detail("vote_withdrawn")
+    }
+}
+
+impl Describe for VoteVoided {
+    fn text(&self, topic: &Topic) -> String {
+        let why = match self.why {
+            VoteLoss::User => "the user was disabled or deleted",
+            VoteLoss::Passkey => "the passkey was revoked",
+            VoteLoss::Group => "the person is in no group that is needed",
+            VoteLoss::Excluded => "the person may not answer this",
+            VoteLoss::Lock => "a lock was set on the user or the passkey",
+        };
+        format!("vote of {} void: {why}", named(&self.principal, topic))
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(2, "approval").detail("vote_voided")
     }
 }
 

@@ -224,6 +224,38 @@ impl From<ApprovalDecidedV1> for ApprovalDecided {
     }
 }
 
+/// `approval.vote_withdrawn` 1: its voter has taken it back, and may vote again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteWithdrawn {
+    /// The principal whose vote it was.
+    pub principal: ApproverName,
+}
+
+/// Why a vote counts no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoteLoss {
+    /// Its user was disabled, deleted or erased.
+    User,
+    /// Its passkey was revoked, or its approver erased.
+    Passkey,
+    /// Its person is in no group that is needed.
+    Group,
+    /// Its person turned out to be one who may not answer.
+    Excluded,
+    /// A lock was set on its user or passkey.
+    Lock,
+}
+
+/// `approval.vote_voided` 1: it was looked at when somebody else voted, and its person could not vote any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteVoided {
+    /// The principal whose vote it was.
+    pub principal: ApproverName,
+    /// Why.
+    pub why: VoteLoss,
+}
+
 /// `approval.expired` 1: the deadline passed undecided, or approved but not continued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalExpired {

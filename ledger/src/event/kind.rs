@@ -64,7 +64,8 @@ impl Traits {
     };
 }
 
-/// What a stream is of. An event's number divided by ten is its place in this list.
+/// What a stream is of. An event's number divided by ten is its place in this list; votes on approvals, 160 and
+/// more, came when the numbers of approvals had been given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AggregateKind {
     /// The ledger itself.
@@ -146,6 +147,7 @@ impl AggregateKind {
             130..=139 => Self::Policy,
             140..=149 => Self::Clearance,
             150..=159 => Self::Admission,
+            160..=169 => Self::Approval,
             _ => return None,
         })
     }

@@ -42,7 +42,8 @@ pub use apply::{
 pub use approval::{
     ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1, ApprovalExpired,
     ApprovalNarrowed, ApprovalReleased, ApprovalRequested, ApprovalRequestedV1, PreState,
-    PreStateRecorded, PreStateRecordedV1, ZoneNameRead, ZoneRead,
+    PreStateRecorded, PreStateRecordedV1, VoteLoss, VoteVoided, VoteWithdrawn, ZoneNameRead,
+    ZoneRead,
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
@@ -122,6 +123,12 @@ pub struct Approved(pub ApprovalDecided);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Denied(pub ApprovalDecided);
+
+/// `approval.voted` 1: somebody approves, and the question needs others besides. The vote with which its needs are
+/// met is `approval.approved`, and one against it is `approval.denied`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Voted(pub ApprovalDecided);
 
 impl From<ApprovalDecidedV1> for Approved {
     fn from(old: ApprovalDecidedV1) -> Self {
@@ -271,6 +278,12 @@ events! {
         in Admission by MANAGERS under Admission [begins, looked_up];
     153, 1, "allow.lifted" => AllowLifted(AllowLifted)
         in Admission by MANAGERS under Admission;
+    160, 1, "approval.voted" => ApprovalVoted(Voted)
+        in Approval by APPROVER under DecisionAssertion [looked_up, decides];
+    161, 1, "approval.vote_withdrawn" => ApprovalVoteWithdrawn(VoteWithdrawn)
+        in Approval by USERS under Vote;
+    162, 1, "approval.vote_voided" => ApprovalVoteVoided(VoteVoided)
+        in Approval by APPROVER under Vote;
 }
 
 impl Event {
@@ -296,6 +309,24 @@ impl Event {
             Self::ApprovalApproved(Approved(decided)) => Some((Decision::Approve, decided)),
             Self::ApprovalDenied(Denied(decided)) => Some((Decision::Deny, decided)),
             _ => None,
+        }
+    }
+
+    /// A vote that did not end its question, and its proof, where it records that.
+    #[must_use]
+    pub const fn vote(&self) -> Option<&ApprovalDecided> {
+        match self {
+            Self::ApprovalVoted(Voted(vote)) => Some(vote),
+            _ => None,
+        }
+    }
+
+    /// What a human signed with a passkey about a question: a decision, or a vote.
+    #[must_use]
+    pub const fn answer(&self) -> Option<(Decision, &ApprovalDecided)> {
+        match self.vote() {
+            Some(vote) => Some((Decision::Approve, vote)),
+            None => self.decision(),
         }
     }
 

@@ -1,10 +1,11 @@
 //! Where deliveries go.
 
 use super::Ledger;
-use crate::aggregate::{Approval, Device, Task};
+use crate::aggregate::{Approval, Device, Group, Task, User};
 use crate::error::Error;
 use crate::event::{Event, RegisteredCallback};
 use crate::id::{CallbackId, DeviceId, StreamId, TaskId, UserId};
+use crate::policy::NeedGroup;
 use crate::push::PushSubscription;
 use crate::rejection::Rejection;
 use crate::seal::Sealed;
@@ -56,7 +57,15 @@ impl Ledger {
         approval: &Approval,
         id: DeviceId,
     ) -> Result<Option<(UserId, Option<PushSubscription>)>, Error> {
-        for principal in &approval.approvers {
+        let mut members = Vec::new();
+        for need in approval.needs() {
+            if let NeedGroup::Group(id) = need.group {
+                let group = self.load::<Group>(id).await?;
+                let group = group.iter().flat_map(|group| &group.members);
+                members.extend(group.map(|member| User::principal_of(*member)));
+            }
+        }
+        for principal in approval.approvers.iter().chain(&members) {
             let Some(user) = Error::none_if_erased(self.owner(principal).await)? else {
                 continue;
             };

@@ -30,7 +30,7 @@ pub use in_force::{CurrentPolicy, PolicyInForce};
 pub use needs::{Candidates, are_met, assigned};
 pub use not_carried_out::{NotCarriedOut, not_carried_out};
 pub use prepared::Prepared;
-pub use requirement::{Requirement, RequirementDigest, Retention};
+pub use requirement::{Excluded, Exclusion, Requirement, RequirementDigest, Retention};
 pub use tree::{
     Assurance, BreakGlass, Comparison, DefaultAction, Engine, Expr, InvalidRuleId, Limits, Mode,
     Need, NeedGroup, Policy, PolicyChange, PolicyDigest, PreState, Quantifier, RetentionMode, Rule,

@@ -3,7 +3,7 @@
 //!
 //! To carry a part out, take its row away.
 
-use super::tree::{NeedGroup, Policy, PreState, RetentionMode, Rule, RuleAction, RuleId};
+use super::tree::{Policy, PreState, RetentionMode, Rule, RuleAction, RuleId};
 use crate::catalog::Risk;
 use crate::provider::Providers;
 use std::fmt;
@@ -50,11 +50,6 @@ const OF_DOCUMENT: &[OfDocument] = &[
         asks: |policy| policy.break_glass.is_some(),
     },
     OfDocument {
-        key: "self_approval",
-        instead: "leave it out: whether who opened a task approves it is not looked at",
-        asks: |policy| policy.self_approval,
-    },
-    OfDocument {
         key: "limits.per_address",
         instead: "write 0",
         asks: |policy| policy.limits.per_address > 0,
@@ -62,15 +57,6 @@ const OF_DOCUMENT: &[OfDocument] = &[
 ];
 
 const OF_RULE: &[OfRule] = &[
-    OfRule {
-        key: "needs",
-        instead: "ask one person of the group default",
-        asks: |rule, _| {
-            let one_of_all =
-                |need: &super::tree::Need| need.n == 1 && need.group == NeedGroup::Default;
-            rule.needs.len() > 1 || !rule.needs.iter().all(one_of_all)
-        },
-    },
     OfRule {
         key: "retention",
         instead: "leave permanent out",

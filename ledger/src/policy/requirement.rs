@@ -5,6 +5,7 @@ use super::tree::{
 };
 use crate::catalog::Risk;
 use crate::digest::digest;
+use crate::id::UserId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -32,6 +33,30 @@ pub struct Requirement {
     pub retention: Retention,
     /// What becomes of the state that the approver saw.
     pub pre_state: PreState,
+    /// Those who may not answer, in order. Whom a question excludes is known when it is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<Excluded>,
+}
+
+/// A user who may not answer a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Excluded {
+    /// The user.
+    pub user_id: UserId,
+    /// Why not.
+    pub why: Exclusion,
+}
+
+/// Why a user may not answer a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exclusion {
+    /// The agent that asks is theirs.
+    AgentOwner,
+    /// They made or confirmed the key with which it is asked.
+    KeyMinter,
+    /// They opened the task, or made the key that opened it.
+    TaskOpener,
 }
 
 /// How long an answer may hold.
@@ -65,6 +90,7 @@ impl Requirement {
                 max_seconds: LONGEST_SECONDS,
             },
             pre_state: default_pre_state(risk),
+            exclude: Vec::new(),
         }
     }
 
@@ -87,6 +113,7 @@ impl Requirement {
                 max_seconds: rule.max_duration,
             },
             pre_state: rule.pre_state.unwrap_or_else(|| default_pre_state(risk)),
+            exclude: Vec::new(),
         }
     }
 
@@ -126,6 +153,7 @@ impl Requirement {
                 max_seconds: ours.max_seconds.min(theirs.max_seconds),
             },
             pre_state: self.pre_state.max(other.pre_state),
+            exclude: excluded(self.exclude, other.exclude),
         }
     }
 
@@ -156,6 +184,13 @@ impl Requirement {
             && self.retention.modes.is_subset(&other.retention.modes)
             && self.retention.max_seconds <= other.retention.max_seconds
             && self.pre_state >= other.pre_state
+            && other.exclude.iter().all(|one| self.excludes(one.user_id))
+    }
+
+    /// Whether a user may not answer.
+    #[must_use]
+    pub fn excludes(&self, user: UserId) -> bool {
+        self.exclude.iter().any(|one| one.user_id == user)
     }
 
     /// How long a rule lets it stay open.
@@ -183,6 +218,14 @@ const fn default_pre_state(risk: Risk) -> PreState {
         Risk::Sensitive => PreState::Bind,
         Risk::Safe | Risk::Elevated => PreState::Shown,
     }
+}
+
+/// All of both, in order, each once.
+fn excluded(mut some: Vec<Excluded>, others: Vec<Excluded>) -> Vec<Excluded> {
+    some.extend(others);
+    some.sort_unstable();
+    some.dedup();
+    some
 }
 
 /// Both texts, each once.

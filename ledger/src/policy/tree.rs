@@ -233,7 +233,7 @@ pub enum Mode {
 }
 
 /// People who must agree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Need {
     /// Of this group.
@@ -252,6 +252,14 @@ impl Default for Need {
             n: 1,
             assurance: Assurance::Any,
         }
+    }
+}
+
+impl Need {
+    /// Whether any one of the approvers of the configuration meets it.
+    #[must_use]
+    pub fn is_one_approver(&self) -> bool {
+        self.n == 1 && self.group == NeedGroup::Default
     }
 }
 

@@ -4,7 +4,7 @@ use super::error::ReadError;
 use super::lookup_held::Held;
 use crate::agent_key::AgentKeyHash;
 use crate::clearance_key::ClearanceKey;
-use crate::event::{Actor, Approved, Denied, Event, NameKind, SessionTokenHash};
+use crate::event::{Actor, Approved, Denied, Event, NameKind, SessionTokenHash, Voted};
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId, UserId};
 use crate::label::{GroupName, UserName};
@@ -452,7 +452,9 @@ impl Lookups {
                     &e.sign_count.to_le_bytes(),
                 );
             }
-            Event::ApprovalApproved(Approved(e)) | Event::ApprovalDenied(Denied(e)) => {
+            Event::ApprovalVoted(Voted(e))
+            | Event::ApprovalApproved(Approved(e))
+            | Event::ApprovalDenied(Denied(e)) => {
                 put(
                     LookupKey::counter(&e.credential_id),
                     &e.sign_count.to_le_bytes(),

@@ -50,5 +50,6 @@ mod tampering;
 mod tasks;
 mod templates;
 mod users;
+mod votes;
 mod walk;
 mod walks;

@@ -140,9 +140,7 @@ async fn a_document_that_promises_what_is_not_carried_out_is_not_saved() {
     let mut promising: Vec<(&str, Policy)> = vec![
         ("policy_change", policy()),
         ("break_glass", policy()),
-        ("self_approval", policy()),
         ("limits.per_address", policy()),
-        ("needs", with_rule(|rule| rule.needs = vec![two_people()])),
         (
             "retention",
             with_rule(|rule| rule.retention.extend([RetentionMode::Permanent])),
@@ -160,8 +158,7 @@ async fn a_document_that_promises_what_is_not_carried_out_is_not_saved() {
         group: NeedGroup::Default,
         review: vec![two_people()],
     });
-    promising[2].1.self_approval = true;
-    promising[3].1.limits.per_address = 1;
+    promising[2].1.limits.per_address = 1;
     for (key, promise) in promising {
         let refused = refusal(ledger.run(put(promise, 0)).await);
         assert_eq!(refused.code(), "policy_invalid", "{key}");
@@ -200,6 +197,33 @@ async fn a_text_that_is_too_long_and_a_group_that_is_gone_are_refused() {
         refusal(ledger.run(back).await),
         Rejection::PolicyVersionNotFound
     );
+}
+
+#[tokio::test]
+async fn needs_that_nobody_could_meet_are_not_saved() {
+    let ledger = TestLedger::open().await;
+    let asks = |needs: Vec<Need>| with_rule(|rule| rule.needs = needs);
+    let refused = refusal(ledger.run(put(asks(vec![two_people()]), 0)).await);
+    assert_eq!(refused.code(), "policy_invalid");
+    let anna = ledger.run(create_user("anna", Role::Viewer)).await.unwrap();
+    let group = ledger.run(create_group("ops", vec![anna.id])).await;
+    let one = |assurance| Need {
+        group: NeedGroup::Group(group.as_ref().unwrap().id),
+        n: 1,
+        assurance,
+    };
+    let needs = vec![one(Assurance::Any)];
+    let refused = refusal(ledger.run(put(asks(needs.clone()), 0)).await);
+    assert_eq!(refused.code(), "policy_invalid", "{refused}");
+    enrol(&ledger, anna.id, "anna").await;
+    let nobody = Need {
+        n: 0,
+        ..one(Assurance::Any)
+    };
+    let refused = refusal(ledger.run(put(asks(vec![nobody]), 0)).await);
+    assert_eq!(refused.code(), "policy_invalid", "{refused}");
+    ledger.run(put(asks(needs), 0)).await.unwrap();
+    audited(ledger).await;
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     match &folding.recorded.event {
         Event::CredentialPut(put) => fold_put(folding, put),
         Event::BackupEligibilityLearnt(learnt) => fold_learnt(folding, learnt),
-        event => match event.decision() {
+        event => match event.answer() {
             Some((_, decided)) => fold_use(folding, decided),
             None => Ok(()),
         },

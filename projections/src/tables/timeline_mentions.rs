@@ -58,7 +58,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             mentioned.extend(narrowed.approvers.iter().map(of_approver));
         }
         event => {
-            let decided = event.decision();
+            let decided = event.answer();
             mentioned.extend(decided.map(|(_, decided)| of_approver(&decided.principal)));
         }
     }

@@ -66,6 +66,8 @@ pub(crate) enum RowState {
         /// Some of those who may decide, and how many more there are.
         deciders: Vec<Short>,
         more: usize,
+        /// How far it is, where others than one of those have to approve it.
+        needed: Option<Short>,
     },
     Ended {
         ended: Ended,

@@ -3,6 +3,7 @@
 mod endings;
 mod kept;
 mod large;
+mod votes;
 
 use crate::testing::{AGENT, Answer, CLIENT, Stage};
 use app::token::link::{ApprovalLink, EnrolmentLink};

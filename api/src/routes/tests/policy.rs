@@ -154,7 +154,7 @@ async fn everything_that_is_wrong_with_a_policy_is_told_at_once() {
         .unwrap();
     assert_eq!(unknown["line"], 2);
 
-    let promise = "engine = \"lpp-cel/1\"\nself_approval = true\n";
+    let promise = "engine = \"lpp-cel/1\"\n[limits]\nper_address = 1\n";
     let (refused, _) = put(&stage, "\"0\"", promise).await;
     assert_eq!(refusal(&refused), (400, "policy_invalid"), "{refused:?}");
     assert_eq!(refused.body["errors"][0]["code"], "not_carried_out");

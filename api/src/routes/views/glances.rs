@@ -99,6 +99,8 @@ async fn read(
             passkeys: &[],
             used_by: None,
             executes,
+            votes: None,
+            may_approve_own: false,
             now,
             providers: &providers,
         };

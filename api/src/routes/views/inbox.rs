@@ -8,6 +8,7 @@ use crate::pages::{Became, Beside, Glance, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::state::AppState;
+use app::votes::Votes;
 use app::{Acting, action, decisions};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -16,6 +17,7 @@ use ledger::{ApprovalId, ApproverName, Rejection, Role, Timestamp, UserId};
 use projections::{ApprovalFilter, ApprovalStatus, ApprovalView, Paging, Projection, Projections};
 use serde::Deserialize;
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,7 +117,11 @@ async fn inbox(
         .collect();
     rows.sort_by_key(|(view, glance)| (Reverse(glance.cost()), view.position));
     let own = own_principals(who);
-    let is_own = |(view, _): &Open| view.approvers.iter().any(|name| own.contains(name));
+    let needed = needed(state, who, &rows).await?;
+    let is_own = |(view, _): &Open| match needed.get(&view.id) {
+        Some((is_own, _)) => *is_own,
+        None => view.approvers.iter().any(|name| own.contains(name)),
+    };
     let (needs, others): (Vec<Open>, Vec<Open>) = rows.into_iter().partition(is_own);
 
     let part = Part {
@@ -123,6 +129,7 @@ async fn inbox(
         query,
         now,
         own,
+        needed,
     };
     let mut sections = Vec::new();
     for section in Section::ALL {
@@ -195,6 +202,33 @@ async fn locks(
     Ok(notices)
 }
 
+/// The open questions that need others than one approver: whether they wait for the person, and how far they are.
+type Needed = HashMap<ApprovalId, (bool, String)>;
+
+/// Nothing is read where there was never a policy.
+async fn needed(state: &AppState, who: &Acting, open: &[Open]) -> Result<Needed, ApiError> {
+    let ledger = &state.app.ledger;
+    let mut needed = Needed::new();
+    if ledger.policy().version == 0 {
+        return Ok(needed);
+    }
+    for (view, _) in open {
+        let approval = ledger.load::<Approval>(view.id).await;
+        let Some(approval) = ledger::Error::none_if_erased(approval)? else {
+            continue;
+        };
+        let Some(votes) = Votes::told(ledger, &approval).await? else {
+            continue;
+        };
+        let is_own = match who.session() {
+            Some(session) => votes.wait_for(ledger, &approval, &session.user).await?,
+            None => false,
+        };
+        needed.insert(view.id, (is_own, votes.in_words()));
+    }
+    Ok(needed)
+}
+
 /// The principals under which the person decides.
 fn own_principals(who: &Acting) -> Vec<ApproverName> {
     let session = who.session().into_iter();
@@ -209,12 +243,14 @@ struct Part<'a> {
     query: &'a InboxQuery,
     now: Timestamp,
     own: Vec<ApproverName>,
+    needed: Needed,
 }
 
 impl Part<'_> {
     async fn open(&self, section: Section, all: &[Open]) -> Result<InboxSection, ApiError> {
         let (mut part, shown) = self.part(section, all.len());
         for (view, glance) in all.get(shown).unwrap_or_default() {
+            let needed = self.needed.get(&view.id);
             let mut deciders = Vec::new();
             for name in view.approvers.iter().take(NAMED) {
                 deciders.push(self.name(name).await?);
@@ -227,6 +263,7 @@ impl Part<'_> {
                     until: Beside::ahead(view.expires_at, self.now),
                     more: view.approvers.len().saturating_sub(deciders.len()),
                     deciders,
+                    needed: needed.map(|(_, so_far)| Short::line(so_far, NAME)),
                 },
             });
         }

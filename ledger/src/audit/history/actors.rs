@@ -7,6 +7,7 @@ use super::keys::KeyActor;
 use super::locks;
 use super::streams::{Seen, State};
 use super::tasks::TaskState;
+use super::votes::{VOTE_VOIDED, VOTE_WITHDRAWN};
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::event::{Actor, AggregateKind, Event, Role};
@@ -172,6 +173,7 @@ impl History {
     /// What is the user's own takes none but that of a viewer.
     fn least_role(&mut self, stream: StreamId, event: &Event, user_id: UserId) -> Role {
         match AggregateKind::of(event.event_type()) {
+            Some(AggregateKind::Approval) if event.event_type() == VOTE_WITHDRAWN => Role::Viewer,
             Some(
                 AggregateKind::Task
                 | AggregateKind::Apply
@@ -244,7 +246,9 @@ impl History {
             {
                 true
             }
-            _ => match event.decision() {
+            // Whose votes are void is found by who votes next.
+            voided if voided.event_type() == VOTE_VOIDED => return,
+            _ => match event.answer() {
                 Some((_, decided)) => {
                     decided.principal == *principal && decided.credential_id == *credential
                 }

@@ -3,17 +3,19 @@
 use super::evaluations::POLICY;
 use super::locks::LOCKED;
 use super::streams::{Seen, State};
+use super::votes::KnownVote;
 use super::{History, Now};
 use crate::aggregate::whole_seconds;
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
     AggregateKind, ApplyAccepted, ApprovalConsumed, ApprovalExpired, ApprovalReleased,
-    ApprovalRequested, Approved, AskedByPolicy, Denied, Event, OnApproval,
+    ApprovalRequested, Approved, AskedByPolicy, Denied, Event, OnApproval, Voted,
 };
 use crate::fingerprint::Fingerprint;
-use crate::id::{ApplyId, ApprovalId, CommandId, TaskId, TokenId};
+use crate::id::{ApplyId, ApprovalId, CommandId, GroupId, TaskId, TokenId};
 use crate::name::{ApproverName, IdempotencyKey};
+use crate::policy::{Excluded, Need, NeedGroup};
 use crate::statement::Decision;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -61,10 +63,37 @@ pub(super) struct QuestionState {
     pub(super) policy: Option<AskedByPolicy>,
     /// The command that approved it.
     pub(super) approved_in: Option<CommandId>,
+    /// The votes that count.
+    pub(super) votes: Vec<KnownVote>,
     phase: Phase,
 }
 
 impl QuestionState {
+    /// What an answer needs; nothing where no policy asked.
+    pub(super) fn needs(&self) -> &[Need] {
+        match &self.policy {
+            Some(asked) => &asked.requirement.get().needs,
+            None => &[],
+        }
+    }
+
+    /// The groups of its needs.
+    pub(super) fn groups(&self) -> Vec<GroupId> {
+        let groups = self.needs().iter().filter_map(|need| match need.group {
+            NeedGroup::Default => None,
+            NeedGroup::Group(id) => Some(id),
+        });
+        groups.collect()
+    }
+
+    /// Those who may not answer.
+    pub(super) fn excluded(&self) -> &[Excluded] {
+        match &self.policy {
+            Some(asked) => &asked.requirement.get().exclude,
+            None => &[],
+        }
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         self.phase == Phase::Pending
     }
@@ -146,9 +175,15 @@ impl History {
         let over = State::Ended(AggregateKind::Approval);
         match event {
             Event::ApprovalRequested(asked) => self.approval_requested(now, asked),
+            Event::ApprovalVoted(Voted(vote)) => {
+                self.decided(now, &vote, Decision::Approve, false);
+                self.voted(now, &vote);
+            }
+            Event::ApprovalVoteWithdrawn(withdrawn) => self.vote_withdrawn(now, &withdrawn),
+            Event::ApprovalVoteVoided(voided) => self.vote_voided(now, &voided),
             Event::ApprovalApproved(Approved(decided)) => {
                 self.question_closed(stream.into());
-                self.decided(now, &decided, Decision::Approve);
+                self.decided(now, &decided, Decision::Approve, true);
                 self.counts.approved += 1;
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
                     question.phase = Phase::Approved(now.at());
@@ -159,7 +194,7 @@ impl History {
             }
             Event::ApprovalDenied(Denied(decided)) => {
                 self.question_closed(stream.into());
-                self.decided(now, &decided, Decision::Deny);
+                self.decided(now, &decided, Decision::Deny, true);
                 self.counts.denied += 1;
                 self.streams.put(stream, over);
             }
@@ -277,6 +312,7 @@ impl History {
             approved_by: None,
             approved_in: None,
             policy: asked.policy,
+            votes: Vec::new(),
             phase: Phase::Pending,
         };
         self.streams

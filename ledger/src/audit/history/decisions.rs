@@ -18,14 +18,18 @@ impl History {
         now: &mut Now<'_>,
         decided: &ApprovalDecided,
         decision: Decision,
+        ends: bool,
     ) {
         self.decision_unlocked(now, decided);
         let Some((statement, eligible)) = self.asked(now, decided, decision) else {
             return;
         };
-        now.expect(eligible, Check::DecisionCredential, || {
-            format!("{:?} may not decide this approval", decided.principal)
-        });
+        match eligible {
+            Some(eligible) => now.expect(eligible, Check::DecisionCredential, || {
+                format!("{:?} may not decide this approval", decided.principal)
+            }),
+            None => self.counted(now, decided, decision, ends),
+        }
         self.check_owner(now, &decided.principal);
         self.check_on_screen(now, decided);
         now.expect(
@@ -52,7 +56,7 @@ impl History {
                 },
             );
         }
-        if let Some(retention) = statement.choice().retention {
+        if let Some(retention) = statement.choice().retention.filter(|_| ends) {
             self.keeps(now, decided, decision, retention);
         }
         credential.counter = decided.sign_count;
@@ -74,13 +78,14 @@ impl History {
         );
     }
 
-    /// The statement that this decision must have signed, and whether the principal was asked.
+    /// The statement that this decision must have signed, and whether the principal was asked; of a question of a
+    /// policy its needs say that.
     fn asked(
         &mut self,
         now: &mut Now<'_>,
         decided: &ApprovalDecided,
         decision: Decision,
-    ) -> Option<(DecisionStatement, bool)> {
+    ) -> Option<(DecisionStatement, Option<bool>)> {
         let stream = now.header.stream_id;
         let named = ledger_of(&decided.statement);
         let Some(State::Approval(question)) = self.streams.state(stream) else {
@@ -94,7 +99,8 @@ impl History {
         now.expect(now.header.recorded_at < expires_at, Check::Deadline, || {
             format!("it is decided after it ended at {expires_at}")
         });
-        let eligible = question.approvers.contains(&decided.principal);
+        let is_asked = question.approvers.contains(&decided.principal);
+        let eligible = question.policy.is_none().then_some(is_asked);
         let (task_id, fingerprint) = (question.task_id, question.fingerprint);
         // In a range that does not hold the ledger's beginning, the first that names it is believed.
         if let (None, Some(named)) = (self.ledger_id, named) {

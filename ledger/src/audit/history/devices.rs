@@ -60,13 +60,13 @@ impl History {
         );
         let approvers = match owed.approval_id {
             Some(approval) => self.streams.find(approval, |state| match state {
-                State::Approval(question) => Some(question.approvers.clone()),
+                State::Approval(question) => Some((question.approvers.clone(), question.groups())),
                 _ => None,
             }),
             None => Seen::Never,
         };
         let none = || format!("device {id} is told of an approval that was not asked");
-        let Some(approvers) = approvers.or_tell(now, Check::Device, none) else {
+        let Some((approvers, groups)) = approvers.or_tell(now, Check::Device, none) else {
             return;
         };
         let Some(user_id) = self.devices.get(&id).copied() else {
@@ -90,7 +90,10 @@ impl History {
         let Some(user) = user.or_tell(now, Check::Device, gone) else {
             return;
         };
-        let decides = user.principals().any(|own| approvers.contains(&own));
+        let is_member = groups
+            .into_iter()
+            .any(|group| self.is_member(group, user_id) != Ok(false));
+        let decides = is_member || user.principals().any(|own| approvers.contains(&own));
         let is_told = user.is_enabled() && user.device(id).is_some() && decides;
         now.expect(is_told, Check::Device, || {
             format!("device {id} is removed, or its user may not decide what it is told of")

@@ -131,7 +131,11 @@ impl History {
     }
 
     /// A passkey, and the user whose it is.
-    fn of_passkey(&self, principal: &ApproverName, id: &CredentialId) -> Vec<LockTarget> {
+    pub(super) fn of_passkey(
+        &self,
+        principal: &ApproverName,
+        id: &CredentialId,
+    ) -> Vec<LockTarget> {
         let mut targets = vec![LockTarget::Credential(id.clone())];
         let named = crate::aggregate::User::named_by(principal);
         let linked = self.linked.get(principal);

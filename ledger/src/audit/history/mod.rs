@@ -33,6 +33,7 @@ mod streams;
 mod submission;
 mod tasks;
 mod users;
+mod votes;
 
 use super::check::Check;
 use super::finding::{Findings, Obstacle};

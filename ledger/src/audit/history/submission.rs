@@ -12,6 +12,7 @@ use crate::event::{
     ApplyAccepted, AskedByPolicy, Authorisation, CheckedOperation, PermissionCheck,
 };
 use crate::fingerprint::{Fingerprint, Submission};
+use crate::id::AgentId;
 use crate::operation::{Scope, ScopeId};
 use crate::policy::{Evaluation, RuleAction};
 use serde_json::Value;
@@ -158,7 +159,7 @@ impl History {
             always_asked: needs_approval,
         };
         if let Some(said) = self.evaluated(now, accepted, &by_catalog) {
-            return self.as_the_policy_says(now, accepted, &said);
+            return self.as_the_policy_says(now, accepted, agent_id, &said);
         }
         if accepted.evaluation.is_some() {
             return;
@@ -198,6 +199,7 @@ impl History {
         &mut self,
         now: &mut Now<'_>,
         accepted: &ApplyAccepted,
+        agent_id: AgentId,
         said: &Evaluation,
     ) {
         let check = &accepted.check;
@@ -223,14 +225,24 @@ impl History {
         let asked = self.question(approval).map(|question| {
             let asked = question.policy.as_ref();
             let as_said = |asked: &AskedByPolicy| {
-                asked.rules == said.rules
-                    && said.requirement.as_ref() == Some(asked.requirement.get())
+                let mut required = asked.requirement.get().clone();
+                let excluded = std::mem::take(&mut required.exclude);
+                let is_said = asked.rules == said.rules && said.requirement == Some(required);
+                is_said.then_some(excluded)
             };
-            asked.is_some_and(as_said)
+            asked.and_then(as_said)
         });
-        now.expect(asked.here().unwrap_or(true), Check::Policy, || {
-            "its question does not say what the policy asks, or why".to_owned()
-        });
+        match asked.here() {
+            None => {}
+            Some(None) => now.wrong(
+                Check::Policy,
+                "its question does not say what the policy asks, or why",
+            ),
+            Some(Some(excluded)) => {
+                let of = (accepted.task_id, agent_id);
+                self.check_excluded(now, of, &excluded);
+            }
+        }
     }
 }
 

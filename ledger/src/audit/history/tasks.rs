@@ -15,7 +15,7 @@ use crate::event::{
     Actor, AllowedOperation, CallbackOwner, CallbackSet, Event, RegisteredCallback, TaskCreated,
     TokenIssued, TokenRevoked,
 };
-use crate::id::{AgentId, CallbackId, TaskId, TokenId};
+use crate::id::{AgentId, CallbackId, TaskId, TokenId, UserId};
 use crate::name::{AgentName, ClientSubject, IdempotencyKey};
 use crate::question_time::QuestionTime;
 use std::collections::{HashMap, HashSet};
@@ -36,6 +36,8 @@ pub(super) struct TaskState {
     agent_callbacks: bool,
     /// An agent opened it with its key; it has no tokens.
     by_key: bool,
+    /// The user who opened it, or made the key that did; why that cannot be seen.
+    pub(super) opened_by: Result<Option<UserId>, Obstacle>,
     /// Every apply waits for a human.
     pub(super) needs_approval: bool,
     created_at: Timestamp,
@@ -222,6 +224,11 @@ impl History {
         if let Err(why) = created.purpose.check() {
             now.wrong(Check::PayloadForm, why.to_string());
         }
+        let opened_by = match now.envelope.actor {
+            Actor::User { user_id, .. } => Ok(Some(user_id)),
+            Actor::AgentKey { key_id, .. } => self.minter(key_id),
+            _ => Ok(None),
+        };
         let task = TaskState {
             agent_id: created.agent_id,
             agent: created.agent.clone(),
@@ -230,6 +237,7 @@ impl History {
             callbacks: KnownCallbacks::default(),
             agent_callbacks: created.agent_callbacks,
             by_key,
+            opened_by,
             needs_approval: created.template.is_some_and(|from| from.needs_approval),
             created_at: now.at(),
             token_ttl: whole_seconds(created.token_ttl_seconds),

@@ -273,7 +273,7 @@ fn the_strictest_operation_says_what_becomes_of_the_apply_and_requirements_join(
         ),
         only(
             Rule {
-                needs: vec![security.clone()],
+                needs: vec![security],
                 retention: BTreeSet::from([RetentionMode::Once, RetentionMode::Cache]),
                 ..rule("dns", 1, Ask, truth(true))
             },

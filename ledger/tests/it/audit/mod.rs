@@ -22,6 +22,7 @@ mod releases;
 mod roles;
 mod ruled;
 mod streams;
+mod votes;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
 use fixtures::approver::SoftApprover;

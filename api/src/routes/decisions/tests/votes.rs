@@ -1,0 +1,173 @@
+//! Questions that several people answer, behind their link and in a session.
+
+use super::{Asked, Person};
+use crate::testing::{Answer, OpenedSession, SERVICE_TOKEN, Stage};
+use app::token::link::EnrolmentLink;
+use axum::body::Body;
+use http::Request;
+use ledger::aggregate::{ApprovalState, User};
+use ledger::command::OpenUserEnrolment;
+use ledger::operation::Operation;
+use ledger::{Origin, Role, UserId};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// With the service token.
+async fn call(stage: &Stage, method: &str, path: &str, body: &Value) -> Answer {
+    let body = match body {
+        Value::Null => Body::empty(),
+        body => Body::from(body.to_string()),
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {SERVICE_TOKEN}"))
+        .header("content-type", "application/json")
+        .header("if-match", "\"0\"")
+        .body(body)
+        .unwrap();
+    Answer::of(stage.router.clone().oneshot(request).await.unwrap()).await
+}
+
+/// A user with a passkey of their own.
+async fn member(stage: &Stage, name: &str) -> (UserId, Person) {
+    let user = stage.user(name, Role::Viewer).await;
+    let open = OpenUserEnrolment { user_id: user.id };
+    let ledger = &stage.state.app.ledger;
+    let opened = ledger.execute(Origin::system("test"), open).await.unwrap();
+    let link = EnrolmentLink {
+        enrolment_id: opened.enrolment_id,
+        principal: User::principal_of(user.id),
+        exp: opened.expires_at.as_seconds(),
+    };
+    let token = stage.state.app.keys.enrolment_link.sign(link).unwrap();
+    let path = format!("/v1/enrol/{}", token.reveal());
+    let (passkey, body) = stage.make_passkey(&path).await;
+    let made = stage.post(&format!("{path}/verify"), &body).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let credential_id = made.body["credential_id"].as_str().unwrap().to_owned();
+    let person = Person {
+        passkey,
+        credential_id,
+    };
+    (user.id, person)
+}
+
+fn purge() -> Operation {
+    let zone = "023e105f4ecef8ad9ca31a8372d0c353";
+    let params = json!({"purge_everything": true});
+    let purge = providers::all().parse("cache.purge.execute", "zone", zone, &params);
+    purge.unwrap()
+}
+
+/// A policy by which everything needs one of the approvers and one of a group.
+async fn two_are_needed(stage: &Stage, member: UserId) {
+    let group = json!({"name": "ops", "members": [member.to_string()]});
+    let made = call(stage, "POST", "/v1/groups", &group).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let policy = json!({
+        "engine": "lpp-cel/1",
+        "rule": [{
+            "id": "two", "priority": 1, "action": "ask", "pre_state": "shown", "retention": ["once"],
+            "needs": [{"group": "default"}, {"group": "ops"}],
+        }],
+    });
+    let saved = call(stage, "PUT", "/v1/policy", &policy).await;
+    assert_eq!(saved.status, 200, "{saved:?}");
+}
+
+async fn withdraw(stage: &Stage, session: &OpenedSession, asked: &Asked) -> Answer {
+    let path = format!("/v1/approvals/{}/withdraw-vote", asked.approval_id);
+    let request = Request::builder()
+        .method("POST")
+        .uri(path)
+        .header("authorization", format!("Bearer {}", session.bearer))
+        .body(Body::empty())
+        .unwrap();
+    Answer::of(stage.router.clone().oneshot(request).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn a_vote_says_for_whom_it_waits_and_the_last_one_decides() {
+    let stage = Stage::new().await;
+    let mut approver = stage.enrol("default").await;
+    let (user, mut ann) = member(&stage, "ann").await;
+    two_are_needed(&stage, user).await;
+    let asked = stage.question_about(vec![purge()]).await;
+    let (_, html) = stage.look(&asked.path).await;
+    for part in ["Who has to approve", "0 of 2 so far", "1 of ops"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let voted = ann.decide(&stage, &asked, &json!({})).await;
+    assert_eq!(
+        (voted.status, &voted.body["status"]),
+        (200, &json!("voted")),
+        "{voted:?}"
+    );
+    let waits = json!({"have": 1, "of": 2, "text": "1 of 2 so far; waits for 1 of the approvers"});
+    assert_eq!(voted.body["waits"], waits);
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 200);
+    assert!(html.contains("1 of 2 so far"), "{html}");
+
+    let again = ann.decide(&stage, &asked, &json!({})).await;
+    assert_eq!((again.status, again.code()), (409, "already_voted"));
+    let path = format!("/v1/approvals/{}", asked.approval_id);
+    let read = call(&stage, "GET", &path, &Value::Null).await;
+    assert_eq!(read.status, 200, "{read:?}");
+    assert_eq!(read.body["state"], "pending");
+    let needs = &read.body["needs"];
+    assert_eq!(needs[0]["group"]["name"], "default");
+    assert_eq!(
+        (&needs[0]["have"], &needs[1]["have"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(needs[1]["group"]["name"], "ops");
+    let vote = &read.body["votes"][0];
+    assert_eq!(
+        (&vote["user_id"], &vote["void"]),
+        (&json!(user.to_string()), &Value::Null)
+    );
+
+    // Nobody takes another's vote back; who does it may vote again.
+    let other = stage.session_of(Role::Admin).await;
+    let refused = withdraw(&stage, &other, &asked).await;
+    assert_eq!((refused.status, refused.code()), (404, "vote_not_found"));
+    let own = stage.log_in(user).await;
+    let withdrawn = withdraw(&stage, &own, &asked).await;
+    assert_eq!(withdrawn.status, 200, "{withdrawn:?}");
+    assert_eq!(withdrawn.body["votes"][0]["void"], "withdrawn");
+    let voted = ann.decide(&stage, &asked, &json!({})).await;
+    assert_eq!(voted.body["status"], "voted");
+
+    let decided = approver.decide(&stage, &asked, &json!({})).await;
+    assert_eq!(
+        (decided.status, &decided.body["status"]),
+        (200, &json!("approved"))
+    );
+    assert_eq!(decided.body.get("waits"), None);
+    assert_eq!(stage.approval(&asked).await.state, ApprovalState::Approved);
+    let late = withdraw(&stage, &own, &asked).await;
+    assert_eq!((late.status, late.code()), (410, "approval_decided"));
+}
+
+#[tokio::test]
+async fn one_who_is_not_needed_may_not_answer_and_is_not_asked() {
+    let stage = Stage::new().await;
+    stage.enrol("default").await;
+    let (user, _) = member(&stage, "ann").await;
+    let (_, mut bob) = member(&stage, "bob").await;
+    two_are_needed(&stage, user).await;
+    let asked = stage.question_about(vec![purge()]).await;
+    let options = stage
+        .post(&format!("{}/options", asked.path), &json!({}))
+        .await;
+    let allowed = options.body["allow_credentials"].as_array().unwrap();
+    assert_eq!(allowed.len(), 2);
+    assert!(allowed.iter().all(|one| one["id"] != bob.credential_id));
+    let mut options = options.body.clone();
+    options["allow_credentials"] = json!([{"id": bob.credential_id, "kind": "public-key"}]);
+    let body = bob.answer(&options, &json!({}));
+    let refused = stage.post(&format!("{}/verify", asked.path), &body).await;
+    assert_eq!((refused.status, refused.code()), (403, "not_eligible"));
+}
