@@ -2,6 +2,7 @@
 
 use super::Format;
 use super::condition;
+use super::document::ACTIONS;
 use super::fields::{Fields, list_of, text_of};
 use super::problem::{Code, Problem, Problems, quoted};
 use super::source::{self, Node, Value};
@@ -149,13 +150,7 @@ fn list(node: &Node, providers: &Providers, problems: &mut Problems) -> Option<V
 fn case(node: &Node, providers: &Providers, problems: &mut Problems) -> Option<Case> {
     let mut fields = Fields::of(node, "a case", problems)?;
     for key in ["name", "at", "operations", "expect"] {
-        if !fields.entries().iter().any(|(name, _)| name == key) {
-            problems.add(
-                Code::BadValue,
-                fields.line,
-                format!("a case must have {key}"),
-            );
-        }
+        fields.must_have(key, format!("a case must have {key}"), problems);
     }
     let name = fields.text("name", problems);
     let at = fields.text("at", problems).and_then(|text| {
@@ -271,15 +266,8 @@ type Expected = (RuleAction, Option<BTreeSet<RuleId>>);
 
 fn expected(node: &Node, problems: &mut Problems) -> Option<Expected> {
     let mut fields = Fields::of(node, "expect", problems)?;
-    let words = [
-        ("allow", RuleAction::Allow),
-        ("ask", RuleAction::Ask),
-        ("deny", RuleAction::Deny),
-    ];
-    if !fields.entries().iter().any(|(key, _)| key == "outcome") {
-        problems.add(Code::BadValue, fields.line, "expect must have outcome");
-    }
-    let outcome = fields.word("outcome", &words, problems);
+    fields.must_have("outcome", "expect must have outcome", problems);
+    let outcome = fields.word("outcome", &ACTIONS, problems);
     let mut rules = None;
     if let Some(node) = fields.get("rules") {
         let nodes = list_of(node, "rules", 0..=super::MOST_RULES, problems)?;
@@ -381,16 +369,11 @@ impl Case {
     }
 
     fn otherwise(&self, found: &Evaluation) -> String {
-        let word = |action| match action {
-            RuleAction::Allow => "allow",
-            RuleAction::Ask => "ask",
-            RuleAction::Deny => "deny",
-        };
         let expected = match &self.rules {
-            Some(rules) => format!("{} by {}", word(self.outcome), by(rules.iter())),
-            None => word(self.outcome).to_owned(),
+            Some(rules) => format!("{} by {}", self.outcome.as_str(), by(rules.iter())),
+            None => self.outcome.as_str().to_owned(),
         };
-        let found = format!("{} by {}", word(found.outcome), by(found.rules.iter()));
+        let found = format!("{} by {}", found.outcome.as_str(), by(found.rules.iter()));
         format!("expected {expected}, found {found}")
     }
 }

@@ -1,7 +1,7 @@
 //! A document's tables, lowered to the tree.
 
 use super::condition::{self, Surroundings};
-use super::fields::{Fields, list_of, text_of};
+use super::fields::{Fields, list_of};
 use super::names::Names;
 use super::people;
 use super::problem::{Code, Problem, Problems, plain, quoted};
@@ -12,8 +12,8 @@ use ledger::policy::bounds::{
     MAX_NEEDS, MAX_PEOPLE, MAX_PRIORITY, MAX_REASON_CHARS, MAX_WINDOWS, TTL_SECONDS,
 };
 use ledger::policy::{
-    Assurance, BreakGlass, DefaultAction, Engine, Expr, Limits, Mode, Need, Policy, PolicyChange,
-    PreState, RetentionMode, Rule, RuleAction, Value as Constant, Window,
+    Assurance, BreakGlass, DefaultAction, Engine, Expr, InvalidRuleId, Limits, Mode, Need, Policy,
+    PolicyChange, PreState, RetentionMode, Rule, RuleAction, Value as Constant, Window,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,13 @@ use std::collections::{BTreeMap, BTreeSet};
 const TTL: u32 = 600;
 /// The default of `max_duration`.
 const MAX_DURATION: u32 = 86_400;
+
+/// The words for actions of rules.
+pub(super) const ACTIONS: [(&str, RuleAction); 3] = [
+    ("allow", RuleAction::Allow),
+    ("ask", RuleAction::Ask),
+    ("deny", RuleAction::Deny),
+];
 
 /// A rule with the line on which it begins.
 pub(super) struct Placed {
@@ -124,13 +131,8 @@ fn policy_change(
     problems: &mut Problems,
 ) -> Option<PolicyChange> {
     let mut fields = Fields::of(node, "policy_change", problems)?;
-    let needs = match fields.get("needs") {
-        Some(needs_node) => needs(needs_node, "needs", people, problems)?,
-        None => {
-            problems.add(Code::BadValue, fields.line, "policy_change must have needs");
-            return None;
-        }
-    };
+    fields.must_have("needs", "policy_change must have needs", problems);
+    let needs = needs(fields.get("needs")?, "needs", people, problems)?;
     people.check(&needs, fields.line, "policy_change asks", problems);
     fields.finish("policy_change", problems);
     Some(PolicyChange { needs })
@@ -148,16 +150,8 @@ fn break_glass(
     let review = fields
         .get("review")
         .and_then(|review| needs(review, "review", people, problems));
-    if fields.entries().iter().all(|(key, _)| key != "group") {
-        problems.add(Code::BadValue, fields.line, "break_glass must have a group");
-    }
-    if fields.entries().iter().all(|(key, _)| key != "review") {
-        problems.add(
-            Code::BadValue,
-            fields.line,
-            "break_glass must have a review",
-        );
-    }
+    fields.must_have("group", "break_glass must have a group", problems);
+    fields.must_have("review", "break_glass must have a review", problems);
     let line = fields.line;
     fields.finish("break_glass", problems);
     let (group, review) = (group?, review?);
@@ -256,26 +250,19 @@ fn rule(
     windows: &BTreeMap<String, Window>,
     problems: &mut Problems,
 ) -> Option<Rule> {
-    let id = required(&mut fields, "id", problems, |fields, problems| {
-        let id = fields.text("id", problems)?;
+    fields.must_have("id", "a rule must have id", problems);
+    let id = fields.text("id", problems).and_then(|id| {
         id.parse()
-            .map_err(|error: ledger::policy::InvalidRuleId| {
+            .map_err(|error: InvalidRuleId| {
                 let line = fields.line_of("id");
                 problems.add(Code::BadValue, line, error.to_string());
             })
             .ok()
     });
-    let priority = required(&mut fields, "priority", problems, |fields, problems| {
-        fields.number("priority", 0..=MAX_PRIORITY, problems)
-    });
-    let action = required(&mut fields, "action", problems, |fields, problems| {
-        let words = [
-            ("allow", RuleAction::Allow),
-            ("ask", RuleAction::Ask),
-            ("deny", RuleAction::Deny),
-        ];
-        fields.word("action", &words, problems)
-    });
+    fields.must_have("priority", "a rule must have priority", problems);
+    let priority = fields.number("priority", 0..=MAX_PRIORITY, problems);
+    fields.must_have("action", "a rule must have action", problems);
+    let action = fields.word("action", &ACTIONS, problems);
     let operations = operations(&mut fields, names, problems);
     let when = condition(
         &mut fields,
@@ -311,23 +298,6 @@ fn rule(
         max_duration: max_duration.unwrap_or(MAX_DURATION),
         pre_state,
     })
-}
-
-/// A key that must be there.
-fn required<'a, T>(
-    fields: &mut Fields<'a>,
-    key: &'static str,
-    problems: &mut Problems,
-    read: impl FnOnce(&mut Fields<'a>, &mut Problems) -> Option<T>,
-) -> Option<T> {
-    if fields.entries().iter().all(|(name, _)| name != key) {
-        problems.add(
-            Code::BadValue,
-            fields.line,
-            format!("a rule must have {key}"),
-        );
-    }
-    read(fields, problems)
 }
 
 fn operations(
@@ -429,14 +399,10 @@ fn needs(
         .iter()
         .map(|node| {
             let mut fields = Fields::of(node, "a need", problems)?;
-            let group = match fields.get("group") {
-                Some(name) => text_of(name, "group", problems)
-                    .and_then(|text| people.group(text, name.line, problems)),
-                None => {
-                    problems.add(Code::BadValue, node.line, "a need must have a group");
-                    None
-                }
-            };
+            fields.must_have("group", "a need must have a group", problems);
+            let group = fields.text("group", problems);
+            let line = fields.line_of("group");
+            let group = group.and_then(|name| people.group(name, line, problems));
             let n = fields.number("n", 1..=MAX_PEOPLE, problems).unwrap_or(1);
             let words = [("any", Assurance::Any), ("passkey", Assurance::Passkey)];
             let assurance = fields.word("assurance", &words, problems);

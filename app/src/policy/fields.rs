@@ -46,6 +46,13 @@ impl<'a> Fields<'a> {
         self.fields
     }
 
+    /// Says that a key is missing where it is, with that message.
+    pub(super) fn must_have(&self, key: &str, message: impl Into<String>, problems: &mut Problems) {
+        if self.fields.iter().all(|(name, _)| name != key) {
+            problems.add(Code::BadValue, self.line, message);
+        }
+    }
+
     pub(super) fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'a str> {
         let node = self.get(key)?;
         text_of(node, key, problems)
