@@ -10,7 +10,7 @@ use crate::status::{ApprovalStatus, OperationProgress};
 use crate::store::Columns;
 use crate::tables::approvals::ApprovalView;
 use ledger::{AgentName, ApplyId, ApprovalId, ApproverName, Fingerprint, TaskId, Timestamp};
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::{QueryBuilder, Sqlite};
 
 /// Rows that are looked at, at most, to say what somebody did before.
 const MOST: u32 = 1000;
@@ -123,7 +123,7 @@ impl Projections {
         Ok(newest.into_iter().next())
     }
 
-    /// What became of the operations that a task had asked for, besides those of one apply.
+    /// The operations that a task has asked for, besides those of one apply, by what became of them.
     pub async fn carried_in_task(&self, task: TaskId, besides: ApplyId) -> Result<Carried, Error> {
         let query = sqlx::query(
             "SELECT operations, simulated FROM applies
@@ -133,7 +133,7 @@ impl Projections {
         self.carried(query.bind(i64::from(MOST) + 1)).await
     }
 
-    /// What became of the operations that an agent has asked for since then.
+    /// The operations that an agent has asked for since then, by what became of them.
     pub async fn carried_by(&self, agent: &AgentName, since: Timestamp) -> Result<Carried, Error> {
         let query = sqlx::query(
             "SELECT operations, simulated FROM (
@@ -176,97 +176,96 @@ impl Projections {
         Ok(carried)
     }
 
-    /// What an agent has done without a question, by operation and object, of its newest thousand applies.
+    /// The operations that an agent has had carried out without a question, by operation and object, of its newest
+    /// thousand applies.
     pub async fn done_unasked(&self, agent: &AgentName) -> Result<Vec<DoneUnasked>, Error> {
-        let failed = || Error::database("counting what was done without a question");
         let query = sqlx::query(
             "SELECT kind.value ->> 'operation_id' AS operation, kind.value ->> 'scope_type' AS scope_type,
                     kind.value ->> 'scope_id' AS scope_id, count(DISTINCT done.apply_id) AS times,
                     max(done.accepted_at) AS newest
              FROM (SELECT apply_id, approval_id, accepted_at, operations FROM applies
-                   WHERE agent = ? ORDER BY position DESC LIMIT 1000) AS done,
+                   WHERE agent = ? ORDER BY position DESC LIMIT ?) AS done,
                   json_each(done.operations) AS kind
              WHERE done.approval_id IS NULL GROUP BY 1, 2, 3",
         );
-        let query = query.bind(agent.as_str().to_owned());
-        let rows = query.fetch_all(self.readers()).await.map_err(failed())?;
+        let query = query.bind(agent.as_str().to_owned()).bind(MOST);
+        let rows = query
+            .fetch_all(self.readers())
+            .await
+            .map_err(Error::database("counting what was done without a question"))?;
         rows.iter()
             .map(|row| {
-                let text = |name| row.try_get::<String, _>(name).map_err(failed());
-                let times = row.try_get::<i64, _>("times").map_err(failed())?;
+                let columns = Columns::new(row, "applies");
                 Ok(DoneUnasked {
-                    operation: text("operation")?,
-                    scope_type: text("scope_type")?,
-                    scope_id: text("scope_id")?,
-                    times: u64::try_from(times).unwrap_or(0),
-                    newest: Columns::new(row, "applies").get("newest")?,
+                    operation: columns.get("operation")?,
+                    scope_type: columns.get("scope_type")?,
+                    scope_id: columns.get("scope_id")?,
+                    times: columns.get("times")?,
+                    newest: columns.get("newest")?,
                 })
             })
             .collect()
     }
 
-    /// What became of the newest thousand questions that an agent has asked since then: for each state, and
-    /// whether a person has decided, how many.
+    /// The newest thousand questions that an agent has asked since then, counted by their state and by whether a
+    /// person has decided.
     pub async fn asked_by(
         &self,
         agent: &AgentName,
         since: Timestamp,
     ) -> Result<Vec<(ApprovalStatus, bool, u64)>, Error> {
-        let failed = || Error::database("counting the questions of an agent");
         let query = sqlx::query(
             "SELECT state, decided_at IS NOT NULL AS decided, count(*) AS number FROM (
                  SELECT state, decided_at, created_at FROM approvals
-                 WHERE agent = ? ORDER BY position DESC LIMIT 1000)
+                 WHERE agent = ? ORDER BY position DESC LIMIT ?)
              WHERE created_at >= ? GROUP BY 1, 2",
         );
-        let query = query.bind(agent.as_str().to_owned());
+        let query = query.bind(agent.as_str().to_owned()).bind(MOST);
         let rows = query.bind(moment::to_text(since)).fetch_all(self.readers());
-        let rows = rows.await.map_err(failed())?;
+        let rows = rows
+            .await
+            .map_err(Error::database("counting the questions of an agent"))?;
         rows.iter()
             .map(|row| {
-                let decided: bool = row.try_get("decided").map_err(failed())?;
-                let number: i64 = row.try_get("number").map_err(failed())?;
-                let state = Columns::new(row, "approvals").get("state")?;
-                Ok((state, decided, u64::try_from(number).unwrap_or(0)))
+                let columns = Columns::new(row, "approvals");
+                let is_decided = columns.integer("decided")? != 0;
+                Ok((columns.get("state")?, is_decided, columns.get("number")?))
             })
             .collect()
     }
 
-    /// What people have decided of each kind of operation that an agent has asked for since then, of its newest
+    /// The decisions of people on each kind of operation that an agent has asked for since then, of its newest
     /// thousand questions: the most often asked first.
     pub async fn decided_kinds(
         &self,
         agent: &AgentName,
         since: Timestamp,
     ) -> Result<Vec<DecidedKind>, Error> {
-        let failed = || Error::database("counting what was decided of an agent");
         let query = sqlx::query(
             "SELECT kind.value ->> 'operation_id' AS operation, kind.value ->> 'scope_type' AS scope_type,
                     kind.value ->> 'scope_id' AS scope_id, count(DISTINCT asked.approval_id) AS decided,
                     count(DISTINCT asked.approval_id) FILTER (WHERE asked.state <> 'denied') AS approved
              FROM (SELECT approval_id, apply_id, state FROM (
                        SELECT approval_id, apply_id, state, created_at, decided_at FROM approvals
-                       WHERE agent = ? ORDER BY position DESC LIMIT 1000)
+                       WHERE agent = ? ORDER BY position DESC LIMIT ?)
                    WHERE created_at >= ? AND decided_at IS NOT NULL) AS asked
              JOIN applies ON applies.apply_id = asked.apply_id, json_each(applies.operations) AS kind
              GROUP BY 1, 2, 3 ORDER BY decided DESC, 1, 2, 3 LIMIT 100",
         );
-        let query = query.bind(agent.as_str().to_owned());
+        let query = query.bind(agent.as_str().to_owned()).bind(MOST);
         let rows = query.bind(moment::to_text(since)).fetch_all(self.readers());
-        let rows = rows.await.map_err(failed())?;
+        let rows = rows
+            .await
+            .map_err(Error::database("counting what was decided of an agent"))?;
         rows.iter()
             .map(|row| {
-                let text = |name| row.try_get::<String, _>(name).map_err(failed());
-                let number = |name| {
-                    let number = row.try_get::<i64, _>(name).map_err(failed())?;
-                    Ok::<_, Error>(u64::try_from(number).unwrap_or(0))
-                };
+                let columns = Columns::new(row, "applies");
                 Ok(DecidedKind {
-                    operation: text("operation")?,
-                    scope_type: text("scope_type")?,
-                    scope_id: text("scope_id")?,
-                    decided: number("decided")?,
-                    approved: number("approved")?,
+                    operation: columns.get("operation")?,
+                    scope_type: columns.get("scope_type")?,
+                    scope_id: columns.get("scope_id")?,
+                    decided: columns.get("decided")?,
+                    approved: columns.get("approved")?,
                 })
             })
             .collect()
