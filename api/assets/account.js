@@ -126,6 +126,8 @@ async function showMe() {
 
 /** The key by which browsers subscribe; null where no device is told. */
 let serverKey = null;
+/** The id of this browser as a device, where it subscribed under an earlier key and so is told of nothing. */
+let outdated = null;
 
 async function showDevices({ application_server_key, devices: told }) {
   serverKey = application_server_key;
@@ -133,8 +135,11 @@ async function showDevices({ application_server_key, devices: told }) {
   const current = own && (await devices.digest(own));
   at("device-rows").replaceChildren(...told.map((device) => deviceRow(device, current)));
   at("no-device").hidden = told.length > 0;
-  const isTold = told.some(({ endpoint_sha256 }) => endpoint_sha256 === current);
-  at("add-device").hidden = isTold || !serverKey || !devices.able();
+  const mine = told.find(({ endpoint_sha256 }) => endpoint_sha256 === current);
+  outdated = mine && serverKey && !devices.isUnder(own, serverKey) ? mine.device_id : null;
+  at("earlier-key").hidden = !outdated;
+  at("add-device").textContent = outdated ? "Register this device again" : "Tell this device of new questions";
+  at("add-device").hidden = (mine && !outdated) || !serverKey || !devices.able();
   at("cannot-tell").hidden = !serverKey || devices.able();
 }
 
@@ -236,7 +241,10 @@ on("add-passkey", "click", "add-passkey", async () => {
   location.assign(enrolment_url);
 });
 on("add-device", "click", "add-device", async () => {
-  await devices.tell(serverKey);
+  const replaced = outdated;
+  await devices.tell(serverKey, async () => {
+    if (replaced) await ask("DELETE", `me/devices/${encodeURIComponent(replaced)}`);
+  });
   await showMe();
   say("good", "This device is told of new questions", "Each that you may decide comes as a notification.");
 });

@@ -30,8 +30,18 @@ export async function digest({ endpoint }) {
   return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Has this browser told from here on, by a subscription under the service's key. */
-export async function tell(key) {
+/** Whether messages that are signed by this key reach the subscription. */
+export function isUnder({ options }, key) {
+  const own = options?.applicationServerKey;
+  // A browser that does not say it is taken at its word.
+  if (!own) return true;
+  const text = btoa(String.fromCharCode(...new Uint8Array(own)));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "") === key;
+}
+
+/** Has this browser told from here on, by a subscription under the service's key. What it was known by before is
+ * taken away by `forget`, once the person has allowed notifications. */
+export async function tell(key, forget) {
   const answer = await Notification.requestPermission();
   if (answer === "denied") {
     throw new Refused("This browser blocks notifications", "Allow them for this page in the browser's settings, then try again.");
@@ -40,6 +50,7 @@ export async function tell(key) {
   const registration = await registered();
   // One that is left here is of another key, of somebody else, or was removed: its address is told no more.
   await (await registration.pushManager.getSubscription())?.unsubscribe();
+  await forget();
   const subscription = await subscribed(registration, key);
   const { endpoint, keys } = subscription.toJSON();
   try {

@@ -1,11 +1,13 @@
 // The service worker of devices that are told of questions: shows what a push says, and opens its page.
 // It is fetched anew under a path of its own, keeps nothing and stands before no request.
 
-/** The address, where it is one of this service; else that of the inbox. */
+/** The address, where it is one of this service; else that of the inbox. Another service may stand on the same host,
+ * below another path. */
 function ours(text) {
-  const inbox = new URL("../../inbox", self.registration.scope);
-  const url = URL.canParse(text ?? "") ? new URL(text) : inbox;
-  return url.origin === inbox.origin ? url.href : inbox.href;
+  const root = new URL("../../", self.registration.scope);
+  const url = URL.canParse(text ?? "") ? new URL(text) : root;
+  const isOurs = url.href.startsWith(root.href) && url.href !== root.href;
+  return isOurs ? url.href : new URL("inbox", root).href;
 }
 
 function read(data) {

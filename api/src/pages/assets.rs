@@ -1,4 +1,4 @@
-//! Style sheet, scripts and icon, embedded in the binary and served under one path for each build.
+//! Style sheet, scripts, icons and the manifest of the installed app, embedded in the binary and served under one path for each build.
 //!
 //! A page names its assets below the bundle's digest, so a browser may keep them for good; the
 //! modules import each other relatively and so stay within one bundle. A page that was loaded before
@@ -93,6 +93,8 @@ fn media_type(file: &str) -> Option<&'static str> {
         "css" => Some("text/css; charset=utf-8"),
         "js" => Some("text/javascript; charset=utf-8"),
         "svg" => Some("image/svg+xml"),
+        "png" => Some("image/png"),
+        "webmanifest" => Some("application/manifest+json"),
         _ => None,
     }
 }
@@ -102,6 +104,7 @@ mod tests {
     use super::*;
     use axum::body::Body;
     use http::{Request, StatusCode};
+    use serde_json::Value;
     use tower::ServiceExt;
 
     async fn get(path: &str) -> Response {
@@ -135,10 +138,37 @@ mod tests {
         }
     }
 
+    /// An installed app begins at the inbox and stays at this service, whatever path a proxy puts before ours.
+    #[test]
+    fn the_manifest_leads_to_the_inbox_and_to_icons_that_there_are() {
+        let file = Assets::get("app.webmanifest").unwrap();
+        let manifest: Value = serde_json::from_slice(&file.data).unwrap();
+        let at = format!("https://proxy.example/gate/{}/app.webmanifest", "assets/0");
+        let at = url::Url::parse(&at).unwrap();
+        let leads = |to: &Value| String::from(at.join(to.as_str().unwrap()).unwrap());
+        assert_eq!(
+            leads(&manifest["start_url"]),
+            "https://proxy.example/gate/inbox"
+        );
+        assert_eq!(leads(&manifest["scope"]), "https://proxy.example/gate/");
+        assert_eq!(manifest["display"], "standalone");
+        for icon in manifest["icons"].as_array().unwrap() {
+            let file = Assets::get(icon["src"].as_str().unwrap()).unwrap();
+            // Width and height of a PNG follow its signature and the head of its first chunk.
+            let side =
+                |from: usize| u32::from_be_bytes(file.data[from..from + 4].try_into().unwrap());
+            let sizes = format!("{}x{}", side(16), side(20));
+            assert_eq!(icon["sizes"], sizes.as_str());
+        }
+    }
+
     #[test]
     fn no_asset_reaches_outside() {
         for name in Assets::iter() {
             let file = Assets::get(&name).unwrap();
+            if name.ends_with(".png") {
+                continue;
+            }
             let text = std::str::from_utf8(&file.data).unwrap();
             for foreign in ["http://", "https://", "@import", "eval(", "innerHTML"] {
                 let allowed = name.ends_with(".svg") && foreign == "http://";

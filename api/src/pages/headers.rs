@@ -6,14 +6,14 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 /// Content Security Policy Level 3. No inline script or style, no form posts, and (Trusted Types)
 /// no script of ours may turn text into markup.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; \
-     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+     img-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'none'; \
+     base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// The same for the page that has a device told of questions: registering a service worker takes a text as a script,
 /// so one policy by name may make that text. The page's script has it make the address of our worker and nothing else.
 const POLICY_WITH_WORKER: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; \
-     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types push-worker";
+     img-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'none'; \
+     base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types push-worker";
 
 /// Lets a page register the service worker.
 pub(crate) fn allow_worker(headers: &mut HeaderMap) {
