@@ -9,7 +9,7 @@ use ledger::command::{LiftAdmission, SetAdmission};
 use ledger::describe;
 use ledger::event::{ClientTarget, Network};
 use ledger::{AdmissionId, AgentId, AgentName, ClientSubject, Ledger, Rejection};
-use projections::{AdmissionView, Page, Paging, Projection};
+use projections::{AdmissionView, Page, Paging, Projection, Projections};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +63,17 @@ pub struct ListedAdmission {
     pub view: AdmissionView,
     /// Of an agent, unless that was erased.
     pub agent: Option<AgentName>,
+}
+
+impl ListedAdmission {
+    /// Whose requests it is about, as a request names it; `None` for an agent that was erased.
+    #[must_use]
+    pub fn value(&self) -> Option<String> {
+        match self.view.kind.as_str() {
+            "agent" => self.agent.as_ref().map(ToString::to_string),
+            _ => Some(self.view.value.clone()),
+        }
+    }
 }
 
 /// The word of a list in the read tables.
@@ -136,6 +147,15 @@ pub async fn list(
     let views = app.current_views(&[Projection::Agents]).await?;
     let mut page = views.admissions(list_of(kind), paging).await?;
     let rows = std::mem::take(&mut page.rows);
+    let listed = named(views, rows).await?;
+    Ok(page.with(listed))
+}
+
+/// The same rows with the names of the agents that they are about.
+pub(crate) async fn named(
+    views: &Projections,
+    rows: Vec<AdmissionView>,
+) -> Result<Vec<ListedAdmission>, Error> {
     let id = |view: &AdmissionView| -> Option<AgentId> {
         let of_agent = view.kind == "agent";
         view.value.parse().ok().filter(|_| of_agent)
@@ -146,7 +166,7 @@ pub async fn list(
         agent: id(&view).and_then(|id| names.get(&id).cloned()),
         view,
     });
-    Ok(page.with(listed.collect()))
+    Ok(listed.collect())
 }
 
 #[cfg(test)]

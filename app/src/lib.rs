@@ -20,6 +20,7 @@ pub mod enrolments;
 pub mod feed;
 pub mod first_admin;
 pub mod groups;
+pub mod history;
 pub mod identity;
 mod key_holder;
 pub mod keys;

@@ -269,6 +269,12 @@ pub(crate) async fn read_all<R: Row>(readers: &SqlitePool, query: Query) -> Resu
         .collect()
 }
 
+/// Ids as a parameter that a query reads with `json_each`.
+pub(crate) fn as_list<T: Display>(ids: &[T]) -> String {
+    let ids: Vec<String> = ids.iter().map(T::to_string).collect();
+    serde_json::json!(ids).to_string()
+}
+
 pub(crate) async fn read_ids<T: Column>(
     readers: &SqlitePool,
     query: Query,

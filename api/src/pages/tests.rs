@@ -75,6 +75,7 @@ fn about() -> AboutAgent {
         answer: Some(projections::ApprovalStatus::Denied),
         answered_at: Some(at),
         answered: Some(1),
+        rules: Vec::new(),
         pre_state_at: None,
         ended_at: None,
         end_reason: None,

@@ -5,12 +5,11 @@ use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::history::{HistoryList, HistoryQuery, HistoryRow, csv};
 use crate::state::AppState;
-use app::action;
+use app::{action, history};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, header};
-use projections::{HistoryFilter, Page, Paging, Projection};
 use url::form_urlencoded;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -35,12 +34,14 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 )]
 async fn read_history(
     State(state): State<AppState>,
-    _: By<action::ListApprovals>,
+    By(who): By<action::ListApprovals>,
     headers: HeaderMap,
     QueryParams(query): QueryParams<HistoryQuery>,
 ) -> Result<Response, ApiError> {
     let (filter, paging) = query.read()?;
-    let page = page(&state, filter, paging).await?;
+    let mut page = history::page(&state.app, &who, filter, paging).await?;
+    let rows = std::mem::take(&mut page.rows).into_iter();
+    let page = page.with(rows.map(HistoryRow::from).collect::<Vec<_>>());
     if !wants_csv(&headers) {
         let list = HistoryList::of(page.rows, page.as_of, page.next);
         return Ok(Json(list).into_response());
@@ -61,22 +62,6 @@ async fn read_history(
         answer.insert(header::LINK, link);
     }
     Ok(response)
-}
-
-/// A page of answers with what was asked.
-pub(crate) async fn page(
-    state: &AppState,
-    filter: HistoryFilter,
-    paging: Paging,
-) -> Result<Page<HistoryRow>, ApiError> {
-    let views = state.app.current_views(&[Projection::Tasks]).await?;
-    let page = views.history(filter, paging).await?;
-    let mut rows = Vec::with_capacity(page.rows.len());
-    for view in &page.rows {
-        let apply = views.apply(view.apply_id).await?;
-        rows.push(HistoryRow::of(view.clone(), apply.as_ref()));
-    }
-    Ok(page.with(rows))
 }
 
 /// Whether `Accept` names tables and not JSON before them.

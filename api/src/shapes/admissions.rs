@@ -57,11 +57,8 @@ pub(crate) struct Admission {
 
 impl From<ListedAdmission> for Admission {
     fn from(listed: ListedAdmission) -> Self {
+        let value = listed.value();
         let view = listed.view;
-        let value = match view.kind.as_str() {
-            "agent" => listed.agent.map(Into::into),
-            _ => Some(view.value),
-        };
         Self {
             id: view.admission_id.to_string(),
             kind: view.kind,

@@ -3,8 +3,10 @@
 use super::lists::{name, next, paging};
 use super::time;
 use crate::problem::ApiError;
+use app::admissions::ListedAdmission;
+use app::history::Answered;
 use ledger::{AgentName, ApproverName};
-use projections::{ApplyView, ApprovalStatus, ApprovalView, HistoryFilter, Paging};
+use projections::{ApprovalStatus, ClearanceView, HistoryFilter, Paging};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
@@ -124,6 +126,73 @@ pub(crate) struct HistoryRow {
     decided_at: String,
     /// Whether the approval has been used for an apply.
     used: bool,
+    /// The rules of the policy that asked; none where grants, risk or the document's default did.
+    rules: Vec<String>,
+    /// How long the decision holds, and for what else; null where nobody decided.
+    retention: Option<HistoryRetention>,
+    /// How long it was to be kept, from the decision on; null where it is for its question alone, ends with its task,
+    /// or has no end.
+    duration_seconds: Option<u64>,
+    /// When it ends by itself; null as the duration is.
+    until: Option<String>,
+    /// The block that was set with the decision.
+    block: Option<HistoryBlock>,
+    /// The clearance that keeps the decision.
+    clearance_id: Option<String>,
+}
+
+/// How long a decision holds, and for what else than its question.
+#[derive(Debug, Serialize, ToSchema)]
+struct HistoryRetention {
+    /// `once`: for its question alone; `cache`: for a time, or until its task closes; `permanent`.
+    #[schema(example = "cache")]
+    mode: String,
+    /// `exact`: the same operations; `scope`: whatever their params. Null for `once`.
+    breadth: Option<String>,
+    /// `task` or `agent`. Null for `once`.
+    binding: Option<String>,
+}
+
+impl HistoryRetention {
+    fn of(kept: Option<&ClearanceView>) -> Self {
+        Self {
+            mode: kept.map_or("once", |kept| &kept.mode).to_owned(),
+            breadth: kept.map(|kept| kept.breadth.clone()),
+            binding: kept.map(|kept| kept.binding.clone()),
+        }
+    }
+
+    /// `cache, exact, task`
+    fn in_a_cell(&self) -> String {
+        let parts = [
+            Some(&self.mode),
+            self.breadth.as_ref(),
+            self.binding.as_ref(),
+        ];
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        parts.join(", ")
+    }
+}
+
+/// A block that was set with a decision.
+#[derive(Debug, Serialize, ToSchema)]
+struct HistoryBlock {
+    id: String,
+    /// `agent`, `subject`, `address` or `asn`.
+    #[schema(example = "address")]
+    kind: String,
+    /// Null for an agent that was erased.
+    value: Option<String>,
+}
+
+impl From<ListedAdmission> for HistoryBlock {
+    fn from(block: ListedAdmission) -> Self {
+        Self {
+            id: block.view.admission_id.to_string(),
+            value: block.value(),
+            kind: block.view.kind,
+        }
+    }
 }
 
 /// An operation that was asked for.
@@ -134,20 +203,23 @@ struct AskedOperation {
     scope_id: String,
 }
 
-impl HistoryRow {
-    /// Of a question that has ended, and of the apply that asked it, where that is still recorded.
-    pub(crate) fn of(view: ApprovalView, apply: Option<&ApplyView>) -> Self {
+impl From<Answered> for HistoryRow {
+    fn from(answered: Answered) -> Self {
+        let (view, kept) = (answered.approval, answered.kept);
         let answer = view.answer.unwrap_or(view.state);
         let word = ANSWERS.iter().find(|(one, _)| *one == answer);
-        let operations = apply.map(|apply| apply.operations.as_slice());
-        let operations = operations.unwrap_or_default().iter();
+        let operations = answered.apply.map(|apply| apply.operations);
+        let operations = operations.unwrap_or_default();
         let is_decided = view.decided_at.is_some();
+        let until = kept.as_ref().and_then(|kept| kept.until);
+        let lasts = kept.as_ref().zip(until);
         Self {
             approval_id: view.id.to_string(),
             action: word.map_or("CANCELLED", |(_, word)| word),
             agent: view.agent.into(),
             task_id: view.task_id.to_string(),
             operations: operations
+                .iter()
                 .map(|it| AskedOperation {
                     operation_id: it.operation_id.to_string(),
                     scope_type: it.scope_type.to_string(),
@@ -163,6 +235,12 @@ impl HistoryRow {
             requested_at: view.created_at.to_string(),
             decided_at: view.answered_at.unwrap_or(view.updated_at).to_string(),
             used: view.consumed_by.is_some(),
+            rules: view.rules,
+            retention: is_decided.then(|| HistoryRetention::of(kept.as_ref())),
+            duration_seconds: lasts.map(|(kept, until)| until.since(kept.made_at).as_secs()),
+            until: until.map(|at| at.to_string()),
+            block: answered.block.map(Into::into),
+            clearance_id: kept.map(|kept| kept.clearance_id.to_string()),
         }
     }
 }
@@ -186,6 +264,12 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
         "requested_at",
         "decided_at",
         "used",
+        "rules",
+        "retention",
+        "duration_seconds",
+        "until",
+        "block",
+        "clearance_id",
     ];
     table.write_record(names).map_err(ApiError::internal)?;
     for row in rows {
@@ -193,6 +277,12 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
         let operations: Vec<_> = operations
             .map(|it| format!("{} on {} {}", it.operation_id, it.scope_type, it.scope_id))
             .collect();
+        let retention = row.retention.as_ref().map(HistoryRetention::in_a_cell);
+        let lasts = row.duration_seconds.map(|seconds| seconds.to_string());
+        let block = row.block.as_ref().map(|block| {
+            let value = block.value.as_deref().unwrap_or("(erased)");
+            format!("{} {value}", block.kind)
+        });
         let cells = [
             row.approval_id.as_str(),
             row.action,
@@ -204,6 +294,12 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
             &row.requested_at,
             &row.decided_at,
             if row.used { "true" } else { "false" },
+            &row.rules.join("\n"),
+            &retention.unwrap_or_default(),
+            &lasts.unwrap_or_default(),
+            row.until.as_deref().unwrap_or_default(),
+            &block.unwrap_or_default(),
+            row.clearance_id.as_deref().unwrap_or_default(),
         ];
         let cells = cells.map(cell);
         table.write_record(&cells).map_err(ApiError::internal)?;

@@ -3,17 +3,17 @@
 use crate::error::Error;
 use crate::paging::{Page, Paging};
 use crate::projection::Projection;
-use crate::projections::Projections;
+use crate::projections::{Projections, as_list, read_all};
 use crate::store::{Spec, Table, row};
 use crate::tables::fold::{Folding, parts};
 use ledger::describe::who;
 use ledger::event::ClientTarget;
-use ledger::{AdmissionId, Event, Timestamp};
+use ledger::{AdmissionId, ApprovalId, Event, Timestamp};
 use sqlx::{QueryBuilder, Sqlite};
 
 const SPEC: Spec = Spec {
     name: "admissions",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Blocks and allows, those that have ended too.
     admission_id TEXT PRIMARY KEY,
@@ -28,7 +28,13 @@ const SPEC: Spec = Spec {
     approval_id  TEXT,              -- the question with whose decision it was set
     position     INTEGER NOT NULL   -- of the event that set it
 ) STRICT, WITHOUT ROWID",
-    indexes: &[("admissions_by_list", "(list, position)")],
+    indexes: &[
+        ("admissions_by_list", "(list, position)"),
+        (
+            "admissions_by_question",
+            "(approval_id) WHERE approval_id IS NOT NULL",
+        ),
+    ],
     fold_indexes: &[],
 };
 
@@ -123,6 +129,15 @@ pub(crate) fn listing(list: &'static str, paging: Paging) -> QueryBuilder<Sqlite
 }
 
 impl Projections {
+    /// The blocks that were set with the decisions of these questions.
+    pub async fn blocks_of(&self, questions: &[ApprovalId]) -> Result<Vec<AdmissionView>, Error> {
+        let query = sqlx::query(
+            "SELECT * FROM admissions WHERE list = 'block' AND approval_id IS NOT NULL
+                 AND approval_id IN (SELECT value FROM json_each(?))",
+        );
+        read_all(self.readers(), query.bind(as_list(questions))).await
+    }
+
     /// Blocks (`block`) or allows (`allow`), those that have ended too, the newest first.
     pub async fn admissions(
         &self,

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::paging::{Page, Paging};
 use crate::projection::Projection;
-use crate::projections::{Projections, read_all};
+use crate::projections::{Projections, as_list, read_all};
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
 use ledger::event::LedgerErased;
@@ -153,10 +153,9 @@ impl Projections {
         &self,
         agents: &[AgentId],
     ) -> Result<HashMap<AgentId, AgentName>, Error> {
-        let agents: Vec<String> = agents.iter().map(AgentId::to_string).collect();
         let query =
             sqlx::query("SELECT * FROM agents WHERE agent_id IN (SELECT value FROM json_each(?))");
-        let query = query.bind(serde_json::json!(agents).to_string());
+        let query = query.bind(as_list(agents));
         let found = read_all::<AgentView>(self.readers(), query).await?;
         let names = found.into_iter().map(|agent| (agent.agent_id, agent.agent));
         Ok(names.collect())

@@ -8,7 +8,7 @@ use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::status::ApprovalStatus;
 use crate::store::{Spec, Table, row};
 use crate::tables::fold::{Folding, parts};
-use ledger::event::{ApprovalDecided, ApprovalRequested, Approved, Denied};
+use ledger::event::{ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, Denied};
 use ledger::{
     AgentName, ApplyId, ApprovalId, ApproverName, CredentialId, Event, Fingerprint, Recorded,
     TaskId, Timestamp,
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const SPEC: Spec = Spec {
     name: "approvals",
-    revision: 4,
+    revision: 5,
     definition: "(
     -- Approvals. The links and tokens that lead to one are not kept anywhere.
     approval_id           TEXT PRIMARY KEY,
@@ -39,6 +39,7 @@ const SPEC: Spec = Spec {
     answer                TEXT,              -- how it ended being a question: approved, denied, expired, cancelled
     answered_at           TEXT,
     answered              INTEGER,           -- the position of that event
+    rules                 TEXT NOT NULL,     -- the rules of the policy that ask, as a JSON list
     pre_state_at          TEXT,              -- when it was read what the operations would change
     ended_at              TEXT,
     end_reason            TEXT,
@@ -95,6 +96,8 @@ row! {
         pub answered_at: Option<Timestamp>,
         /// The position of the event that answered it.
         pub answered: Option<u64>,
+        /// The rules of the policy that ask; none where grants, risk or the document's default do.
+        pub rules: Vec<String>,
         /// When it was recorded what the operations would change.
         pub pre_state_at: Option<Timestamp>,
         /// When it came to its final state.
@@ -262,6 +265,7 @@ fn request(folding: &mut Folding<'_, impl Parts>, requested: &ApprovalRequested)
         answer: None,
         answered_at: None,
         answered: None,
+        rules: requested.policy.iter().flat_map(named).collect(),
         pre_state_at: None,
         ended_at: None,
         end_reason: None,
@@ -269,6 +273,10 @@ fn request(folding: &mut Folding<'_, impl Parts>, requested: &ApprovalRequested)
         updated_at: at,
         position: folding.recorded.position(),
     });
+}
+
+fn named(asked: &AskedByPolicy) -> impl Iterator<Item = String> {
+    asked.rules.iter().map(ToString::to_string)
 }
 
 fn edit<'t>(folding: &'t mut Folding<'_, impl Parts>) -> Result<&'t mut ApprovalView, Error> {

@@ -4,7 +4,7 @@ use super::operation_summary::OperationSummary;
 use crate::error::Error;
 use crate::paging::{Page, Paging};
 use crate::projection::Projection;
-use crate::projections::{Projections, read_one};
+use crate::projections::{Projections, as_list, read_all, read_one};
 use crate::store::{Columns, Spec, Stored, Table, row};
 use crate::tables::applies::ApplyView;
 use crate::tables::approvals::ApprovalView;
@@ -15,7 +15,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 const SPEC: Spec = Spec {
     name: "clearances",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Decisions that are kept beyond their question, as far as that was not erased.
     clearance_id TEXT PRIMARY KEY,
@@ -36,7 +36,10 @@ const SPEC: Spec = Spec {
     last_used_at TEXT,
     position     INTEGER NOT NULL   -- of the event that made it
 ) STRICT, WITHOUT ROWID",
-    indexes: &[("clearances_by_position", "(position)")],
+    indexes: &[
+        ("clearances_by_position", "(position)"),
+        ("clearances_by_question", "(approval_id)"),
+    ],
     fold_indexes: &[("clearances_by_task", "(task_id)")],
 };
 
@@ -203,6 +206,17 @@ impl Projections {
         let position = |clearance: &ClearanceView| clearance.position;
         self.page(Projection::Tasks, listing(paging), paging, position)
             .await
+    }
+
+    /// Those that the decisions of these questions made.
+    pub async fn clearances_of(
+        &self,
+        questions: &[ApprovalId],
+    ) -> Result<Vec<ClearanceView>, Error> {
+        let query = sqlx::query(
+            "SELECT * FROM clearances WHERE approval_id IN (SELECT value FROM json_each(?))",
+        );
+        read_all(self.readers(), query.bind(as_list(questions))).await
     }
 
     /// One of them, unless its task was erased.

@@ -1,5 +1,6 @@
 //! What became of questions, the newest answer first.
 
+use super::clearances::Kept;
 use super::frame::Frame;
 use crate::pages::{Beside, Short};
 use askama::Template;
@@ -46,6 +47,12 @@ pub(crate) struct AnswerRow {
     pub(crate) reason: Option<Short>,
     pub(crate) at: Beside,
     pub(crate) is_used: bool,
+    /// The rules of the policy that asked.
+    pub(crate) rules: Vec<Short>,
+    /// The decision as it is kept, where it is.
+    pub(crate) kept: Option<Kept>,
+    /// The block that was set with it: `address 192.0.2.0/24`.
+    pub(crate) block: Option<Short>,
 }
 
 impl AnswerRow {

@@ -14,7 +14,7 @@ mod tasks;
 pub(crate) use agents::{
     AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, SuggestionRow,
 };
-pub(crate) use clearances::{ClearanceRow, ClearancesPage};
+pub(crate) use clearances::{ClearanceRow, ClearancesPage, Kept};
 pub(crate) use events::{EventRow, LedgerPage};
 pub(crate) use frame::{Frame, View};
 pub(crate) use history::{AnswerRow, AnswerWord, HistoryPage};

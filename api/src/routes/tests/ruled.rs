@@ -33,7 +33,7 @@ impl Command for Put {
 }
 
 /// One rule, about everything.
-async fn put(scene: &Scene, version: u64, action: &str, when: &Value) {
+pub(super) async fn put(scene: &Scene, version: u64, action: &str, when: &Value) {
     let needs = match action {
         "ask" => json!([{"group": "default", "n": 1, "assurance": "any"}]),
         _ => json!([]),

@@ -1,8 +1,8 @@
 //! Decisions that are kept.
 
-use super::{Asked, older};
+use super::{Asked, older, on_scope};
 use crate::extract::params::QueryParams;
-use crate::pages::views::{ClearanceRow, ClearancesPage, Frame, View};
+use crate::pages::views::{ClearanceRow, ClearancesPage, Frame, Kept, View};
 use crate::pages::{Beside, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
@@ -42,19 +42,9 @@ pub(super) async fn list(
 }
 
 fn row(view: ClearanceView, may_end: bool, now: Timestamp) -> ClearanceRow {
-    let ended = view.ended_by(now).map(|(at, why)| {
-        let why = match why {
-            "expired" => "Its time is over",
-            "task_closed" => "Its task was closed",
-            _ => "Ended by a person",
-        };
-        (Beside::past(at, now), why)
-    });
+    let kept = Kept::of(&view, now);
     let operations = view.operations.iter().take(OPERATIONS).map(|one| {
-        let text = format!(
-            "{} on {} {}",
-            one.operation_id, one.scope_type, one.scope_id
-        );
+        let text = on_scope(one.operation_id, one.scope_type, &one.scope_id);
         Short::line(text, TEXT)
     });
     ClearanceRow {
@@ -62,17 +52,10 @@ fn row(view: ClearanceView, may_end: bool, now: Timestamp) -> ClearanceRow {
         agent: Short::line(view.agent.as_str(), TEXT),
         operations: operations.collect(),
         more: view.operations.len().saturating_sub(OPERATIONS),
-        covers: match (view.breadth.as_str(), view.binding.as_str()) {
-            ("scope", "task") => "The same operations with any params, in its task",
-            ("scope", _) => "The same operations with any params, in any task of the agent",
-            (_, "task") => "Exactly these operations, in its task",
-            _ => "Exactly these operations, in any task of the agent",
-        },
         by: Short::line(&view.made_by, TEXT),
         made: Beside::past(view.made_at, now),
-        until: view.until.map(|until| Beside::ahead(until, now)),
-        end: (may_end && ended.is_none()).then(|| format!("clearances/{}", view.clearance_id)),
-        ended,
+        end: (may_end && kept.ended.is_none()).then(|| format!("clearances/{}", view.clearance_id)),
+        kept,
         uses: view.uses,
         last_used: view.last_used_at.map(|at| Beside::past(at, now)),
         question: view.approval_id.to_string(),

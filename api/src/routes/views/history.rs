@@ -2,17 +2,17 @@
 
 use super::{Asked, older, on_scope};
 use crate::extract::params::QueryParams;
-use crate::pages::views::{AnswerRow, AnswerWord, Frame, HistoryPage, View};
+use crate::pages::views::{AnswerRow, AnswerWord, Frame, HistoryPage, Kept, View};
 use crate::pages::{Beside, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::shapes::history::{ANSWERS, HistoryQuery};
 use crate::state::AppState;
-use app::action;
+use app::history::Answered;
+use app::{action, history};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::Timestamp;
-use projections::{ApplyView, ApprovalView, Projection};
 
 /// Operations that a row names.
 const OPERATIONS: usize = 5;
@@ -30,14 +30,8 @@ pub(super) async fn show(
         let QueryParams(query) = query?;
         let (filter, paging) = query.read()?;
         let answer = filter.answer;
-        let views = state.app.current_views(&[Projection::Tasks]).await?;
-        let page = views.history(filter, paging).await?;
+        let page = history::page(&state.app, &who, filter, paging).await?;
         let now = state.app.ledger.now();
-        let mut rows = Vec::with_capacity(page.rows.len());
-        for approval in page.rows {
-            let apply = views.apply(approval.apply_id).await?;
-            rows.push(row(approval, apply, now));
-        }
         let words = ANSWERS.iter().map(|(one, word)| AnswerWord {
             action: word,
             answer: *one,
@@ -56,13 +50,14 @@ pub(super) async fn show(
             is_all: answer.is_none(),
             agent: short("agent"),
             approver: short("approver"),
-            rows,
+            rows: page.rows.into_iter().map(|one| row(one, now)).collect(),
         })
     };
     asked.page(made.await)
 }
 
-fn row(approval: ApprovalView, apply: Option<ApplyView>, now: Timestamp) -> AnswerRow {
+fn row(answered: Answered, now: Timestamp) -> AnswerRow {
+    let (approval, apply) = (answered.approval, answered.apply);
     let operations = apply.map(|apply| apply.operations).unwrap_or_default();
     let told = operations.iter().take(OPERATIONS).map(|it| {
         let what = on_scope(it.operation_id, it.scope_type, &it.scope_id);
@@ -86,5 +81,15 @@ fn row(approval: ApprovalView, apply: Option<ApplyView>, now: Timestamp) -> Answ
             .map(|reason| Short::line(reason, TEXT)),
         at: Beside::past(approval.answered_at.unwrap_or(approval.updated_at), now),
         is_used: approval.consumed_by.is_some(),
+        rules: approval
+            .rules
+            .iter()
+            .map(|rule| Short::line(rule, TEXT))
+            .collect(),
+        kept: answered.kept.as_ref().map(|kept| Kept::of(kept, now)),
+        block: answered.block.map(|block| {
+            let value = block.value().unwrap_or_else(|| "(erased)".to_owned());
+            Short::line(format!("{} {value}", block.view.kind), TEXT)
+        }),
     }
 }

@@ -1,12 +1,17 @@
 //! What was answered before: the list of it, its table of text, and what the approval page says of it.
 
-use super::super::{AGENT, Executor, Scene, dns, ssl};
+use super::super::{AGENT, Executor, Scene, dns, ruled, ssl};
 use super::Page;
 use crate::testing::{Answer, SERVICE_TOKEN, Stage};
 use axum::body::Body;
 use fixtures::approver::SoftApprover;
 use http::Request;
-use ledger::{Decision, Origin, Role};
+use ledger::command::Command;
+use ledger::event::{BlockSet, ClientTarget, Network};
+use ledger::{
+    AdmissionId, ApprovalId, Binding, Breadth, Decision, Error, KeptMode, Origin, Retention, Role,
+    Transaction,
+};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tower::ServiceExt as _;
@@ -177,6 +182,99 @@ async fn the_view_of_the_history_leads_to_questions_and_is_harmless() {
     }
     let denied = stage.view("/history?action=DENIED", Some(&reader)).await;
     assert_eq!(denied.html.matches("data-id=").count(), 1);
+}
+
+/// Blocks a network as part of the answer to a question.
+struct BlockWith(ApprovalId);
+
+impl Command for BlockWith {
+    type Answer = ();
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        let admission_id: AdmissionId = tx.context().id();
+        let set = BlockSet {
+            admission_id,
+            target: ClientTarget::Address(Network::parse("192.0.2.0/24").unwrap()),
+            reason: None,
+            until: None,
+            approval_id: Some(self.0),
+        };
+        let event = tx.context().event(admission_id, set);
+        tx.append(vec![event]).await
+    }
+}
+
+#[tokio::test]
+async fn a_row_says_what_asked_how_long_the_decision_is_kept_and_what_was_blocked_with_it() {
+    let scene = Scene::new().await;
+    let (stage, ledger) = (&scene.stage, &scene.stage.state.app.ledger);
+    let approver = scene.approver().await;
+    scene.apply("k1", &[dns("a.example.com")]).await;
+    let approval = scene.approval().await;
+    let until = ledger.now().plus(Duration::from_secs(3600));
+    let retention = Retention {
+        mode: KeptMode::Cache,
+        breadth: Breadth::Exact,
+        binding: Binding::Task,
+        until: Some(until),
+    };
+    let keep = approver.keep(ledger, &approval, Decision::Approve, retention);
+    let ruling = ledger.execute(Origin::system("test"), keep).await;
+    ruling.unwrap().accepted().unwrap();
+    let block = BlockWith(approval.id);
+    ledger.execute(Origin::system("test"), block).await.unwrap();
+    stage.clock.advance(Duration::from_secs(1));
+    ruled::put(&scene, 1, "ask", &json!({"literal": true})).await;
+    scene.apply("k2", &[dns("b.example.com")]).await;
+    scene.answer(&approver, Decision::Deny, None).await;
+    stage.clock.advance(Duration::from_secs(1));
+    scene.apply("k3", &[dns("c.example.com")]).await;
+    assert_eq!(scene.post("/close", &Value::Null).await.status, 200);
+
+    let rows = history(stage, "").await.body["history"].clone();
+    let [cancelled, denied, kept] = [0, 1, 2].map(|at| &rows[at]);
+    let clearances = stage.send("GET", "/v1/clearances", SERVICE_TOKEN, &Value::Null);
+    let clearance = &clearances.await.body["clearances"][0]["id"];
+    assert!(clearance.is_string());
+    assert_eq!(&kept["clearance_id"], clearance);
+    assert_eq!(
+        kept["retention"],
+        json!({"mode": "cache", "breadth": "exact", "binding": "task"})
+    );
+    assert_eq!(kept["duration_seconds"], 3600);
+    assert_eq!(kept["until"], until.to_string());
+    assert_eq!(kept["block"]["kind"], "address");
+    assert_eq!(kept["block"]["value"], "192.0.2.0/24");
+    assert_eq!(kept["rules"], json!([]));
+    assert_eq!(denied["rules"], json!(["here"]));
+    assert_eq!(
+        denied["retention"],
+        json!({"mode": "once", "breadth": null, "binding": null})
+    );
+    for field in ["duration_seconds", "until", "block", "clearance_id"] {
+        assert_eq!(denied[field], Value::Null, "{field}");
+    }
+    assert_eq!(cancelled["retention"], Value::Null, "nobody decided");
+
+    let (lines, _) = table(stage, "?action=APPROVED").await;
+    let (names, row) = lines.split_once("\r\n").unwrap();
+    let last = ",rules,retention,duration_seconds,until,block,clearance_id";
+    assert!(names.ends_with(last), "{names}");
+    let clearance = clearance.as_str().unwrap();
+    let cells =
+        format!(",,\"cache, exact, task\",3600,{until},address 192.0.2.0/24,{clearance}\r\n");
+    assert!(row.ends_with(&cells), "{row}");
+    let reader = stage.session_of(Role::Viewer).await;
+    let page = stage.view("/history", Some(&reader)).await;
+    page.is_harmless();
+    for part in [
+        "Exactly these operations, in its task",
+        "Its task was closed",
+        "address 192.0.2.0/24</bdi></code>",
+        "here</bdi></code>",
+    ] {
+        assert!(page.html.contains(part), "{part}: {}", page.html);
+    }
 }
 
 #[tokio::test]
