@@ -159,9 +159,9 @@ document.addEventListener("click", (event) => {
 
 let letterUntil = -Infinity;
 
-/** Marks the row after or before the marked one, as the rows stand now. */
+/** Marks the row after or before the marked one, as the rows stand now; one that opens nothing by its button. */
 function step(by) {
-  const rows = [...document.querySelectorAll("#lists a.open")];
+  const rows = [...document.querySelectorAll("#lists a.open, #lists li.card:not(:has(a.open)) button.act")];
   if (!rows.length) return;
   const at = rows.indexOf(document.activeElement);
   const first = by > 0 ? 0 : rows.length - 1;

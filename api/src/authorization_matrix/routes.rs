@@ -138,6 +138,8 @@ pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/history", Action::ListApprovals),
     ("GET", "/approvers", Action::ListApprovers),
     ("GET", "/clearances", Action::ReadClearances),
+    ("GET", "/blocks", Action::ReadAdmissions),
+    ("GET", "/allows", Action::ReadAdmissions),
     ("GET", "/callbacks", Action::ReadEvents),
     ("GET", "/ledger", Action::ReadEvents),
     ("GET", "/users", Action::ReadUsers),

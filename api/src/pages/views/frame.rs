@@ -14,6 +14,7 @@ pub(crate) enum View {
     Agents,
     Approvers,
     Clearances,
+    Admissions,
     Callbacks,
     Ledger,
     Users,
@@ -22,13 +23,14 @@ pub(crate) enum View {
 }
 
 impl View {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Inbox,
         Self::History,
         Self::Tasks,
         Self::Agents,
         Self::Approvers,
         Self::Clearances,
+        Self::Admissions,
         Self::Callbacks,
         Self::Ledger,
         Self::Users,
@@ -45,6 +47,7 @@ impl View {
             Self::Ledger => "Ledger",
             Self::Approvers => "Approvers",
             Self::Clearances => "Kept decisions",
+            Self::Admissions => "Blocks",
             Self::Callbacks => "Callbacks",
             Self::Users => "Users",
             Self::Policy => "Policy",
@@ -62,6 +65,7 @@ impl View {
             Self::Ledger => "ledger",
             Self::Approvers => "approvers",
             Self::Clearances => "clearances",
+            Self::Admissions => "blocks",
             Self::Callbacks => "callbacks",
             Self::Users => "users",
             Self::Policy => "policy",
@@ -79,6 +83,7 @@ impl View {
             Self::Ledger => 'l',
             Self::Approvers => 'p',
             Self::Clearances => 'k',
+            Self::Admissions => 'b',
             Self::Callbacks => 'c',
             Self::Users => 'u',
             Self::Policy => 'o',
@@ -97,7 +102,7 @@ impl View {
             | Self::Callbacks
             | Self::Ledger => Role::Viewer,
             Self::Users => Role::Admin,
-            Self::Agents | Self::Policy | Self::System => Role::Operator,
+            Self::Agents | Self::Admissions | Self::Policy | Self::System => Role::Operator,
         }
     }
 }
@@ -107,17 +112,18 @@ impl View {
     const fn kinds(self) -> &'static str {
         match self {
             Self::Inbox => "approval apply lock",
-            Self::History => "approval",
+            Self::History => "approval clearance",
             Self::Tasks => "task apply approval",
             Self::Agents => "agent key task approval",
             Self::Approvers => "approver user",
             Self::Clearances => "clearance apply task",
+            Self::Admissions => "admission agent",
             Self::Callbacks => "delivery",
             Self::Users => "user group",
             Self::Policy => "policy group",
             Self::System => "",
             Self::Ledger => {
-                "task apply approval delivery agent approver user group session key template lock policy clearance"
+                "task apply approval delivery agent approver user group session key template lock policy clearance admission"
             }
         }
     }

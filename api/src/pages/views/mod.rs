@@ -1,5 +1,6 @@
 //! Pages of people who are logged in: the inbox, and what stands around it.
 
+mod admissions;
 mod agents;
 mod clearances;
 mod events;
@@ -11,6 +12,7 @@ mod policy;
 mod system;
 mod tasks;
 
+pub(crate) use admissions::{AdmissionRow, AdmissionsPage};
 pub(crate) use agents::{
     AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, SuggestionRow,
 };

@@ -1,6 +1,7 @@
 //! Views: pages of people who are logged in, at addresses of their own. Each is made whole by the service,
 //! and reads without scripts. Who may see one stands in the table of actions, as for every other route.
 
+mod admissions;
 mod agents;
 mod clearances;
 mod events;
@@ -54,6 +55,8 @@ views! {
     "/approvers" => people::approvers,
     "/history" => history::show,
     "/clearances" => clearances::list,
+    "/blocks" => admissions::blocks,
+    "/allows" => admissions::allows,
     "/callbacks" => people::callbacks,
     "/ledger" => events::show,
     "/users" => people::users,

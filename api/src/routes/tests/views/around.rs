@@ -6,11 +6,12 @@ use crate::testing::{AGENT, OpenedSession, SERVICE_TOKEN, Stage};
 use app::pairing;
 use fixtures::approver::SoftApprover;
 use fixtures::sandbox::until;
+use ledger::aggregate::AdmissionKind;
 use ledger::command::{
     AgentChanges, CloseTask, CreateAgent, EndAttempt, OpenUserEnrolment, ReplacePermissions,
-    StartAttempt,
+    SetAdmission, StartAttempt,
 };
-use ledger::event::AttemptOutcome;
+use ledger::event::{AttemptOutcome, ClientTarget};
 use ledger::{AgentName, ApproverName, Decision, Origin, Role};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -398,13 +399,26 @@ async fn callbacks_that_were_given_up_are_shown_and_operators_have_them_sent_aga
 async fn a_view_that_is_not_for_a_role_says_so_and_no_link_leads_there() {
     let scene = Scene::new().await;
     for (role, hidden) in [
-        (Role::Viewer, &["agents", "system", "users"][..]),
+        (
+            Role::Viewer,
+            &["agents", "blocks", "policy", "system", "users"][..],
+        ),
         (Role::Operator, &["users"]),
         (Role::Admin, &[]),
     ] {
         let session = scene.stage.session_of(role).await;
         let inbox = seen(&scene.stage, "/inbox", &session).await;
-        for path in ["agents", "system", "users", "approvers", "callbacks"] {
+        for path in [
+            "agents",
+            "blocks",
+            "policy",
+            "system",
+            "users",
+            "approvers",
+            "callbacks",
+            "clearances",
+            "history",
+        ] {
             let is_hidden = hidden.contains(&path);
             let link = format!("href=\"./{path}\"");
             assert_eq!(inbox.html.contains(&link), !is_hidden, "{path}");
@@ -492,6 +506,19 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
             .await;
         assert_eq!(asked.status, 202, "{asked:?}");
     }
+    let blocked = ledger.agent(&agent).await.unwrap().unwrap().id;
+    for (kind, target) in [
+        (AdmissionKind::Block, ClientTarget::Agent(blocked)),
+        (AdmissionKind::Allow, ClientTarget::Asn(64496)),
+    ] {
+        let set = SetAdmission {
+            kind,
+            target,
+            reason: Some(HOSTILE.to_owned()),
+            duration: None,
+        };
+        ledger.execute(system(), set).await.unwrap();
+    }
     let task = issued.task.id;
     let encoded: String = HOSTILE.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let paths = [
@@ -505,6 +532,11 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         "/system".to_owned(),
         "/users".to_owned(),
         "/approvers".to_owned(),
+        "/history".to_owned(),
+        "/clearances".to_owned(),
+        "/blocks".to_owned(),
+        "/allows".to_owned(),
+        "/policy".to_owned(),
     ];
     for is_closed in [false, true] {
         if is_closed {
@@ -518,9 +550,13 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         for path in &paths {
             let page = seen(&stage, path, &admin).await;
             let has_it = page.html.contains("onerror=alert(1)");
-            let lacks_it = ["/system", "/users"].contains(&path.as_str());
-            let may_have = !(lacks_it || is_closed && path == "/inbox");
-            assert_eq!(has_it, may_have, "{path}");
+            let has_it_now = match path.as_str() {
+                "/system" | "/users" | "/clearances" | "/policy" => false,
+                "/inbox" => !is_closed,
+                "/history" => is_closed,
+                _ => true,
+            };
+            assert_eq!(has_it, has_it_now, "{path}");
             assert!(page.html.len() < 200_000, "{path}");
         }
     }
