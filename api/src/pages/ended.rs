@@ -119,6 +119,19 @@ impl EndedPage {
         line
     }
 
+    /// What the decision says of later requests.
+    const fn afterwards(&self) -> Option<&'static str> {
+        match (&self.kept, self.ended) {
+            (Some(_), _) => Some(
+                "While the decision is kept, it answers later requests that it covers, and nobody is asked.",
+            ),
+            (None, Ended::CarriedOut) => {
+                Some("Whatever the agent wants to do next is a new question.")
+            }
+            (None, _) => None,
+        }
+    }
+
     /// The words of the decider's browser about its screen.
     fn seen(&self) -> Option<String> {
         let said = self.on_screen.as_ref()?;
@@ -272,10 +285,7 @@ impl Ended {
                 "Nothing was changed. The agent may try exactly what was approved again, for a while."
             }
             Self::Running => "The agent has gone on, and the operations are being carried out.",
-            Self::CarriedOut => {
-                "The approval has been used for its one execution. Whatever the agent wants to do \
-                 next is a new question."
-            }
+            Self::CarriedOut => "The approval has been used for its one execution.",
             Self::Simulated => {
                 "Nothing outside was changed: this service had no Cloudflare token. The approval \
                  has been used."
