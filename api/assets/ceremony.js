@@ -247,8 +247,13 @@ export function local(part = document) {
 
 /** On paper nothing is folded, and the page's own address stands on it. */
 export function paper() {
+  let unfolded = [];
+  window.addEventListener("afterprint", () => {
+    for (const part of unfolded) part.open = false;
+  });
   window.addEventListener("beforeprint", () => {
-    for (const folded of document.querySelectorAll("details")) folded.open = true;
+    unfolded = [...document.querySelectorAll("details:not([open])")];
+    for (const folded of unfolded) folded.open = true;
     const address = document.getElementById("address");
     if (address) address.textContent = location.href;
   });

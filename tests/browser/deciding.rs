@@ -1,13 +1,16 @@
 //! Approving and denying.
 
+use crate::browser::Browser;
 use crate::driver::Driver;
 use crate::enrolling::enrol;
 use crate::layout::{approve_all, look};
 use crate::proof::Proof;
 use crate::reading::operations;
 use crate::service::Service;
+use crate::waiting::until;
 use fantoccini::key::Key;
 use ledger::{AssertionError, Decision};
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_is_proven_by_its_event_and_the_public_key() {
@@ -128,6 +131,29 @@ async fn a_passkey_is_registered_by_keyboard_too() {
     browser.press(Key::Enter).await;
     browser.told("Your passkey is registered").await;
     browser.expect_silent_console().await;
+}
+
+/// On paper everything is unfolded; the page is as before then, so that nothing counts as unfolded by its reader.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_printed_is_folded_as_before() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let (browser, _) = Browser::with_authenticator(&driver).await;
+    let asked = service.ask_for_purge().await;
+    browser.goto(&asked.url).await;
+    let count = "const all = [...document.querySelectorAll('details')]; \
+        window.onbeforeprint = () => { window.onPaper = all.filter((part) => part.open).length; }; \
+        return [all.length, all.filter((part) => part.open).length]";
+    let before = browser.script(count, Vec::new()).await;
+    assert!(before[0].as_u64() > before[1].as_u64(), "{before}");
+    browser.devtools("Page.printToPDF", json!({})).await;
+    let on_paper = browser.script("return window.onPaper", Vec::new()).await;
+    assert_eq!(on_paper, before[0], "everything is on paper");
+    until("the fold", async || {
+        let after = browser.script(count, Vec::new()).await;
+        (after == before).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
