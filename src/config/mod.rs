@@ -30,8 +30,8 @@ pub(crate) use problem::{Problem, Problems, Warning};
 pub(crate) use secret::REQUIRED;
 pub(crate) use secret::{Auth, TokenFamily, TokenKind, is_missing, service_token, subject_secret};
 pub(crate) use sections::{
-    Approvals, Callbacks, Http, Notifiers, Upstream, Webauthn, Witnesses, approvers, base_url,
-    http_bind, min_free_bytes,
+    Approvals, Callbacks, Email, Http, Notifiers, Upstream, Webauthn, Witnesses, approvers,
+    base_url, http_bind, min_free_bytes, push_services,
 };
 pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;
@@ -86,7 +86,7 @@ impl Config {
                 signing: SigningSource::read(sources, &storage),
                 callbacks: Callbacks::read(sources),
                 notifiers: Notifiers::read(sources),
-                push_services: sections::push_services(sources),
+                push_services: push_services(sources),
                 approvals: Approvals::read(sources),
                 quotas: sections::quotas(sources),
                 webauthn: Webauthn::read(sources, &http),

@@ -146,7 +146,7 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
-    pub(super) fn read(sources: &mut Sources) -> Self {
+    pub(crate) fn read(sources: &mut Sources) -> Self {
         Self {
             allowed_hosts: sorted(sources.list(&table::CALLBACK_ALLOWED_HOSTS)),
             allowed_nets: sources.list(&table::CALLBACK_ALLOWED_NETS),
@@ -207,6 +207,15 @@ impl Email {
             sources.given(row)
         };
         let (from, to) = (end(&table::NOTIFY_EMAIL_FROM), end(&table::NOTIFY_EMAIL_TO));
+        for end in [
+            &table::NOTIFY_EMAIL_FROM.variable,
+            &table::NOTIFY_EMAIL_TO.variable,
+        ] {
+            if sources.set(end).is_some() && sources.set(&table::NOTIFY_EMAIL_URL).is_none() {
+                let text = "is set, and NOTIFY_EMAIL_URL is not: nobody is told by e-mail";
+                sources.warn(end, text);
+            }
+        }
         Some(Self {
             server: server?,
             from: from?,
@@ -216,7 +225,7 @@ impl Email {
 }
 
 impl Notifiers {
-    pub(super) fn read(sources: &mut Sources) -> Self {
+    pub(crate) fn read(sources: &mut Sources) -> Self {
         let rows = [
             (Notifier::Slack, &table::NOTIFY_SLACK_URL),
             (Notifier::Discord, &table::NOTIFY_DISCORD_URL),
@@ -252,7 +261,7 @@ impl Notifiers {
 }
 
 /// The push services by which devices are told of questions.
-pub(super) fn push_services(sources: &mut Sources) -> CallbackPolicy {
+pub(crate) fn push_services(sources: &mut Sources) -> CallbackPolicy {
     // Each entry was held to the same form as it was read.
     CallbackPolicy::with_domains(sources.list(&table::PUSH_SERVICES)).unwrap_or_default()
 }

@@ -14,6 +14,7 @@ mod quantity;
 mod read_tables;
 mod report;
 mod running;
+mod telling;
 
 pub(crate) use report::Examination;
 
@@ -55,5 +56,6 @@ pub(crate) async fn examine(environment: &Environment) -> Examination {
             "correct DATABASE_URL, LEDGER_URL and the LEDGER_SIGNING_… settings first",
         )),
     }
+    findings.extend(telling::look(environment).await);
     Examination::new(findings)
 }

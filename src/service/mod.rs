@@ -18,3 +18,4 @@ pub(crate) use opened_ledger::{OpenedLedger, refuse_missing};
 pub(crate) use read_tables::unusable;
 pub(crate) use rebuilding::{rate, told};
 pub(crate) use running::run;
+pub(crate) use workforce::mailbox_alone;

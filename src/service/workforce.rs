@@ -1,7 +1,7 @@
 //! The workers' settings, from the configuration.
 
 use super::rules::without_slash;
-use crate::config::{Config, Problems};
+use crate::config::{Callbacks, Config, Email, Problems};
 use anyhow::Context;
 use app::token::link::ShortLinkKey;
 use ledger::{CallbackPolicy, CallbackSecret, Notifier};
@@ -18,7 +18,7 @@ use workers::{ApprovalUrls, WorkersConfig};
 /// # Errors
 /// A CA file or an upstream address that cannot be used.
 pub(crate) fn workforce(config: &Config) -> anyhow::Result<WorkersConfig> {
-    let mut workers = WorkersConfig::new(upstreams(config)?, callbacks(config)?);
+    let mut workers = WorkersConfig::new(upstreams(config)?, callbacks(&config.callbacks)?);
     workers.places = places(config, &workers.callbacks)?;
     workers.approval_urls = Some(approval_urls(config));
     workers.push_contact = push_contact(&config.http.base_url);
@@ -61,12 +61,22 @@ fn places(config: &Config, callbacks: &CallbackSender) -> anyhow::Result<Places>
             let place = place.with_context(|| format!("{notifier} cannot be told of questions"))?;
             Ok((*notifier, place))
         });
-    let email = config.notifiers.email.as_ref().map(|email| {
-        let (from, to) = (email.from.clone(), email.to.clone());
-        let place = Place::mailbox(email.server.clone(), from, to, callbacks);
-        Ok((Notifier::Email, place.context("NOTIFY_EMAIL_URL")?))
-    });
+    let email = config.notifiers.email.as_ref();
+    let email = email.map(|email| Ok((Notifier::Email, mailbox(email, callbacks)?)));
     places.chain(email).collect()
+}
+
+fn mailbox(email: &Email, callbacks: &CallbackSender) -> anyhow::Result<Place> {
+    let (from, to) = (email.from.clone(), email.to.clone());
+    Place::mailbox(email.server.clone(), from, to, callbacks).context("NOTIFY_EMAIL_URL")
+}
+
+/// The mailbox, reached as the service reaches it.
+///
+/// # Errors
+/// A CA file that cannot be used.
+pub(crate) fn mailbox_alone(email: &Email, config: &Callbacks) -> anyhow::Result<Place> {
+    mailbox(email, &callbacks(config)?)
 }
 
 fn approval_urls(config: &Config) -> ApprovalUrls {
@@ -82,11 +92,10 @@ fn push_contact(base_url: &Url) -> Option<String> {
     is_https.then(|| base_url.origin().ascii_serialization())
 }
 
-fn callbacks(config: &Config) -> anyhow::Result<CallbackSender> {
-    let policy =
-        CallbackPolicy::new(&config.callbacks.allowed_hosts).context("CALLBACK_ALLOWED_HOSTS")?;
+fn callbacks(config: &Callbacks) -> anyhow::Result<CallbackSender> {
+    let policy = CallbackPolicy::new(&config.allowed_hosts).context("CALLBACK_ALLOWED_HOSTS")?;
     let mut sender = CallbackSenderConfig::new(policy);
-    sender.allowed_nets = config.callbacks.allowed_nets.clone();
-    sender.extra_roots_pem = config.callbacks.read_ca_file().map_err(Problems::from)?;
+    sender.allowed_nets = config.allowed_nets.clone();
+    sender.extra_roots_pem = config.read_ca_file().map_err(Problems::from)?;
     CallbackSender::new(sender).context("callbacks cannot be sent like this")
 }

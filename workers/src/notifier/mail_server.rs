@@ -39,6 +39,22 @@ impl fmt::Debug for MailServer {
     }
 }
 
+/// Its host and port, how TLS begins, and whether the service logs in; never as whom.
+impl fmt::Display for MailServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let security = match self.security {
+            Security::Tls => "TLS with the connection",
+            Security::StartTls => "TLS by STARTTLS",
+            Security::Plain => "without TLS, on this machine",
+        };
+        let login = match self.credentials {
+            Some(_) => "with a login",
+            None => "without a login",
+        };
+        write!(f, "{}:{}, {security}, {login}", self.host, self.port)
+    }
+}
+
 /// Why a text is no setting of e-mail. It never repeats the text, which has a password in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMail {
@@ -186,7 +202,9 @@ mod tests {
         let server: MailServer = text.parse().unwrap();
         let expected = Credentials::new("me@example.com".into(), "p:ss/w%rd+1".into());
         assert_eq!(server.credentials.as_ref(), Some(&expected));
-        assert!(!format!("{server:?}").contains("ss"));
+        assert!(!format!("{server:?} {server}").contains("ss/w"));
+        let shown = "mail.example.com:465, TLS with the connection, with a login";
+        assert_eq!(server.to_string(), shown);
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod tests;
 
 pub use mail_server::{InvalidMail, MailAddress, MailServer};
 
-use crate::callback::{CallbackSender, CallbackSetupError};
+use crate::callback::{AttemptFailure, CallbackSender, CallbackSetupError};
 use crate::question::{Question, visible};
 use ledger::aggregate::ApprovalState;
 use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, CallbackUrlError, Notifier};
@@ -96,6 +96,18 @@ impl Place {
             to,
             connector,
         })))
+    }
+
+    /// Whether the mail server is reached, knows the login and takes both addresses. Nothing is sent, and nothing is
+    /// asked of a place that is told by a request.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub async fn try_addresses(&self) -> Result<(), AttemptFailure> {
+        match &self.0 {
+            Way::Mail(mailer) => mailer.try_addresses().await,
+            Way::Post { .. } => Ok(()),
+        }
     }
 }
 

@@ -68,8 +68,30 @@ impl Mailer {
         }
     }
 
+    /// Goes as far as the message, and sends none: whether the server is reached by TLS, knows the login, and takes
+    /// both addresses.
+    pub(super) async fn try_addresses(&self) -> Result<(), AttemptFailure> {
+        let mut session = self.address().await?;
+        let _ = tokio::time::timeout(FAREWELL, session.connection.quit()).await;
+        Ok(())
+    }
+
     /// The code of the reply to the message.
     async fn send(&self, message: &[u8]) -> Result<u16, AttemptFailure> {
+        let mut session = self.address().await?;
+        let goes_on = session.reply("DATA", Data).await?;
+        if !goes_on.has_code(354) {
+            return Err(AttemptFailure::of_reply(goes_on.code().into(), "DATA"));
+        }
+        let sending = session.connection.message(message);
+        let taken = within(session.patience, "the message", sending).await?;
+        let taken = accepted("the message", taken)?;
+        let _ = tokio::time::timeout(FAREWELL, session.connection.quit()).await;
+        Ok(taken.code().into())
+    }
+
+    /// A session whose server has taken both addresses.
+    async fn address(&self) -> Result<Session, AttemptFailure> {
         let mut session = self.open().await?;
         if let Some(credentials) = &self.server.credentials {
             let offered = session.connection.server_info();
@@ -85,15 +107,7 @@ impl Mailer {
         session.command("MAIL FROM", from).await?;
         let to = Rcpt::new(self.to.0.clone(), Vec::new());
         session.command("RCPT TO", to).await?;
-        let goes_on = session.reply("DATA", Data).await?;
-        if !goes_on.has_code(354) {
-            return Err(AttemptFailure::of_reply(goes_on.code().into(), "DATA"));
-        }
-        let sending = session.connection.message(message);
-        let taken = within(session.patience, "the message", sending).await?;
-        let taken = accepted("the message", taken)?;
-        let _ = tokio::time::timeout(FAREWELL, session.connection.quit()).await;
-        Ok(taken.code().into())
+        Ok(session)
     }
 
     async fn open(&self) -> Result<Session, AttemptFailure> {
