@@ -4,7 +4,7 @@ use crate::account::{PASSWORD, arrived, logged_in};
 use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
-use crate::service::{Asked, Service};
+use crate::service::{Asked, Service, purge};
 use crate::waiting::until;
 use fantoccini::key::Key;
 use serde_json::{Value, json};
@@ -225,15 +225,8 @@ async fn moments_are_told_by_the_clock_of_the_device() {
 async fn a_thousand_questions_can_be_used_by_everybody() {
     let driver = Driver::start();
     let (service, browser) = at_the_inbox(&driver).await;
-    let purge = |n: usize| {
-        json!({
-            "operation_id": "cache.purge.execute", "scope_type": "zone",
-            "scope_id": "023e105f4ecef8ad9ca31a8372d0c353",
-            "params": {"files": [format!("https://shop.example.com/{n}.css")]},
-        })
-    };
     for n in 0..1000 {
-        service.ask(&json!([purge(n)])).await;
+        service.ask(&purge(&format!("{n}.css"))).await;
     }
     browser.goto(&format!("{}/inbox", service.origin)).await;
     until("all of them", async || {

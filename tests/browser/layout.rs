@@ -9,9 +9,10 @@ use crate::service::Service;
 const WINDOWS: [(u32, u32); 2] = [(360, 740), (1280, 900)];
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
-/// What sticks out to the side: everything must fit the window but what scrolls in a frame of its
-/// own.
-const TOO_WIDE: &str = "return document.documentElement.scrollWidth - window.innerWidth";
+/// What sticks out to the side: everything must fit the window but what scrolls in a frame of its own. The window's
+/// inner width is that of the page on a phone, which zooms out until all of it fits.
+const TOO_WIDE: &str =
+    "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
 
 /// Looks at the page that is open in every window and scheme.
 pub(crate) async fn look(browser: &Browser, name: &str) {

@@ -12,6 +12,9 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
+/// The service token, with which commands and [`Service::operate`] act.
+pub(crate) const OPERATOR: &str = "the-service-token-of-these-browser-tests";
+
 /// A running service; dropping it kills it.
 pub(crate) struct Service {
     running: Running,
@@ -47,6 +50,7 @@ impl Service {
             let settings = &mut sandbox.settings;
             // Operations are simulated, and the pages say so.
             settings.remove("CLOUDFLARE_API_TOKEN");
+            settings.insert("SERVICE_TOKEN", OPERATOR.to_owned());
             settings.insert("APPROVAL_APPROVERS", "default".to_owned());
             settings.insert("BIND_ADDR", format!("127.0.0.1:{port}"));
             for name in ["BASE_URL", "WEBAUTHN_ORIGIN"] {
@@ -82,6 +86,19 @@ impl Service {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{line}: {output:?}");
         said(&output).0
+    }
+
+    /// Writes a file beside the settings, for a command to read; its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.sandbox.folder().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    /// Asks something with the service token.
+    pub(crate) async fn operate(&self, path: &str, body: Value, expected: u16) -> Value {
+        self.call(Method::POST, path, Some(OPERATOR), None, body, expected)
+            .await
     }
 
     /// The link of the first admin, which a start without a terminal leaves beside the ledger.
@@ -198,14 +215,24 @@ impl Service {
             .await
     }
 
+    /// The agent asks for something else in the same task, under that key.
+    pub(crate) async fn ask_again(
+        &self,
+        asked: &Asked,
+        key: &str,
+        operations: &Value,
+        expected: u16,
+    ) -> Value {
+        let path = format!("/v1/tasks/{}/apply", asked.task_id);
+        let body = json!({ "operations": operations });
+        let token = Some(asked.token.as_str());
+        self.call(Method::POST, &path, token, Some(key), body, expected)
+            .await
+    }
+
     /// One operation that needs an approval.
     pub(crate) async fn ask_for_purge(&self) -> Asked {
-        let zone = "023e105f4ecef8ad9ca31a8372d0c353";
-        let purge = json!([{
-            "operation_id": "cache.purge.execute", "scope_type": "zone", "scope_id": zone,
-            "params": {"files": ["https://shop.example.com/app.css"]},
-        }]);
-        self.ask(&purge).await
+        self.ask(&purge("app.css")).await
     }
 
     /// The approval as the agent sees it.
@@ -281,3 +308,12 @@ fn free_port() -> u16 {
 
 /// The least that an approval can be open.
 pub(crate) const LEAST_TTL: Duration = Duration::from_secs(60);
+
+/// Has one file of the shop fetched anew.
+pub(crate) fn purge(file: &str) -> Value {
+    json!([{
+        "operation_id": "cache.purge.execute", "scope_type": "zone",
+        "scope_id": "023e105f4ecef8ad9ca31a8372d0c353",
+        "params": {"files": [format!("https://shop.example.com/{file}")]},
+    }])
+}

@@ -11,18 +11,21 @@ use crate::waiting::until;
 use serde_json::{Value, json};
 
 /// Each with the key that leads to it.
-const VIEWS: [(&str, &str); 8] = [
+const VIEWS: [(&str, &str); 11] = [
     ("history", "h"),
     ("tasks", "t"),
     ("agents", "a"),
     ("approvers", "p"),
+    ("clearances", "k"),
+    ("blocks", "b"),
+    ("policy", "o"),
     ("callbacks", "c"),
     ("ledger", "l"),
     ("users", "u"),
     ("system", "s"),
 ];
 
-async fn live(browser: &Browser) {
+pub(crate) async fn live(browser: &Browser) {
     until("the stream", async || {
         (browser.text("#live").await == "Live").then_some(())
     })
@@ -61,7 +64,7 @@ async fn every_view_is_reached_by_its_key_and_can_be_used_by_everybody() {
 }
 
 /// What the list says, which may be replaced at any moment.
-async fn listed(browser: &Browser) -> String {
+pub(crate) async fn listed(browser: &Browser) -> String {
     let text = "return document.getElementById('lists').innerText";
     let text = browser.script(text, Vec::new()).await;
     text.as_str().unwrap().to_owned()
