@@ -15,6 +15,7 @@ mod strict;
 mod typed;
 
 use path::{Step, shown_path};
+use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde_json::Value;
 use std::cell::RefCell;
@@ -136,7 +137,31 @@ pub fn deserialize_strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Strict
 /// program, and its canonical form would not be its own.
 pub fn canonicalise(value: &Value) -> Result<Vec<u8>, StrictJsonError> {
     strict::check(value, &Step::Root, 0)?;
-    let written = if is_plain(value) {
+    written(value, is_plain(value))
+}
+
+/// The canonical bytes of a struct that holds a list of values, which are not copied for it. Its fields stand in the
+/// order of their names, and besides the list they are texts and small integers.
+///
+/// # Errors
+/// As [`canonicalise`] of the same object.
+pub(crate) fn canonicalise_struct(
+    whole: &impl Serialize,
+    (name, list): (&str, &[Value]),
+) -> Result<Vec<u8>, StrictJsonError> {
+    let at = &Step::Key {
+        above: &Step::Root,
+        key: name,
+    };
+    for (index, value) in list.iter().enumerate() {
+        // Inside the object and the list.
+        strict::check(value, &Step::Index { above: at, index }, 2)?;
+    }
+    written(whole, list.iter().all(is_plain))
+}
+
+fn written(value: &impl Serialize, is_plain: bool) -> Result<Vec<u8>, StrictJsonError> {
+    let written = if is_plain {
         serde_json::to_vec(value)
     } else {
         serde_json_canonicalizer::to_vec(value)

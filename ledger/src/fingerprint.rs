@@ -6,12 +6,12 @@
 //! `operations` are as they will be sent upstream. The apply's payload keeps exactly these bytes and
 //! the executor sends from them, so what was approved and what is sent cannot come apart.
 
-use crate::canonical::{StrictJsonError, canonicalise, deserialize_strict};
+use crate::canonical::{StrictJsonError, canonicalise_struct, parse_strict};
 use crate::digest::digest;
 use crate::id::{LedgerId, TaskId};
 use crate::name::AgentName;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 const VERSION: u8 = 1;
@@ -49,22 +49,12 @@ pub struct Submission {
 /// Bytes that are not the canonical bytes of a submission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmissionError {
-    /// Not strict JSON, or not of a submission's shape.
+    /// Not strict JSON.
     #[error("not a submission")]
     Json(#[from] StrictJsonError),
-    /// A submission in other bytes than its canonical ones, or of another version.
+    /// Another shape or version, or a submission in other bytes than its canonical ones.
     #[error("not the canonical bytes of a submission of version {VERSION}")]
     NotCanonical,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Form {
-    v: u8,
-    ledger_id: String,
-    agent_id: AgentName,
-    task_id: String,
-    operations: Vec<Value>,
 }
 
 impl Submission {
@@ -73,13 +63,24 @@ impl Submission {
     /// # Errors
     /// When an operation holds a number that is not exact in JSON, or nests too deeply.
     pub fn canonical_bytes(&self) -> Result<Vec<u8>, StrictJsonError> {
-        canonicalise(&json!({
-            "v": VERSION,
-            "ledger_id": self.ledger_id.to_string(),
-            "agent_id": self.agent,
-            "task_id": self.task_id.to_string(),
-            "operations": self.operations,
-        }))
+        /// The fields in the order of their names.
+        #[derive(Serialize)]
+        struct Canonical<'a> {
+            agent_id: &'a AgentName,
+            ledger_id: String,
+            operations: &'a [Value],
+            task_id: String,
+            v: u8,
+        }
+        let operations = &self.operations;
+        let canonical = Canonical {
+            agent_id: &self.agent,
+            ledger_id: self.ledger_id.to_string(),
+            operations,
+            task_id: self.task_id.to_string(),
+            v: VERSION,
+        };
+        canonicalise_struct(&canonical, ("operations", operations))
     }
 
     /// Reads canonical bytes back.
@@ -87,21 +88,26 @@ impl Submission {
     /// # Errors
     /// When the bytes are anything but the canonical bytes of a submission.
     pub fn read(canonical_bytes: &[u8]) -> Result<Self, SubmissionError> {
-        let form: Form = deserialize_strict(canonical_bytes)?;
-        let submission = Self {
-            ledger_id: form
-                .ledger_id
-                .parse()
-                .map_err(|_| SubmissionError::NotCanonical)?,
-            agent: form.agent_id,
-            task_id: form
-                .task_id
-                .parse()
-                .map_err(|_| SubmissionError::NotCanonical)?,
-            operations: form.operations,
+        let Value::Object(mut fields) = parse_strict(canonical_bytes)? else {
+            return Err(SubmissionError::NotCanonical);
         };
-        // Written again, so that another spelling of an id or a number does not pass either.
-        if form.v == VERSION && submission.canonical_bytes()? == canonical_bytes {
+        let mut text = |name: &str| match fields.remove(name) {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(SubmissionError::NotCanonical),
+        };
+        let ledger_id = text("ledger_id")?.parse();
+        let task_id = text("task_id")?.parse();
+        let submission = Self {
+            ledger_id: ledger_id.map_err(|_| SubmissionError::NotCanonical)?,
+            agent: AgentName::unchecked(text("agent_id")?),
+            task_id: task_id.map_err(|_| SubmissionError::NotCanonical)?,
+            operations: match fields.remove("operations") {
+                Some(Value::Array(operations)) => operations,
+                _ => return Err(SubmissionError::NotCanonical),
+            },
+        };
+        // Written again, so that no other field, version or spelling passes.
+        if submission.canonical_bytes()? == canonical_bytes {
             Ok(submission)
         } else {
             Err(SubmissionError::NotCanonical)
@@ -120,7 +126,10 @@ pub fn operations_of(canonical_bytes: &[u8]) -> Result<Vec<Value>, SubmissionErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canonical::canonicalise;
     use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde_json::json;
 
     /// Vectors made by a second implementation.
     const GOLDEN: &str = include_str!("../../fixtures/data/fingerprint.json");
@@ -197,6 +206,31 @@ mod tests {
         ] {
             assert_ne!(other, canonical, "the case changes nothing");
             assert!(Submission::read(other.as_bytes()).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_operation_is_refused_as_in_the_whole_object() {
+        let (mut submission, ..) = golden().swap_remove(0);
+        let mut deep = json!(1);
+        for _ in 0..62 {
+            deep = json!([deep]);
+        }
+        for operation in [
+            json!({"é": 1.5, "a": "\u{1f}"}),
+            json!({"a": u64::MAX}),
+            deep.clone(),
+            json!([deep]),
+        ] {
+            submission.operations = vec![json!({}), operation];
+            let whole = json!({
+                "v": VERSION,
+                "ledger_id": submission.ledger_id.to_string(),
+                "agent_id": submission.agent,
+                "task_id": submission.task_id.to_string(),
+                "operations": submission.operations,
+            });
+            assert_eq!(submission.canonical_bytes(), canonicalise(&whole));
         }
     }
 
