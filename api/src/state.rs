@@ -21,6 +21,7 @@ use app::identity::session::session_key;
 use app::identity::throttle::{Network, Throttle};
 use app::pairing::{PairingCode, Pairings};
 use app::passkey::{DecoyKey, RegistrationKey, RelyingParty};
+use app::token::capability::OpenedTokens;
 use app::token::jwt::TokenKey;
 use app::token::link::{LinkKey, ShortLinkKey, SignedToken, absolute};
 use app::token::setup::Setup;
@@ -164,6 +165,8 @@ pub struct Shared {
     pub(crate) own_origins: OwnOrigins,
     /// Requests for each subject.
     pub(crate) limiter: RateLimiter,
+    /// Capability tokens that were presented.
+    pub(crate) opened_tokens: OpenedTokens,
     /// Requests through links.
     pub(crate) links: LinkTraffic,
     /// Requests of strangers, for each network: all together, and apart from them those with links that are none.
@@ -235,6 +238,7 @@ impl AppState {
             metrics: services.metrics,
             schemes,
             limiter,
+            opened_tokens: OpenedTokens::default(),
             links,
             strangers,
             turns: Turns::new(),

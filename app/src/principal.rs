@@ -143,13 +143,14 @@ pub struct ServiceToken {
 /// A client that presents a capability token which this service has signed.
 #[derive(Debug, Clone)]
 pub struct TokenHolder {
-    pub(crate) token: OpenedToken,
+    pub(crate) token: Arc<OpenedToken>,
     presented: PresentedToken,
 }
 
 impl TokenHolder {
     #[must_use]
-    pub fn new(token: OpenedToken, subject: &ClientSubject) -> Self {
+    pub fn new(token: impl Into<Arc<OpenedToken>>, subject: &ClientSubject) -> Self {
+        let token = token.into();
         let presented = token.presented_by(subject);
         Self { token, presented }
     }
@@ -160,7 +161,7 @@ impl TokenHolder {
     }
 
     #[must_use]
-    pub const fn expires_at(&self) -> Timestamp {
+    pub fn expires_at(&self) -> Timestamp {
         self.token.expires_at()
     }
 

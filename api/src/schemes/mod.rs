@@ -24,6 +24,7 @@ use app::identity::session::SessionCredential;
 use app::{PresentedProof, Principal, Request, authorize};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use ledger::{ApprovalId, ClientSubject, Timestamp};
 use subject::only;
@@ -61,6 +62,7 @@ pub(crate) enum Identity {
 /// The schemes of the service, in the order in which they are tried.
 pub(crate) fn all() -> Vec<Box<dyn Scheme>> {
     vec![
+        Box::new(tokens::KnownCapability),
         Box::new(sessions::AuthDisabled),
         Box::new(service_token::Configured),
         Box::new(sessions::Sessions),
@@ -130,7 +132,7 @@ impl Head<'_> {
 
     /// The bearer token (RFC 6750, section 2.1); the scheme's name in any case (RFC 9110, section 11.1).
     fn bearer(&self) -> Option<&str> {
-        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
+        let (scheme, token) = only(&self.parts.headers, AUTHORIZATION)?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 

@@ -2,7 +2,8 @@
 
 use crate::problem::Unauthorized;
 use hmac::{Hmac, KeyInit, Mac};
-use http::HeaderMap;
+use http::header::AsHeaderName;
+use http::{HeaderMap, HeaderName};
 use ledger::ClientSubject;
 use ledger::Timestamp;
 use sha2::Sha256;
@@ -12,9 +13,9 @@ use std::time::Duration;
 /// How far a signed time may be from ours, either way.
 pub const SUBJECT_WINDOW: Duration = Duration::from_secs(60);
 
-const SUBJECT: &str = "x-client-subject";
-const SUBJECT_TS: &str = "x-client-subject-ts";
-const SUBJECT_SIG: &str = "x-client-subject-sig";
+const SUBJECT: HeaderName = HeaderName::from_static("x-client-subject");
+const SUBJECT_TS: HeaderName = HeaderName::from_static("x-client-subject-ts");
+const SUBJECT_SIG: HeaderName = HeaderName::from_static("x-client-subject-sig");
 
 /// Checks (and, for the command line and tests, makes) signed subject headers. The key schedule is
 /// computed once.
@@ -83,7 +84,7 @@ impl SubjectVerifier {
 }
 
 /// A header's value when it is there exactly once: two values could mean two things to two readers.
-pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(crate) fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     values.next().is_none().then(|| first.to_str().ok())?
@@ -147,12 +148,12 @@ mod tests {
     fn each_header_must_be_there_once() {
         for name in [SUBJECT, SUBJECT_TS, SUBJECT_SIG] {
             let mut without = signed(NOW);
-            let value = without.remove(name).unwrap();
+            let value = without.remove(&name).unwrap();
             let missing = verifier().verify(&without, NOW);
             assert_eq!(missing, Err(Unauthorized::SubjectHeaders), "{name}");
 
             let mut twice = signed(NOW);
-            twice.append(name, value);
+            twice.append(&name, value);
             assert!(verifier().verify(&twice, NOW).is_err(), "{name}");
         }
     }
@@ -169,7 +170,7 @@ mod tests {
             (SUBJECT_SIG, ""),
         ] {
             let mut headers = signed(NOW);
-            headers.insert(name, value.parse().unwrap());
+            headers.insert(&name, value.parse().unwrap());
             assert!(verifier().verify(&headers, NOW).is_err(), "{name}: {value}");
         }
     }

@@ -7,9 +7,17 @@
 use super::jwt::{TokenKey, Validity};
 use crate::refusal::{Error, Unauthorized};
 use ledger::command::PresentedToken;
-use ledger::{AgentName, CapabilityClaims, ClientSubject, TaskId, Timestamp, TokenId};
+use ledger::{AgentName, CapabilityClaims, ClaimsHash, ClientSubject, TaskId, Timestamp, TokenId};
+use lru::LruCache;
 use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// Tokens that are remembered at most.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+/// The longest token that is remembered, in bytes.
+const LONGEST_REMEMBERED: usize = 4096;
 
 /// A signed capability token, to be handed out and never logged.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,6 +47,7 @@ impl fmt::Debug for CapabilityToken {
 #[derive(Debug, Clone)]
 pub struct OpenedToken {
     claims: CapabilityClaims,
+    claims_hash: ClaimsHash,
     token_id: TokenId,
     task_id: TaskId,
 }
@@ -56,6 +65,7 @@ impl OpenedToken {
             .parse()
             .map_err(|_| Unauthorized::TokenInvalid)?;
         Ok(Self {
+            claims_hash: claims.hash(),
             claims,
             token_id,
             task_id,
@@ -98,9 +108,51 @@ impl OpenedToken {
         PresentedToken {
             token_id: self.token_id,
             task_id: self.task_id,
-            claims_hash: self.claims.hash(),
+            claims_hash: self.claims_hash.clone(),
             subject: subject.clone(),
         }
+    }
+}
+
+/// The tokens that were opened last, by their whole text, so that an agent's next request does not check a
+/// signature and read claims again. Nothing here says that a token counts: its time and its standing in the
+/// ledger are looked at for every request.
+pub struct OpenedTokens(Mutex<LruCache<String, Arc<OpenedToken>>>);
+
+impl OpenedTokens {
+    /// The token, where it was opened with [`Self::open`] before and is remembered.
+    #[must_use]
+    pub fn known(&self, token: &str) -> Option<Arc<OpenedToken>> {
+        self.tokens().get(token).cloned()
+    }
+
+    /// Opens a token with the one key that all of these are opened with, and remembers it.
+    ///
+    /// # Errors
+    /// As [`OpenedToken::open`]; a token that does not open is not remembered.
+    pub fn open(&self, key: &TokenKey, token: &str) -> Result<Arc<OpenedToken>, Unauthorized> {
+        let opened = Arc::new(OpenedToken::open(key, token)?);
+        if token.len() <= LONGEST_REMEMBERED {
+            let mut tokens = self.tokens();
+            tokens.put(token.to_owned(), Arc::clone(&opened));
+        }
+        Ok(opened)
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, LruCache<String, Arc<OpenedToken>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for OpenedTokens {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(REMEMBERED)))
+    }
+}
+
+impl fmt::Debug for OpenedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenedTokens(redacted)")
     }
 }
 
@@ -154,6 +206,36 @@ mod tests {
             "who presents it, not who it is bound to"
         );
         assert_eq!(opened.bound_to().as_str(), "client-a");
+    }
+
+    #[test]
+    fn only_the_whole_text_of_an_opened_token_is_known() {
+        let sign = |claims: &CapabilityClaims| {
+            let token = CapabilityToken::sign(&key(), claims).unwrap();
+            token.into_revealed()
+        };
+        let tokens = OpenedTokens::default();
+        let token = sign(&claims());
+        assert!(tokens.known(&token).is_none(), "it was not opened yet");
+        let opened = tokens.open(&key(), &token).unwrap();
+        assert_eq!(tokens.known(&token).unwrap().claims, opened.claims);
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        for forged in [message.to_owned(), format!("{message}.A{signature}")] {
+            assert!(tokens.open(&key(), &forged).is_err(), "{forged}");
+            assert!(tokens.known(&forged).is_none(), "{forged}");
+        }
+        let long = CapabilityClaims {
+            sub: "x".repeat(LONGEST_REMEMBERED),
+            ..claims()
+        };
+        let long = sign(&long);
+        tokens.open(&key(), &long).unwrap();
+        assert!(tokens.known(&long).is_none(), "it is too long");
+        for iat in 2_000..3_024 {
+            let other = CapabilityClaims { iat, ..claims() };
+            tokens.open(&key(), &sign(&other)).unwrap();
+        }
+        assert!(tokens.known(&token).is_none(), "1,024 others came after it");
     }
 
     #[test]
