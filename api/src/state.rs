@@ -15,6 +15,7 @@ use crate::schemes::service_token::ConfiguredToken;
 use crate::schemes::subject::SubjectVerifier;
 use crate::schemes::{self, Scheme};
 use app::App;
+use app::edge::Places;
 use app::feed::Feed;
 use app::identity::password::PasswordHasher;
 use app::identity::session::session_key;
@@ -118,6 +119,8 @@ pub struct Services {
     pub projections: Projections,
     /// The names of zones in plans.
     pub scope_names: Arc<dyn ScopeNames>,
+    /// Where addresses are.
+    pub places: Places,
     pub readiness: Arc<dyn Readiness>,
     /// For `/metrics`; the route is absent without it.
     pub metrics: Option<MetricsText>,
@@ -205,6 +208,7 @@ impl AppState {
             ledger: services.ledger,
             projections: services.projections,
             scope_names: services.scope_names,
+            places: services.places,
             keys: app::Keys {
                 capability: config.capability_jwt.key(),
                 short_link: ShortLinkKey::derive(link_secret),

@@ -108,6 +108,7 @@ impl Stage {
             ledger: ledger.ledger.clone(),
             projections,
             scope_names: Arc::new(KnownNames),
+            places: app::edge::Places::default(),
             readiness: Arc::new(Vec::new),
             metrics: None,
             ending: CancellationToken::new(),

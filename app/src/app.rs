@@ -1,5 +1,6 @@
 //! What use cases stand on.
 
+use crate::edge::Places;
 use crate::feed::Feed;
 use crate::identity::password::PasswordHasher;
 use crate::identity::session::SessionPointer;
@@ -52,6 +53,8 @@ pub struct App {
     pub projections: Projections,
     /// What plans call zones.
     pub scope_names: Arc<dyn ScopeNames>,
+    /// Where addresses are.
+    pub places: Places,
     /// What changes, for those who watch.
     pub feed: Feed,
     pub keys: Keys,

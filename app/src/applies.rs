@@ -1,6 +1,7 @@
 //! Applies: planning, submitting, continuing, reading, settling.
 
 use crate::app::App;
+use crate::edge::{SeenFrom, edge};
 use crate::principal::{Acting, Principal, TaskAccess, TaskReading};
 use crate::refusal::Error;
 use crate::scope_names::{self, ScopeName};
@@ -12,9 +13,8 @@ use ledger::command::{
 };
 use ledger::event::{ApplyEnd, OnApproval, PermissionCheck, PolicyEvaluation};
 use ledger::operation::Operation;
-use ledger::policy::{Edge, Fact, Policy, Value};
-use ledger::{ApplyId, IdempotencyKey, Ledger, Purpose, Rejection, Timestamp};
-use std::net::IpAddr;
+use ledger::policy::Policy;
+use ledger::{ApplyId, Client, IdempotencyKey, Ledger, Purpose, Rejection, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -36,26 +36,6 @@ pub struct Planned {
     pub now: Timestamp,
 }
 
-/// What the service knows of a request and the log does not. Where no policy is in force and nothing is blocked nobody
-/// asks.
-fn edge(app: &App, address: Option<IpAddr>) -> Edge {
-    let mut edge = Edge::default();
-    if app.ledger.policy().in_force.is_none() && app.ledger.admissions().is_empty() {
-        return edge;
-    }
-    edge.say(
-        "address",
-        match address {
-            Some(address) => Fact::Known(Value::Text(address.to_string())),
-            None => Fact::unknown("not_told"),
-        },
-    );
-    for name in ["country", "asn", "tls.subject", "tls.fingerprint"] {
-        edge.say(name, Fact::unknown("not_configured"));
-    }
-    edge
-}
-
 /// Checks operations as an apply of them would be checked. Nothing is recorded; upstream is asked for names of scopes that
 /// the task allows, and for nothing else.
 ///
@@ -65,7 +45,7 @@ pub async fn plan(
     app: &App,
     who: &TaskAccess,
     operations: &[Operation],
-    address: Option<IpAddr>,
+    seen: &SeenFrom,
 ) -> Result<Planned, Error> {
     let agent_id = who.task().agent_id;
     let agent = app.ledger.load::<Agent>(agent_id).await?;
@@ -73,11 +53,16 @@ pub async fn plan(
     let mut check = permission_check(who.task(), agent.as_deref(), operations, now)?;
     let mut evaluation = None;
     if let Some(policy) = &app.ledger.policy().in_force {
+        let edge = edge(app, seen);
+        let origin = who.origin();
         let asker = Asker {
             task: who.task(),
             agent: agent.as_deref(),
             token: &who.presented(),
-            edge: &edge(app, address),
+            edge: &edge,
+            client: Client::of(agent_id, &origin.actor).seen(&edge),
+            admissions: &app.ledger.admissions(),
+            lately: app.ledger.lately(&who.task().agent),
         };
         let clock = (&app.ledger.rules().windows, now);
         let ruled = ruled(policy, &asker, operations, clock)?;
@@ -103,7 +88,7 @@ pub struct Attempt<'a> {
     /// How long the caller wants to wait, where it said so.
     wait: Option<Duration>,
     /// Where the request came from, where that is known.
-    address: Option<IpAddr>,
+    seen: SeenFrom,
     begun: Instant,
 }
 
@@ -145,15 +130,15 @@ impl<'a> Attempt<'a> {
             app,
             who,
             wait,
-            address: None,
+            seen: SeenFrom::default(),
             begun: Instant::now(),
         }
     }
 
     /// Says where the request came from.
     #[must_use]
-    pub const fn asked_from(mut self, address: IpAddr) -> Self {
-        self.address = Some(address);
+    pub fn asked_from(mut self, seen: SeenFrom) -> Self {
+        self.seen = seen;
         self
     }
 
@@ -173,7 +158,7 @@ impl<'a> Attempt<'a> {
             purpose,
             on_approval,
             callback,
-            edge: edge(self.app, self.address),
+            edge: edge(self.app, &self.seen),
         };
         let ruling = self.app.ledger.execute(self.who.origin(), command).await?;
         Ok(ruling.accepted()?)

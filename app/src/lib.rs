@@ -16,6 +16,7 @@ pub mod clearances;
 pub mod decisions;
 pub mod deliveries;
 pub mod devices;
+pub mod edge;
 pub mod enrolments;
 pub mod feed;
 pub mod first_admin;

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::event::{Actor, ClientTarget};
 use crate::id::{AdmissionId, AgentId};
 use crate::name::ClientSubject;
+use crate::policy::{Edge, Fact, Value};
 use crate::rejection::{LockEnd, Rejection};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -38,6 +39,31 @@ impl<'a> Client<'a> {
             subject,
             address: None,
             asn: None,
+        }
+    }
+
+    /// With what the edge says of where the request came from.
+    #[must_use]
+    pub fn seen(self, edge: &Edge) -> Self {
+        Self {
+            address: match edge.fact("address") {
+                Fact::Known(Value::Text(address)) => address.parse().ok(),
+                _ => None,
+            },
+            asn: match edge.fact("asn") {
+                Fact::Known(Value::Int(number)) => u32::try_from(number).ok(),
+                _ => None,
+            },
+            ..self
+        }
+    }
+
+    /// Why it is not known whether a target holds the client.
+    const fn unknown(&self, target: &ClientTarget) -> Option<&'static str> {
+        match target {
+            ClientTarget::Address(_) if self.address.is_none() => Some("address"),
+            ClientTarget::Asn(_) if self.asn.is_none() => Some("asn"),
+            _ => None,
         }
     }
 
@@ -89,6 +115,22 @@ impl Admissions {
     pub fn allow_over(&self, target: &ClientTarget, now: Timestamp) -> Option<&Admission> {
         let mut allows = self.in_force(AdmissionKind::Allow, now);
         allows.find(|allow| allow.target.covers(target))
+    }
+
+    /// Whether an allow in force covers who asks, as a fact.
+    #[must_use]
+    pub fn allows(&self, client: &Client<'_>, now: Timestamp) -> Fact {
+        let mut unknown = None;
+        for allow in self.in_force(AdmissionKind::Allow, now) {
+            if client.is_of(&allow.target) {
+                return Fact::Known(Value::Bool(true));
+            }
+            unknown = unknown.or(client.unknown(&allow.target));
+        }
+        match unknown {
+            Some(why) => Fact::unknown(why),
+            None => Fact::Known(Value::Bool(false)),
+        }
     }
 
     /// Holds who asks to the blocks in force.
@@ -179,6 +221,28 @@ mod tests {
             None,
         );
         assert!(all.admit(&client(None), NOW).is_ok());
+    }
+
+    #[test]
+    fn whether_an_allow_covers_an_unknown_address_is_unknown() {
+        let mut all = Admissions::default();
+        let known = |yes| Fact::Known(Value::Bool(yes));
+        assert_eq!(all.allows(&client(None), NOW), known(false));
+        put(
+            &mut all,
+            1,
+            AdmissionKind::Allow,
+            address("10.0.0.0/8"),
+            Some(200),
+        );
+        assert_eq!(all.allows(&client(Some("10.1.2.3")), NOW), known(true));
+        assert_eq!(all.allows(&client(Some("192.0.2.1")), NOW), known(false));
+        assert_eq!(all.allows(&client(None), NOW), Fact::unknown("address"));
+        let agent = ClientTarget::Agent(AgentId::from_bytes([1; 16]));
+        put(&mut all, 2, AdmissionKind::Allow, agent, None);
+        assert_eq!(all.allows(&client(None), NOW), known(true));
+        let late = Timestamp::from_seconds(200);
+        assert_eq!(all.allows(&client(Some("10.1.2.3")), late), known(true));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::aggregate::{
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
+use crate::counts::Lately;
 use crate::error::Error;
 use crate::event::{Actor, Envelope, LockTarget, Recorded, SessionTokenHash};
 use crate::id::{AgentId, CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
@@ -260,6 +261,16 @@ impl Ledger {
     #[must_use]
     pub fn admissions(&self) -> Arc<Admissions> {
         Arc::clone(&self.shared.admissions.borrow())
+    }
+
+    /// What an agent did lately, as of the last commit; unknown where the policy in force does not read it.
+    #[must_use]
+    pub fn lately(&self, agent: &AgentName) -> Lately {
+        let counts = self.shared.counts();
+        let now = self.now();
+        counts.as_ref().map_or_else(Lately::default, |counts| {
+            counts.lately(agent, Default::default(), now)
+        })
     }
 
     /// What of an apply can be locked; empty where no lock was ever set.

@@ -26,6 +26,7 @@ mod clearance_key;
 mod clock;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 pub mod command;
+mod counts;
 pub mod describe;
 mod digest;
 mod error;
@@ -82,6 +83,7 @@ pub use checkpoints::{BoxError, CheckpointStore, Checkpoints, SignedCheckpoint, 
 pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
 pub use clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
+pub use counts::Lately;
 pub use digest::InvalidDigest;
 pub use error::Error;
 pub use event::{Actor, Envelope, Event, Recorded, Role};

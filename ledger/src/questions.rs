@@ -1,11 +1,13 @@
-//! The questions that wait for a decision, counted in memory by agent and by operation, so that a limit is
+//! The questions that wait for a decision, counted in memory by agent, operation and address, so that a limit is
 //! asked for without reading any of them.
 
 use crate::catalog::OperationId;
 use crate::clock::Timestamp;
+use crate::event::{FactValue, PolicyEvaluation};
 use crate::id::ApprovalId;
 use crate::name::AgentName;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A question that waits for a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,31 +16,69 @@ pub(crate) struct OpenQuestion {
     pub(crate) agent: AgentName,
     /// What it asks for, each once.
     pub(crate) operations: HashSet<OperationId>,
+    /// Where it was asked from, as far as that is recorded.
+    pub(crate) address: Option<IpAddr>,
     /// From when on it waits no more, whether or not that is recorded.
     pub(crate) expires_at: Timestamp,
 }
 
-/// A question that was opened (`Some`), or waits no more.
-pub(crate) type Changed = (ApprovalId, Option<OpenQuestion>);
+/// What a limit counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Counted {
+    /// Every question.
+    All,
+    /// Those of an agent.
+    Agent(AgentName),
+    /// Those that ask for an operation.
+    Operation(OperationId),
+    /// Those from an address; all whose address is not known count together.
+    Address(Option<IpAddr>),
+}
+
+impl OpenQuestion {
+    fn counted(&self) -> Vec<Counted> {
+        let mut counted = vec![
+            Counted::All,
+            Counted::Agent(self.agent.clone()),
+            Counted::Address(self.address),
+        ];
+        counted.extend(self.operations.iter().copied().map(Counted::Operation));
+        counted
+    }
+}
+
+/// The address from which questions are counted, of the address that a record names. Whoever has one address of
+/// IPv6 has at least a network of 64 bits.
+pub(crate) fn asked_from(said: Option<&PolicyEvaluation>) -> Option<IpAddr> {
+    let address = said?.facts.iter().find(|fact| fact.name == "address")?;
+    let FactValue::Text(address) = &address.value else {
+        return None;
+    };
+    match address.parse::<IpAddr>().ok()? {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & (u128::MAX << 64);
+            Some(Ipv6Addr::from(network).into())
+        }
+        address @ IpAddr::V4(_) => Some(address),
+    }
+}
 
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
     open: HashMap<ApprovalId, OpenQuestion>,
     ends: BTreeSet<(Timestamp, ApprovalId)>,
-    by_agent: HashMap<AgentName, usize>,
-    by_operation: HashMap<OperationId, usize>,
+    counts: HashMap<Counted, usize>,
 }
 
 impl Questions {
-    /// Takes in a change.
-    pub(crate) fn take(&mut self, (id, question): Changed) {
+    /// Takes in a question that was opened (`Some`), or waits no more.
+    pub(crate) fn take(&mut self, id: ApprovalId, question: Option<OpenQuestion>) {
         self.forget(id);
         let Some(question) = question else { return };
         self.ends.insert((question.expires_at, id));
-        *self.by_agent.entry(question.agent.clone()).or_default() += 1;
-        for operation in &question.operations {
-            *self.by_operation.entry(*operation).or_default() += 1;
+        for counted in question.counted() {
+            *self.counts.entry(counted).or_default() += 1;
         }
         self.open.insert(id, question);
     }
@@ -58,90 +98,120 @@ impl Questions {
             return;
         };
         self.ends.remove(&(question.expires_at, id));
-        less(&mut self.by_agent, &question.agent);
-        for operation in &question.operations {
-            less(&mut self.by_operation, operation);
+        for counted in question.counted() {
+            if let Some(count) = self.counts.get_mut(&counted) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.counts.remove(&counted);
+                }
+            }
         }
     }
 
-    /// These, and what was decided since.
-    pub(crate) fn with<'a>(&'a self, since: impl Iterator<Item = &'a Changed>) -> QuestionsNow<'a> {
-        QuestionsNow {
-            committed: self,
-            since: since
-                .map(|(id, question)| (*id, question.as_ref()))
-                .collect(),
-        }
+    /// How many there are of that.
+    pub(crate) fn count(&self, of: &Counted) -> usize {
+        self.counts.get(of).copied().unwrap_or(0)
     }
-}
 
-fn less<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(key);
-        }
+    /// The agents that ask.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = &AgentName> {
+        self.counts.keys().filter_map(agent_of)
     }
 }
 
-/// The questions as of one command.
+const fn agent_of(counted: &Counted) -> Option<&AgentName> {
+    match counted {
+        Counted::Agent(agent) => Some(agent),
+        Counted::All | Counted::Operation(_) | Counted::Address(_) => None,
+    }
+}
+
+/// What was decided of questions and is not committed yet.
+#[derive(Debug, Default)]
+pub(crate) struct QuestionChanges {
+    /// The newest state of each.
+    newest: HashMap<ApprovalId, Option<OpenQuestion>>,
+    /// By how much each count is another one.
+    counts: HashMap<Counted, isize>,
+}
+
+impl QuestionChanges {
+    /// Takes over later ones.
+    pub(crate) fn absorb(&mut self, later: Self) {
+        self.newest.extend(later.newest);
+        for (counted, by) in later.counts {
+            *self.counts.entry(counted).or_default() += by;
+        }
+    }
+
+    /// The newest state of each.
+    pub(crate) fn into_newest(self) -> impl Iterator<Item = (ApprovalId, Option<OpenQuestion>)> {
+        self.newest.into_iter()
+    }
+}
+
+/// The questions as of one command: the committed ones, what earlier commands of its batch decided, and what it
+/// decides itself.
+#[derive(Clone, Copy)]
 pub(crate) struct QuestionsNow<'a> {
-    committed: &'a Questions,
-    /// The newest change of each question that is not committed yet.
-    since: HashMap<ApprovalId, Option<&'a OpenQuestion>>,
+    pub(crate) committed: &'a Questions,
+    pub(crate) batch: &'a QuestionChanges,
+    pub(crate) own: &'a QuestionChanges,
 }
 
 impl QuestionsNow<'_> {
-    /// How many there are.
-    pub(crate) fn all(&self) -> usize {
-        self.count(self.committed.open.len(), |_| true)
-    }
-
-    /// How many there are of an agent.
-    pub(crate) fn of_agent(&self, agent: &AgentName) -> usize {
-        let committed = self.committed.by_agent.get(agent);
-        self.count(committed.copied().unwrap_or(0), |question| {
-            question.agent == *agent
-        })
-    }
-
-    /// How many ask for an operation.
-    pub(crate) fn of_operation(&self, operation: OperationId) -> usize {
-        let committed = self.committed.by_operation.get(&operation);
-        self.count(committed.copied().unwrap_or(0), |question| {
-            question.operations.contains(&operation)
-        })
+    /// How many there are of that.
+    pub(crate) fn count(&self, of: &Counted) -> usize {
+        let by = |changes: &QuestionChanges| changes.counts.get(of).copied().unwrap_or(0);
+        let by = by(self.batch).saturating_add(by(self.own));
+        self.committed.count(of).saturating_add_signed(by)
     }
 
     /// The agents that ask, with how many each has.
     pub(crate) fn agents(&self) -> Vec<(AgentName, usize)> {
-        let added = self
-            .since
-            .values()
-            .flatten()
-            .map(|question| &question.agent);
-        let agents: HashSet<&AgentName> = self.committed.by_agent.keys().chain(added).collect();
-        agents
-            .into_iter()
-            .map(|agent| (agent.clone(), self.of_agent(agent)))
-            .collect()
+        let added = self.batch.counts.keys().chain(self.own.counts.keys());
+        let added = added.filter_map(agent_of);
+        let agents: HashSet<&AgentName> = self.committed.agents().chain(added).collect();
+        let counted = agents.into_iter().map(|agent| {
+            let count = self.count(&Counted::Agent(agent.clone()));
+            (agent.clone(), count)
+        });
+        counted.filter(|(_, count)| *count > 0).collect()
     }
 
-    fn count(&self, committed: usize, is_of: impl Fn(&OpenQuestion) -> bool) -> usize {
-        let mut count = committed;
-        for (id, question) in &self.since {
-            let was = self.committed.open.get(id).is_some_and(&is_of);
-            let is = question.is_some_and(&is_of);
-            count = (count + usize::from(is)).saturating_sub(usize::from(was));
+    /// What a command decides, with a question in its newest state.
+    pub(crate) fn changed(
+        &self,
+        id: ApprovalId,
+        question: Option<OpenQuestion>,
+    ) -> QuestionChanges {
+        let decided = self.own.newest.get(&id).or(self.batch.newest.get(&id));
+        let was = match decided {
+            Some(decided) => decided.as_ref(),
+            None => self.committed.open.get(&id),
+        };
+        let mut changes = QuestionChanges::default();
+        for counted in was.map(OpenQuestion::counted).unwrap_or_default() {
+            *changes.counts.entry(counted).or_default() -= 1;
         }
-        count
+        for counted in question
+            .as_ref()
+            .map(OpenQuestion::counted)
+            .unwrap_or_default()
+        {
+            *changes.counts.entry(counted).or_default() += 1;
+        }
+        changes.newest.insert(id, question);
+        changes
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::ReadFact;
     use crate::id::StreamId;
+    use crate::policy::{PolicyDigest, RuleAction};
 
     fn id(number: u8) -> ApprovalId {
         StreamId::from_bytes([number; 16]).into()
@@ -151,55 +221,98 @@ mod tests {
         OpenQuestion {
             agent: AgentName::unchecked(agent),
             operations: operations.iter().map(|id| OperationId::of(id)).collect(),
+            address: None,
             expires_at: Timestamp::from_seconds(expires_at),
         }
+    }
+
+    fn agent(name: &str) -> Counted {
+        Counted::Agent(AgentName::unchecked(name))
+    }
+
+    fn operation(id: &'static str) -> Counted {
+        Counted::Operation(OperationId::of(id))
     }
 
     #[test]
     fn questions_count_until_they_are_decided_or_their_time_is_over() {
         let mut questions = Questions::default();
-        questions.take((id(1), Some(question("a", &["x.y.z", "x.y.w"], 10))));
-        questions.take((id(2), Some(question("a", &["x.y.z"], 20))));
-        questions.take((id(3), Some(question("b", &["x.y.z"], 20))));
+        questions.take(id(1), Some(question("a", &["x.y.z", "x.y.w"], 10)));
+        questions.take(id(2), Some(question("a", &["x.y.z"], 20)));
+        questions.take(id(3), Some(question("b", &["x.y.z"], 20)));
         let counts = |questions: &Questions| {
-            let now = questions.with(std::iter::empty());
-            let a = AgentName::unchecked("a");
-            (
-                now.all(),
-                now.of_agent(&a),
-                now.of_operation(OperationId::of("x.y.z")),
-            )
+            [Counted::All, agent("a"), operation("x.y.z")].map(|of| questions.count(&of))
         };
-        assert_eq!(counts(&questions), (3, 2, 3));
+        assert_eq!(counts(&questions), [3, 2, 3]);
         questions.end(Timestamp::from_seconds(9));
-        assert_eq!(counts(&questions), (3, 2, 3));
+        assert_eq!(counts(&questions), [3, 2, 3]);
         questions.end(Timestamp::from_seconds(10));
-        assert_eq!(counts(&questions), (2, 1, 2));
-        questions.take((id(3), None));
-        assert_eq!(counts(&questions), (1, 1, 1));
-        questions.take((id(3), None));
-        assert_eq!(counts(&questions), (1, 1, 1));
+        assert_eq!(counts(&questions), [2, 1, 2]);
+        questions.take(id(3), None);
+        assert_eq!(counts(&questions), [1, 1, 1]);
+        questions.take(id(3), None);
+        assert_eq!(counts(&questions), [1, 1, 1]);
     }
 
     #[test]
     fn what_a_batch_has_decided_counts_before_it_is_committed() {
         let mut questions = Questions::default();
-        questions.take((id(1), Some(question("a", &["x.y.z"], 10))));
-        let since = [
+        questions.take(id(1), Some(question("a", &["x.y.z"], 10)));
+        let (mut batch, mut own) = (QuestionChanges::default(), QuestionChanges::default());
+        let steps = [
             (id(1), None),
             (id(2), Some(question("a", &["x.y.z"], 10))),
             (id(3), Some(question("b", &["x.y.w"], 10))),
             (id(3), None),
             (id(4), Some(question("b", &["x.y.w"], 10))),
         ];
-        let now = questions.with(since.iter());
-        assert_eq!(now.all(), 2);
-        assert_eq!(now.of_agent(&AgentName::unchecked("a")), 1);
-        assert_eq!(now.of_agent(&AgentName::unchecked("b")), 1);
-        assert_eq!(now.of_operation(OperationId::of("x.y.z")), 1);
+        for (number, (id, question)) in steps.into_iter().enumerate() {
+            let now = QuestionsNow {
+                committed: &questions,
+                batch: &batch,
+                own: &own,
+            };
+            own.absorb(now.changed(id, question));
+            if number == 2 {
+                batch.absorb(std::mem::take(&mut own));
+            }
+        }
+        let now = QuestionsNow {
+            committed: &questions,
+            batch: &batch,
+            own: &own,
+        };
+        let all = [Counted::All, agent("a"), agent("b"), operation("x.y.z")];
+        assert_eq!(all.map(|of| now.count(&of)), [2, 1, 1, 1]);
         let mut agents = now.agents();
         agents.sort();
         let named = |name: &str, count: usize| (AgentName::unchecked(name), count);
         assert_eq!(agents, [named("a", 1), named("b", 1)]);
+        batch.absorb(own);
+        for (id, question) in batch.into_newest() {
+            questions.take(id, question);
+        }
+        let all = [Counted::All, agent("a"), agent("b"), operation("x.y.z")];
+        assert_eq!(all.map(|of| questions.count(&of)), [2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn an_address_of_ipv6_stands_for_its_network() {
+        let from = |address: &str| {
+            asked_from(Some(&PolicyEvaluation {
+                version: 1,
+                digest: PolicyDigest::from_bytes([0; 32]),
+                outcome: RuleAction::Ask,
+                rules: Vec::new(),
+                operations: Vec::new(),
+                facts: vec![ReadFact {
+                    name: "address".to_owned(),
+                    value: FactValue::Text(address.to_owned()),
+                }],
+            }))
+        };
+        assert_eq!(from("2001:db8::1"), from("2001:db8::2"));
+        assert_ne!(from("2001:db8::1"), from("2001:db8:0:1::1"));
+        assert_eq!(from("192.0.2.1"), Some("192.0.2.1".parse().unwrap()));
     }
 }

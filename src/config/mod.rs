@@ -31,7 +31,7 @@ pub(crate) use secret::REQUIRED;
 pub(crate) use secret::{Auth, TokenFamily, TokenKind, is_missing, service_token, subject_secret};
 pub(crate) use sections::{
     Approvals, Callbacks, Email, Http, Notifiers, Upstream, Webauthn, Witnesses, approvers,
-    base_url, http_bind, min_free_bytes, push_services,
+    base_url, geoip_files, http_bind, min_free_bytes, push_services,
 };
 pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;
@@ -109,6 +109,7 @@ impl Config {
             self.master_key.check(),
             self.signing.check(),
             self.callbacks.read_ca_file().map(drop),
+            self.http.read_places().map(drop),
             self.witnesses.settings().map(drop),
         ];
         let problems: Vec<Problem> = found.into_iter().filter_map(Result::err).collect();

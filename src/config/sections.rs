@@ -6,6 +6,7 @@ use super::sources::Sources;
 use super::storage::Storage;
 use super::table::{self, Row};
 use crate::text_file;
+use app::edge::Places;
 use ipnet::IpNet;
 use ledger::provider::Provider;
 use ledger::tlog::WitnessPolicy;
@@ -30,6 +31,8 @@ pub(crate) struct Http {
     pub(crate) base_url: Url,
     /// Whose X-Forwarded-For is believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Files that say where addresses are.
+    pub(crate) geoip_files: Vec<PathBuf>,
     /// Requests a second for each subject; 0 is no limit.
     pub(crate) rate_limit: u32,
     pub(crate) max_connections: u32,
@@ -47,6 +50,7 @@ impl Http {
             bind: http_bind(sources),
             base_url: sources.read(&table::BASE_URL),
             trusted_proxies: sources.list(&table::TRUSTED_PROXIES),
+            geoip_files: sources.list(&table::GEOIP_FILE),
             rate_limit: sources.read(&table::RATE_LIMIT_RPS),
             max_connections: sources.read(&table::MAX_CONNECTIONS),
             client_timeout: sources.read(&table::CLIENT_TIMEOUT_SECS),
@@ -54,6 +58,19 @@ impl Http {
             shutdown: sources.read(&table::SHUTDOWN_SECS),
         }
     }
+}
+
+impl Http {
+    /// Reads the files that say where addresses are.
+    pub(crate) fn read_places(&self) -> Result<Places, Problem> {
+        Places::open(&self.geoip_files)
+            .map_err(|error| Problem::new(table::GEOIP_FILE.name, format!("names {error}")))
+    }
+}
+
+/// Files that say where addresses are.
+pub(crate) fn geoip_files(sources: &mut Sources) -> Vec<PathBuf> {
+    sources.list(&table::GEOIP_FILE)
 }
 
 /// The address to listen on.

@@ -9,6 +9,7 @@ mod finding;
 mod keys;
 mod ledger_file;
 mod leftovers;
+mod places;
 mod policy;
 mod quantity;
 mod read_tables;
@@ -35,6 +36,8 @@ pub(crate) async fn examine(environment: &Environment) -> Examination {
     // A floor that is set wrongly is told of with the other settings.
     let floor = environment.part(config::min_free_bytes);
     let floor = floor.map_or(0, |(floor, _)| floor);
+    let files = environment.part(config::geoip_files);
+    findings.extend(files.iter().flat_map(|(files, _)| places::look(files)));
     let approvers = environment.part(config::approvers);
     let approvers = approvers.map_or(Vec::new(), |(approvers, _)| approvers);
     let read = environment.part(SigningSource::read_with_storage);

@@ -244,6 +244,7 @@ impl Stages<'_> {
             ledger: self.ledger.clone(),
             projections: projections.clone(),
             scope_names: workers.names,
+            places: self.config.http.read_places()?,
             readiness: Arc::new(readiness),
             metrics,
             ending: self.stop.clone(),

@@ -8,7 +8,7 @@ use crate::extract::prefer::PreferWait;
 use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
-use crate::schemes::client_address::ClientAddress;
+use crate::schemes::seen_from::Seen;
 use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting};
 use crate::shapes::applies::{Applies, ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
 use crate::shapes::mistakes::both;
@@ -54,13 +54,13 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn plan(
     State(state): State<AppState>,
     By(who): By<action::PlanApply>,
-    ClientAddress(address): ClientAddress,
+    Seen(seen): Seen,
     LargeJson(request, size, _room): LargeJson<PlanRequest>,
 ) -> Result<Json<Plan>, ApiError> {
     let providers = &state.app.ledger.rules().providers;
     within_limit(size, request.uploads(providers))?;
     let operations = request.operations(providers)?;
-    let planned = applies::plan(&state.app, &who, &operations, Some(address)).await?;
+    let planned = applies::plan(&state.app, &who, &operations, &seen).await?;
     Ok(Json(Plan::of(who.task().id, &planned, &operations)))
 }
 
@@ -92,7 +92,7 @@ async fn apply(
     State(state): State<AppState>,
     By(who): By<action::SubmitApply>,
     PreferWait(wait): PreferWait,
-    ClientAddress(address): ClientAddress,
+    Seen(seen): Seen,
     key: Result<Idempotency, ApiError>,
     request: Result<LargeJson<ApplyRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
@@ -113,7 +113,7 @@ async fn apply(
             permit: Some(permit),
         })
     });
-    let attempt = Attempt::new(&state.app, &who, wait).asked_from(address);
+    let attempt = Attempt::new(&state.app, &who, wait).asked_from(seen);
     let key = key.map(|Idempotency(key)| key);
     attempts::submit(&state, &attempt, key, asked).await
 }
@@ -144,11 +144,11 @@ async fn continue_apply(
     State(state): State<AppState>,
     By(who): By<action::ContinueApply>,
     PreferWait(wait): PreferWait,
-    ClientAddress(address): ClientAddress,
+    Seen(seen): Seen,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<ContinueRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt::new(&state.app, &who, wait).asked_from(address);
+    let attempt = Attempt::new(&state.app, &who, wait).asked_from(seen);
     let key = match key {
         Ok(Idempotency(key)) => key,
         Err(why) => return Err(attempts::refused(&attempt, None, why).await),

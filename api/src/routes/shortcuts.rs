@@ -8,7 +8,7 @@ use crate::extract::prefer::PreferWait;
 use crate::limits::body_memory::BodyPermit;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
-use crate::schemes::client_address::ClientAddress;
+use crate::schemes::seen_from::Seen;
 use crate::shapes::answers::ApplyEnded;
 use crate::shapes::shortcuts::{
     CachePurgeRequest, DnsCreateRequest, Shortcut, WorkersDeployRequest,
@@ -54,11 +54,11 @@ async fn create_dns_record(
     State(state): State<AppState>,
     By(who): By<action::SubmitApply>,
     PreferWait(wait): PreferWait,
-    ClientAddress(address): ClientAddress,
+    Seen(seen): Seen,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<DnsCreateRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt::new(&state.app, &who, wait).asked_from(address);
+    let attempt = Attempt::new(&state.app, &who, wait).asked_from(seen);
     let request = request.map(|StrictJson(request)| (request, None));
     submit(&state, &attempt, key, request).await
 }
@@ -86,11 +86,11 @@ async fn purge_cache(
     State(state): State<AppState>,
     By(who): By<action::SubmitApply>,
     PreferWait(wait): PreferWait,
-    ClientAddress(address): ClientAddress,
+    Seen(seen): Seen,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<CachePurgeRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt::new(&state.app, &who, wait).asked_from(address);
+    let attempt = Attempt::new(&state.app, &who, wait).asked_from(seen);
     let request = request.map(|StrictJson(request)| (request, None));
     submit(&state, &attempt, key, request).await
 }
@@ -118,11 +118,11 @@ async fn deploy_worker(
     State(state): State<AppState>,
     By(who): By<action::SubmitApply>,
     PreferWait(wait): PreferWait,
-    ClientAddress(address): ClientAddress,
+    Seen(seen): Seen,
     key: Result<Idempotency, ApiError>,
     request: Result<LargeJson<WorkersDeployRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt::new(&state.app, &who, wait).asked_from(address);
+    let attempt = Attempt::new(&state.app, &who, wait).asked_from(seen);
     let request = request.map(|LargeJson(request, _, permit)| (request, Some(permit)));
     submit(&state, &attempt, key, request).await
 }

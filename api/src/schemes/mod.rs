@@ -10,6 +10,7 @@ pub(crate) mod client_address;
 pub(crate) mod cookie;
 pub(crate) mod cross_site;
 mod links;
+pub(crate) mod seen_from;
 pub mod service_token;
 mod sessions;
 pub mod subject;

@@ -4,6 +4,7 @@
 
 use app::applies::{self, ApplyProgress, Attempt};
 use app::decisions::Undecided;
+use app::edge::SeenFrom;
 use app::first_admin::is_missing;
 use app::identity::password::PasswordHasher;
 use app::identity::session::{SessionCredential, session_key};
@@ -71,6 +72,7 @@ impl Service {
             ledger: ledger.ledger.clone(),
             projections,
             scope_names: Arc::new(KnownNames),
+            places: app::edge::Places::default(),
         };
         Self {
             app,
@@ -158,7 +160,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let (request, token) = (of_task(&issued), issued.token.into_revealed());
     let operations = vec![commands::dns_create("a")];
     let who = service.access::<action::PlanApply>(&token, request).await;
-    let planned = applies::plan(app, &who.unwrap(), &operations, None).await;
+    let planned = applies::plan(app, &who.unwrap(), &operations, &SeenFrom::default()).await;
     assert_eq!(planned.unwrap().check.missing.len(), 1);
 
     let who = service.access::<action::SubmitApply>(&token, request).await;

@@ -19,12 +19,13 @@ use crate::event::{
     LockTarget, OnApproval, PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::{Fingerprint, Submission};
-use crate::id::{AgentId, ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
+use crate::id::{ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
 use crate::locks::Locks;
 use crate::name::IdempotencyKey;
 use crate::operation::Operation;
-use crate::policy::{Edge, Fact, NeedGroup, Requirement, Value};
+use crate::policy::{Edge, NeedGroup, Requirement};
 use crate::purpose::Purpose;
+use crate::questions::asked_from;
 use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::storage::{LookupKey, NewEvent};
@@ -107,7 +108,20 @@ impl Command for SubmitApply {
         if let Err(refused) = admit_operations(tx, &self.operations) {
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
-        if let Err(refused) = admit_client(tx, task.agent_id, &self.edge) {
+        let admissions = tx.admissions();
+        let is_looked_at = !admissions.is_empty() || tx.policy().is_some();
+        let subject = Client::of(task.agent_id, &tx.envelope().actor).subject;
+        let subject = subject.filter(|_| is_looked_at).cloned();
+        let client = Client {
+            agent: task.agent_id,
+            subject: subject.as_ref(),
+            address: None,
+            asn: None,
+        };
+        let client = client.seen(&self.edge);
+        if !admissions.is_empty()
+            && let Err(refused) = admissions.admit(&client, tx.context().now)
+        {
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
         let check =
@@ -123,6 +137,9 @@ impl Command for SubmitApply {
             agent: agent.as_deref(),
             token: &self.token,
             edge: &self.edge,
+            client,
+            admissions: &admissions,
+            lately: tx.lately(&task.agent),
         };
         let context = tx.context();
         let clock = (&context.rules.windows, context.now);
@@ -209,7 +226,9 @@ impl Command for SubmitApply {
         }
         if asks && shared.is_none() {
             let (name, agent) = (&task.agent, agent.as_deref());
-            let passed = question_limits::passed(tx, name, agent, &self.operations).await?;
+            let from = asked_from(ruled.as_ref().map(|ruled| &ruled.recorded));
+            let asked = (&*self.operations, from);
+            let passed = question_limits::passed(tx, name, agent, asked).await?;
             if let Some(refused) = passed {
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
             }
@@ -515,26 +534,6 @@ fn targets(
     let operations = check.requested.iter();
     targets.extend(operations.map(|asked| LockTarget::Operation(asked.operation.into())));
     targets
-}
-
-/// Holds who asks to the blocks.
-fn admit_client(tx: &Transaction<'_>, agent_id: AgentId, edge: &Edge) -> Result<(), Rejection> {
-    let admissions = tx.admissions();
-    if admissions.is_empty() {
-        return Ok(());
-    }
-    let client = Client {
-        address: match edge.fact("address") {
-            Fact::Known(Value::Text(address)) => address.parse().ok(),
-            _ => None,
-        },
-        asn: match edge.fact("asn") {
-            Fact::Known(Value::Int(number)) => u32::try_from(number).ok(),
-            _ => None,
-        },
-        ..Client::of(agent_id, &tx.envelope().actor)
-    };
-    admissions.admit(&client, tx.context().now)
 }
 
 /// The question, which a lock may have ended; that is recorded then.

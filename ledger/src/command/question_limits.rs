@@ -6,9 +6,11 @@ use crate::id::UserId;
 use crate::name::AgentName;
 use crate::operation::Operation;
 use crate::policy::Limits;
+use crate::questions::Counted;
 use crate::rejection::Rejection;
 use crate::storage::LookupKey;
 use crate::writer::Transaction;
+use std::net::IpAddr;
 
 /// The most open questions where there is no document. The other limits come with one.
 const WITHOUT_DOCUMENT: Limits = Limits {
@@ -24,24 +26,29 @@ pub(super) async fn passed(
     tx: &mut Transaction<'_>,
     name: &AgentName,
     agent: Option<&Agent>,
-    operations: &[Operation],
+    (operations, address): (&[Operation], Option<IpAddr>),
 ) -> Result<Option<Rejection>, Error> {
     let in_force = tx.policy().map(|known| known.policy.limits);
     let limits = in_force.unwrap_or(WITHOUT_DOCUMENT);
     let questions = tx.questions();
     let most_of_one = || {
         let asked = operations.iter().map(|operation| operation.entry.id);
-        let counts = asked.map(|operation| questions.of_operation(operation));
+        let counts = asked.map(|id| questions.count(&Counted::Operation(id)));
         counts.max().unwrap_or(0)
     };
-    if is_reached(limits.open, || questions.all()) {
+    let of_agent = || questions.count(&Counted::Agent(name.clone()));
+    if is_reached(limits.open, || questions.count(&Counted::All)) {
         return Ok(Some(too_many("open", limits.open)));
     }
-    if is_reached(limits.per_agent, || questions.of_agent(name)) {
+    if is_reached(limits.per_agent, of_agent) {
         return Ok(Some(too_many("per_agent", limits.per_agent)));
     }
     if is_reached(limits.per_operation, most_of_one) {
         return Ok(Some(too_many("per_operation", limits.per_operation)));
+    }
+    let from_there = || questions.count(&Counted::Address(address));
+    if is_reached(limits.per_address, from_there) {
+        return Ok(Some(too_many("per_address", limits.per_address)));
     }
     let owner = agent.and_then(|agent| agent.described.owner);
     if let Some(owner) = owner.filter(|_| limits.per_owner > 0) {

@@ -1,9 +1,11 @@
 //! How decisions ask the policy: nothing is computed where no document is in force.
 
 use super::Presented;
+use crate::admissions::{Admissions, Client};
 use crate::aggregate::{Agent, Apply, Approval, Task};
 use crate::catalog::Risk;
 use crate::clock::Timestamp;
+use crate::counts::{COUNTS, Lately, own_share};
 use crate::error::Error;
 use crate::event::{
     ApprovalCancelled, AskedByPolicy, PermissionCheck, PolicyEvaluation, StoredRequirement,
@@ -32,6 +34,12 @@ pub struct Asker<'a> {
     pub token: &'a Presented,
     /// What the service knows.
     pub edge: &'a Edge,
+    /// Who asks, as blocks and allows look at them.
+    pub client: Client<'a>,
+    /// The blocks and allows.
+    pub admissions: &'a Admissions,
+    /// What the agent did lately.
+    pub lately: Lately,
 }
 
 /// What the policy in force says of an apply.
@@ -151,7 +159,11 @@ pub fn ruled(
     let asked: Vec<_> = asked.collect();
     let open = open_windows(policy, prepared, windows, now);
     let facts = prepared.facts_of_apply().map(|name| {
-        let fact = of_log(name, asker.task, asker.agent, Some(asker.token));
+        let fact = asker.lately.fact(name);
+        let fact = fact.or_else(|| match name {
+            "allowed" => Some(asker.admissions.allows(&asker.client, now)),
+            _ => of_log(name, asker.task, asker.agent, Some(asker.token)),
+        });
         let fact = fact.or_else(|| of_windows(name, &open));
         let fact = fact.unwrap_or_else(|| asker.edge.fact(name));
         (name.to_owned(), recordable(fact))
@@ -232,10 +244,6 @@ fn of_log(
             Some(Presented::Key(_)) => Fact::unknown("agent_key"),
             None => Fact::unknown("not_recorded"),
         },
-        "counts.asked_1h" | "counts.denied_24h" | "counts.executed_1h" => {
-            Fact::unknown("not_counted")
-        }
-        "allowed" => Fact::unknown("not_told"),
         _ => return None,
     })
 }
@@ -267,14 +275,17 @@ pub(super) async fn look_again(
         Ok(prepared) => prepared,
         Err(refused) => return Ok(Again::Ends(refused)),
     };
-    // Nothing but the time can make another answer of the same facts.
-    if same_version && prepared.windows().next().is_none() {
+    // Nothing but the time, and what the agent did since, can make another answer of the same facts.
+    let counts = COUNTS.iter().any(|(name, _)| prepared.reads(name));
+    if same_version && !counts && prepared.windows().next().is_none() {
         return Ok(Again::Holds);
     }
     let agent = Error::none_if_erased(tx.load::<Agent>(task.agent_id).await)?;
     let context = tx.context();
     let open = open_windows(&policy, prepared, &context.rules.windows, context.now);
-    let said = say_again(prepared, (task, agent.as_deref()), apply, &open);
+    let lately = tx.lately(&task.agent);
+    let lately = lately.less(own_share(apply, approval, context.now));
+    let said = say_again(prepared, (task, agent.as_deref()), apply, (&open, lately));
     Ok(match said.outcome {
         RuleAction::Allow => Again::Holds,
         RuleAction::Deny => Again::Ends(denied(&said)),
@@ -298,7 +309,7 @@ fn say_again(
     prepared: &Prepared,
     (task, agent): (&Task, Option<&Agent>),
     apply: &Apply,
-    open: &BTreeMap<String, bool>,
+    (open, lately): (&BTreeMap<String, bool>, Lately),
 ) -> Evaluation {
     let submitted = operations_of(apply.submission.as_bytes()).unwrap_or_default();
     let asked = apply.check.requested.iter().enumerate();
@@ -321,6 +332,7 @@ fn say_again(
     let facts = prepared.facts_of_apply().map(|name| {
         let known = recorded.as_ref().and_then(|facts| facts.get(name).cloned());
         let fact = of_windows(name, open)
+            .or_else(|| lately.fact(name))
             .or(known)
             .or_else(|| of_log(name, task, agent, None))
             .unwrap_or(Fact::unknown("not_recorded"));

@@ -45,6 +45,8 @@ pub struct Traits {
     /// It registers a key or changes one, and stands for itself: the auditor checks it even where the
     /// beginning of its stream is not there to read.
     pub registers_key: bool,
+    /// Rules count it for its agent.
+    pub counted: bool,
     /// It is the ledger's own account of erased payloads, which every fold takes in.
     pub erases: bool,
 }
@@ -60,6 +62,7 @@ impl Traits {
         addresses: false,
         outlives_token: false,
         registers_key: false,
+        counted: false,
         erases: false,
     };
 }

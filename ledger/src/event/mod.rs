@@ -173,7 +173,7 @@ events! {
     23, 1, "apply.authorised" => ApplyAuthorised(ApplyAuthorised)
         in Apply by AUTHORISERS under Authorisation [answers, looked_up];
     24, 2, "apply.operation_started" => OperationStarted(OperationStarted) { 1 => OperationStartedV1 }
-        in Apply by EXECUTOR under Request;
+        in Apply by EXECUTOR under Request [counted];
     25, 2, "apply.operation_ended" => OperationEnded(OperationEnded) { 1 => OperationEndedV1 }
         in Apply by EXECUTOR under ExecutionOrder;
     26, 1, "apply.ended" => ApplyEnded(ApplyEnded)
@@ -181,7 +181,7 @@ events! {
     27, 1, "apply.resolved" => ApplyResolved(ApplyResolved)
         in Apply by MANAGERS under ExecutionOrder told as ApplyFinished, ApplyFailed;
     30, 2, "approval.requested" => ApprovalRequested(ApprovalRequested) { 1 => ApprovalRequestedV1 }
-        in Approval by AGENT under ApprovalState told as ApprovalPending [begins, looked_up] of task_id, agent;
+        in Approval by AGENT under ApprovalState told as ApprovalPending [begins, looked_up, counted] of task_id, agent;
     31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
         in Approval by READER under ApprovalState;
     32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed)
@@ -189,7 +189,7 @@ events! {
     33, 2, "approval.approved" => ApprovalApproved(Approved) { 1 => ApprovalDecidedV1 }
         in Approval by APPROVER under DecisionAssertion told as ApprovalApproved [looked_up, decides];
     34, 2, "approval.denied" => ApprovalDenied(Denied) { 1 => ApprovalDecidedV1 }
-        in Approval by APPROVER under DecisionAssertion told as ApprovalDenied [looked_up, decides];
+        in Approval by APPROVER under DecisionAssertion told as ApprovalDenied [looked_up, decides, counted];
     35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired)
         in Approval by EXPIRERS under Deadline told as ApprovalExpired [looked_up];
     36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled)

@@ -5,11 +5,12 @@ use crate::admissions::Admissions;
 use crate::aggregate::ApprovalState;
 use crate::checkpoints::{Signer, SigningFrom};
 use crate::clock::{Clock, Random, Timestamp};
+use crate::counts::Counts;
 use crate::error::Error;
 use crate::event::Recorded;
 use crate::id::StreamId;
 use crate::locks::Locks;
-use crate::questions::{OpenQuestion, Questions};
+use crate::questions::{OpenQuestion, Questions, asked_from};
 use crate::record::RecordHash;
 use crate::rules::Rules;
 use crate::storage::{BoxFuture, Head, Log, LookupKind, ReadError, Storage};
@@ -18,8 +19,8 @@ use crate::writer::{
     Cache, CommitFaults, Entry, Job, MOST_RECORDED, MOST_RECORDED_BYTES, RecentEvents, Room,
     Shared, State, Tree, Urgent, Usage, Watchers, Writer, describe, operations_of,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -84,14 +85,17 @@ impl Ledger {
         } = opened;
         let tree = Tree::new(tree, head.size);
         let newest = newest_at(&*log, head.size).await?;
+        let policy = policy_at(&*log, head.size).await?;
+        let counts = Counts::read(&*log, head.size, policy.in_force.as_deref(), newest).await?;
         let shared = Arc::new(Shared {
             ledger_id: head.ledger_id,
             cache: Cache::new(head.size),
             recent: RecentEvents::default(),
             watchers: Watchers::default(),
             locks: watch::Sender::new(Arc::new(locks_at(&*log, head.size).await?)),
-            policy: watch::Sender::new(Arc::new(policy_at(&*log, head.size).await?)),
+            policy: watch::Sender::new(Arc::new(policy)),
             admissions: watch::Sender::new(Arc::new(admissions_at(&*log, head.size).await?)),
+            counts: Mutex::new(counts),
             size: watch::Sender::new(head.size),
             tree: watch::Sender::new(tree.whole().cloned()),
             is_clean: watch::Sender::new(!is_to_clean),
@@ -122,6 +126,7 @@ impl Ledger {
             refusals: Default::default(),
             usage,
             questions,
+            log: Arc::clone(&log),
             room: Room::of(Arc::clone(&log)),
             known: Default::default(),
             newest,
@@ -200,9 +205,10 @@ async fn questions_at(log: &dyn Log, size: u64) -> Result<Questions, ReadError> 
         let question = OpenQuestion {
             agent: asked.agent.clone(),
             operations: operations_of(&apply),
+            address: asked_from(apply.evaluation.as_deref()),
             expires_at: asked.expires_at,
         };
-        questions.take((asked.id, Some(question)));
+        questions.take(asked.id, Some(question));
     }
     Ok(questions)
 }

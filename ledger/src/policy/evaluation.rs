@@ -90,6 +90,9 @@ pub enum RuleResult {
 #[must_use]
 pub fn evaluate(policy: &Prepared, operations: &[OperationFacts<'_>], facts: &Facts) -> Evaluation {
     let mut read = BTreeSet::new();
+    if policy.policy().limits.per_address > 0 {
+        read.insert("address");
+    }
     let operations: Vec<_> = operations
         .iter()
         .map(|operation| evaluate_one(policy, operation, facts, &mut read))

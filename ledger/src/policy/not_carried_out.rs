@@ -49,11 +49,6 @@ const OF_DOCUMENT: &[OfDocument] = &[
         instead: "leave it out",
         asks: |policy| policy.break_glass.is_some(),
     },
-    OfDocument {
-        key: "limits.per_address",
-        instead: "write 0",
-        asks: |policy| policy.limits.per_address > 0,
-    },
 ];
 
 const OF_RULE: &[OfRule] = &[

@@ -45,6 +45,10 @@ impl Prepared {
         for rule in &policy.rules {
             gather(&rule.when, &mut patterns, &mut facts);
         }
+        // Questions are counted by it, and counted again after a start by what is recorded.
+        if policy.limits.per_address > 0 {
+            facts.insert("address".to_owned());
+        }
         let mut levels: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         let mut params = Vec::new();
         for (index, rule) in policy.rules.iter().enumerate() {
@@ -77,7 +81,7 @@ impl Prepared {
         self.digest
     }
 
-    /// The facts that its conditions read, params besides, by name.
+    /// The facts that its conditions and limits read, params besides, by name.
     pub fn facts(&self) -> impl Iterator<Item = &str> {
         self.facts.iter().map(String::as_str)
     }

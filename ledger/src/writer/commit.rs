@@ -43,6 +43,7 @@ impl Writer {
             questions,
             policy,
             admissions,
+            counted,
             erasing,
         } = batch;
         let mut staged = Vec::with_capacity(events.len());
@@ -107,6 +108,7 @@ impl Writer {
             questions,
             policy,
             admissions,
+            counted,
             erasing,
         };
         let committed = Committed {

@@ -34,6 +34,7 @@ pub(crate) use watchers::Watchers;
 
 use crate::admissions::Admissions;
 use crate::clock::{Clock, Random, Timestamp};
+use crate::counts::Counts;
 use crate::error::Error;
 use crate::event::{Event, FailuresCounted, RefusalsCounted};
 use crate::id::{LedgerId, StreamId};
@@ -41,11 +42,11 @@ use crate::locks::Locks;
 use crate::policy::CurrentPolicy;
 use crate::questions::Questions;
 use crate::rules::Rules;
-use crate::storage::{Decided, Head, Storage, StorageError};
+use crate::storage::{Decided, Head, Log, Storage, StorageError};
 use crate::tlog::Frontier;
 use commit::{Commit, Committed};
 use refusals::{Ended, Refusals, Refused};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use transaction::Batch;
@@ -86,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) policy: watch::Sender<Arc<CurrentPolicy>>,
     /// The committed blocks and allows.
     pub(crate) admissions: watch::Sender<Arc<Admissions>>,
+    /// What agents did lately, while the policy reads it.
+    pub(crate) counts: Mutex<Option<Counts>>,
     /// The log's size as of the last commit.
     pub(crate) size: watch::Sender<u64>,
     /// The tree over the whole log as of the last commit; `None` while it is still being filled.
@@ -100,6 +103,13 @@ pub(crate) struct Shared {
     pub(crate) newest: std::sync::atomic::AtomicI64,
     /// How much the writer keeps for itself, as of its last batch.
     pub(crate) sizes: Sizes,
+}
+
+impl Shared {
+    /// What agents did lately, while the policy reads it.
+    pub(crate) fn counts(&self) -> MutexGuard<'_, Option<Counts>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Sizes of what only the writer reaches.
@@ -125,6 +135,8 @@ pub(crate) struct Writer {
     pub(crate) usage: Usage,
     /// The questions that wait for a decision.
     pub(crate) questions: Questions,
+    /// For what is read when the policy begins to ask for it.
+    pub(crate) log: Arc<dyn Log>,
     pub(crate) room: Room,
     pub(crate) known: KnownKeys,
     pub(crate) newest: Timestamp,
@@ -253,6 +265,8 @@ impl Writer {
         let locks = Arc::clone(&self.shared.locks.borrow());
         let policy = Arc::clone(&self.shared.policy.borrow());
         let admissions = Arc::clone(&self.shared.admissions.borrow());
+        let is_counting = self.shared.counts().is_some();
+        let counts = is_counting.then_some(&self.shared.counts);
         for job in waiting.iter_mut() {
             let mut tx = Transaction {
                 storage: &mut *self.storage,
@@ -265,6 +279,7 @@ impl Writer {
                 questions: &self.questions,
                 policy: &policy,
                 admissions: &admissions,
+                counts,
                 envelope: job.envelope(),
                 context: Context {
                     now,
@@ -298,7 +313,11 @@ impl Writer {
                     .failing
                     .send_if_modified(|failing| failing.take().is_some());
                 self.probe.end();
+                let is_other_policy = committed.batch.policy.is_some();
                 self.publish(committed);
+                if is_other_policy {
+                    self.count_anew().await;
+                }
                 self.refusals.keep();
                 for job in waiting.drain(..) {
                     job.answer(BatchEnd::Recorded);
@@ -352,6 +371,24 @@ impl Writer {
         }
     }
 
+    /// Counts what the policy in force reads, and nothing else.
+    async fn count_anew(&mut self) {
+        let policy = Arc::clone(&self.shared.policy.borrow());
+        let policy = policy.in_force.as_deref();
+        let is_enough = |counts: &Counts| policy.is_some_and(|it| counts.is_enough_for(it));
+        if self.shared.counts().as_ref().is_some_and(is_enough) {
+            return;
+        }
+        let read = Counts::read(&*self.log, self.head.size, policy, self.newest).await;
+        *self.shared.counts() = read.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = describe(&error),
+                "what agents did lately is not known"
+            );
+            Some(Counts::from(self.newest))
+        });
+    }
+
     /// From here on the batch is visible: states first, then the size, then whoever waits.
     fn publish(&mut self, committed: Committed) {
         let Committed {
@@ -385,8 +422,8 @@ impl Writer {
                 }
             });
         }
-        for changed in batch.questions {
-            self.questions.take(changed);
+        for (id, question) in batch.questions.into_newest() {
+            self.questions.take(id, question);
         }
         if let Some(policy) = batch.policy {
             self.shared.policy.send_replace(policy);
@@ -403,6 +440,11 @@ impl Writer {
         self.newest = staged
             .last()
             .map_or(self.newest, |last| last.header().recorded_at);
+        if let Some(counts) = self.shared.counts().as_mut() {
+            for (agent, share) in batch.counted {
+                counts.take_all(&agent, share, self.newest);
+            }
+        }
         self.shared.newest.store(
             self.newest.as_micros(),
             std::sync::atomic::Ordering::Release,

@@ -9,17 +9,19 @@ use crate::aggregate::{Admission, Apply, ApprovalState, Lock, PolicyVersion, Tas
 use crate::catalog::OperationId;
 use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
+use crate::counts::{Counts, Lately, Share, add, counted};
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Event, InStream, Recorded};
 use crate::id::{EventId, LedgerId, SessionId, StreamId, TaskId, UserId};
 use crate::locks::Locks;
+use crate::name::AgentName;
 use crate::policy::{CurrentPolicy, PolicyInForce};
-use crate::questions::{Changed, OpenQuestion, Questions, QuestionsNow};
+use crate::questions::{OpenQuestion, QuestionChanges, Questions, QuestionsNow, asked_from};
 use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A decision's context besides the states: time, randomness and rules come in from outside.
 #[derive(Clone, Copy)]
@@ -74,12 +76,14 @@ pub(crate) struct Batch {
     pub(crate) events: Vec<Decided>,
     /// Locks that were set or lifted, each in its newest state last.
     pub(crate) locks: Vec<Arc<Lock>>,
-    /// Questions that were opened or wait no more, in order.
-    pub(crate) questions: Vec<Changed>,
+    /// Questions that were opened or wait no more.
+    pub(crate) questions: QuestionChanges,
     /// The policy that was put, if one was.
     pub(crate) policy: Option<Arc<CurrentPolicy>>,
     /// Blocks and allows that were set or lifted, each in its newest state last.
     pub(crate) admissions: Vec<Arc<Admission>>,
+    /// What agents did that rules count, while a policy reads it.
+    pub(crate) counted: HashMap<AgentName, Share>,
     /// The payloads that an event of the batch erases. The batch has no other command then.
     pub(crate) erasing: Option<Erasing>,
 }
@@ -112,6 +116,8 @@ pub struct Transaction<'w> {
     pub(super) policy: &'w Arc<CurrentPolicy>,
     /// The committed blocks and allows.
     pub(super) admissions: &'w Arc<Admissions>,
+    /// What agents did lately, where the committed policy reads it.
+    pub(super) counts: Option<&'w Mutex<Option<Counts>>>,
     pub(super) envelope: Envelope,
     pub(super) context: Context<'w>,
     pub(super) refusals: &'w mut Refusals,
@@ -182,8 +188,11 @@ impl<'w> Transaction<'w> {
 
     /// The questions that wait for a decision, as of this command.
     pub(crate) fn questions(&self) -> QuestionsNow<'_> {
-        let since = self.batch.questions.iter().chain(&self.own.questions);
-        self.questions.with(since)
+        QuestionsNow {
+            committed: self.questions,
+            batch: &self.batch.questions,
+            own: &self.own.questions,
+        }
     }
 
     /// The blocks and allows as of this command.
@@ -197,6 +206,24 @@ impl<'w> Transaction<'w> {
             admissions.put(Arc::clone(admission));
         }
         Arc::new(admissions)
+    }
+
+    /// What an agent did lately, as of this command; unknown where the policy in force before its batch does not
+    /// read it.
+    pub(crate) fn lately(&self, agent: &AgentName) -> Lately {
+        let Some(counts) = self.counts else {
+            return Lately::default();
+        };
+        let mut more = Share::default();
+        for decided in [&self.batch.counted, &self.own.counted] {
+            if let Some(share) = decided.get(agent) {
+                add(&mut more, share);
+            }
+        }
+        let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.context.now;
+        let counts = counts.as_ref();
+        counts.map_or_else(Lately::default, |counts| counts.lately(agent, more, now))
     }
 
     /// Notes that a session is valid as of this batch.
@@ -387,6 +414,11 @@ impl<'w> Transaction<'w> {
                 self.own.locks.push(Arc::clone(lock));
             }
             self.note_question(new.stream, &entry.state);
+            if self.counts.is_some()
+                && let Some((agent, kind)) = counted(&new.event, &entry.state)
+            {
+                kind.add_to(self.own.counted.entry(agent).or_default());
+            }
             if let State::PolicyVersion(policy) = &entry.state {
                 self.own.policy = Some(Arc::new(PolicyVersion::current(policy)));
             }
@@ -417,13 +449,16 @@ impl<'w> Transaction<'w> {
                     let question = OpenQuestion {
                         agent: asked.agent.clone(),
                         operations: operations_of(apply),
+                        address: asked_from(apply.evaluation.as_deref()),
                         expires_at: asked.expires_at,
                     };
-                    self.own.questions.push((id, Some(question)));
+                    let changed = self.questions().changed(id, Some(question));
+                    self.own.questions.absorb(changed);
                 }
             }
             State::Approval(question) if question.state != ApprovalState::Pending => {
-                self.own.questions.push((stream.into(), None));
+                let changed = self.questions().changed(stream.into(), None);
+                self.own.questions.absorb(changed);
             }
             _ => {}
         }
@@ -459,9 +494,12 @@ impl Batch {
         self.lookups.extend(decided.lookups);
         self.events.extend(decided.events);
         self.locks.extend(decided.locks);
-        self.questions.extend(decided.questions);
+        self.questions.absorb(decided.questions);
         self.policy = decided.policy.or(self.policy.take());
         self.admissions.extend(decided.admissions);
+        for (agent, share) in decided.counted {
+            add(self.counted.entry(agent).or_default(), &share);
+        }
         self.erasing = decided.erasing.or(self.erasing.take());
     }
 }

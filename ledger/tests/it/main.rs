@@ -16,6 +16,7 @@ mod checkpoints;
 mod clearances;
 mod consistency;
 mod contract;
+mod counts;
 mod credentials;
 mod deadlines;
 mod decisions;

@@ -140,7 +140,6 @@ async fn a_document_that_promises_what_is_not_carried_out_is_not_saved() {
     let mut promising: Vec<(&str, Policy)> = vec![
         ("policy_change", policy()),
         ("break_glass", policy()),
-        ("limits.per_address", policy()),
         (
             "retention",
             with_rule(|rule| rule.retention.extend([RetentionMode::Permanent])),
@@ -158,7 +157,6 @@ async fn a_document_that_promises_what_is_not_carried_out_is_not_saved() {
         group: NeedGroup::Default,
         review: vec![two_people()],
     });
-    promising[2].1.limits.per_address = 1;
     for (key, promise) in promising {
         let refused = refusal(ledger.run(put(promise, 0)).await);
         assert_eq!(refused.code(), "policy_invalid", "{key}");

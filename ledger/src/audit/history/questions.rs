@@ -6,7 +6,7 @@ use crate::audit::check::Check;
 use crate::event::{ApplyAccepted, Authorisation};
 use crate::id::{ApprovalId, UserId};
 use crate::name::AgentName;
-use crate::questions::OpenQuestion;
+use crate::questions::{Counted, OpenQuestion, asked_from};
 
 impl History {
     /// Takes in an apply, which may have asked a new question.
@@ -28,16 +28,17 @@ impl History {
                 .iter()
                 .map(|one| one.operation)
                 .collect(),
+            address: asked_from(accepted.evaluation.as_ref()),
             expires_at: question.expires_at,
         };
         self.questions.end(now.at());
         self.within_limits(now, &asked);
-        self.questions.take((approval, Some(asked)));
+        self.questions.take(approval, Some(asked));
     }
 
     /// A question waits no more for a decision.
     pub(super) fn question_closed(&mut self, approval: ApprovalId) {
-        self.questions.take((approval, None));
+        self.questions.take(approval, None);
     }
 
     /// Without a document there was no limit in earlier releases, so that nothing is held to one.
@@ -50,23 +51,28 @@ impl History {
         else {
             return;
         };
-        let questions = self.questions.with(std::iter::empty());
-        let of_one = |operation| questions.of_operation(operation);
+        let questions = &self.questions;
+        let of_one = |operation| questions.count(&Counted::Operation(operation));
         let most_of_one = asked.operations.iter().copied().map(of_one).max();
+        let of_agent = |agent: &AgentName| questions.count(&Counted::Agent(agent.clone()));
         let mut counts = vec![
-            ("open", limits.open, questions.all()),
-            (
-                "per_agent",
-                limits.per_agent,
-                questions.of_agent(&asked.agent),
-            ),
+            ("open", limits.open, questions.count(&Counted::All)),
+            ("per_agent", limits.per_agent, of_agent(&asked.agent)),
             (
                 "per_operation",
                 limits.per_operation,
                 most_of_one.unwrap_or(0),
             ),
+            (
+                "per_address",
+                limits.per_address,
+                questions.count(&Counted::Address(asked.address)),
+            ),
         ];
         let asking = questions.agents();
+        let asking: Vec<_> = asking
+            .map(|agent| (agent.clone(), of_agent(agent)))
+            .collect();
         if let Some(owner) = self.owner_of(&asked.agent) {
             let of_owner = asking
                 .into_iter()
