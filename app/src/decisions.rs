@@ -164,7 +164,7 @@ impl<'a> Undecided<'a> {
         let task = task_of(ledger, &self.approval).await?;
         let apply: Arc<Apply> = ledger.existing(self.approval.apply_id).await?;
         if let Some(retention) = &retention {
-            let asked = (&*apply.check.requested, self.approval.policy.is_some());
+            let asked = (&*apply.check.requested, self.approval.policy.as_deref());
             check_retention(retention, decision, &task, asked, now)?;
         }
         let means = means(

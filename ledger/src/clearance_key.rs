@@ -5,8 +5,10 @@
 
 use crate::canonical::{StrictJsonError, canonicalise};
 use crate::digest::digest;
+use crate::event::{FactValue, PolicyEvaluation};
 use crate::id::{AgentId, TaskId};
 use crate::name::ClientSubject;
+use crate::policy::{FACTS_FROM_LOG, FACTS_OF_APPLY};
 use crate::retention::{Binding, Breadth};
 use crate::statement::{Decision, SignedRule};
 use serde_json::{Value, json};
@@ -92,7 +94,7 @@ pub struct KeyParts<'a> {
     /// The rules that asked.
     pub rules: &'a [SignedRule],
     /// What those rules read of the request's way here: names and values.
-    pub edge: &'a [(&'a str, &'a str)],
+    pub edge: &'a [(String, String)],
     /// What of the operations must be the same.
     pub breadth: Breadth,
     /// The operations, as far as that.
@@ -138,6 +140,28 @@ impl ClearanceKey {
         key.add(parts.operations.as_bytes());
         Self::from_bytes(key.0.finalize().into())
     }
+}
+
+/// What an evaluation read of the request's way here, as it stands in keys; `None` where it was not known: then nothing
+/// says that another request came the same way.
+#[must_use]
+pub(crate) fn edge_of(said: &PolicyEvaluation) -> Option<Vec<(String, String)>> {
+    let read = said.facts.iter().filter(|fact| is_of_edge(&fact.name));
+    let values = read.map(|fact| {
+        let value = match &fact.value {
+            FactValue::Text(text) => text.clone(),
+            FactValue::Int(number) => number.to_string(),
+            FactValue::Bool(truth) => truth.to_string(),
+            FactValue::Texts(_) | FactValue::Unknown(_) => return None,
+        };
+        Some((fact.name.clone(), value))
+    });
+    values.collect()
+}
+
+/// A fact that the service says, and not the log.
+fn is_of_edge(fact: &str) -> bool {
+    FACTS_OF_APPLY.contains(&fact) && !FACTS_FROM_LOG.contains(&fact)
 }
 
 struct Parts(Sha256);

@@ -5,9 +5,10 @@
 
 mod second;
 
+pub use crate::policy::RequirementDigest;
 pub use second::{
-    Basis, Choice, DecisionStatement, PreStateDigest, QuestionKind, RequirementDigest,
-    SecondStatement, SignedBlock, SignedRule,
+    Basis, Choice, DecisionStatement, PreStateDigest, QuestionKind, SecondStatement, SignedBlock,
+    SignedRule,
 };
 
 use crate::clock::Timestamp;

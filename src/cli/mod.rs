@@ -46,8 +46,10 @@ pub(crate) use operate::{ApplyCommand, CredentialCommand, DeliveryCommand, Erase
 pub(crate) use people::{
     GroupCommand, LoginArgs, LogoutArgs, PasswordArgs, UserCommand, UserRequest,
 };
-pub(crate) use policy::{CheckPolicyArgs, DiffPoliciesArgs, PolicyCommand, TestPolicyArgs};
-pub(crate) use policy_versions::{ApplyPolicy, RollbackPolicy, ShowPolicy, back_to, in_force};
+pub(crate) use policy::{CheckPolicyArgs, DiffPolicies, PolicyCommand, TestPolicyArgs};
+pub(crate) use policy_versions::{
+    ApplyPolicy, RollbackPolicy, ShowPolicy, back_to, in_force, of_version,
+};
 pub(crate) use projections::{ProjectionsCommand, Rebuild};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;

@@ -35,8 +35,10 @@ Exits with 0 when every case passed, and with 1 otherwise.";
 const DIFF_HELP: &str = "\
 Example:
   llm-permission-proxy policy diff policy.old.toml policy.toml
+  llm-permission-proxy policy diff 3 policy.toml
 
-What means the same is the same, however it is written. Exits with 0 when the two mean the same and
+A number is a version of the service at --url, unless there is such a file; version 0 is no document. With
+--json each difference is an object on a line of its own. What means the same is the same, however it is written. Exits with 0 when the two mean the same and
 with 1 when they differ.";
 
 /// What can be done with policy documents.
@@ -50,7 +52,7 @@ pub(crate) enum PolicyCommand {
     Test(TestPolicyArgs),
     /// Say where two documents differ
     #[command(after_help = DIFF_HELP)]
-    Diff(DiffPoliciesArgs),
+    Diff(ApiRead<DiffPolicies>),
     /// Save a document in a service: it is in force when this ends
     #[command(after_help = ACCESS_HELP)]
     Apply(ApiRead<ApplyPolicy>),
@@ -95,16 +97,12 @@ pub(crate) struct TestPolicyArgs {
 
 /// `policy diff`
 #[derive(Debug, Args)]
-pub(crate) struct DiffPoliciesArgs {
-    /// The document that is compared with
+pub(crate) struct DiffPolicies {
+    /// The document that is compared with: a file, or the number of a version of a service
     #[arg(value_name = "A")]
     pub(crate) from: PathBuf,
 
-    /// The document that is compared
+    /// The document that is compared, as A
     #[arg(value_name = "B")]
     pub(crate) to: PathBuf,
-
-    /// Print differences as JSON, an object a line
-    #[arg(long)]
-    pub(crate) json: bool,
 }

@@ -1,8 +1,9 @@
 //! `policy check`, `policy test` and `policy diff`, which need no service; the others ask one.
 
-use super::ask_api::read_api;
+use super::ask_api::{client, read_api};
 use super::policy_versions;
-use crate::cli::{CheckPolicyArgs, DiffPoliciesArgs, PolicyCommand, TestPolicyArgs};
+use crate::api_client::ApiClient;
+use crate::cli::{ApiRead, CheckPolicyArgs, DiffPolicies, PolicyCommand, TestPolicyArgs};
 use crate::config::Environment;
 use crate::output::{self, STDIN, Stdout, note, say};
 use crate::text_file;
@@ -23,7 +24,7 @@ pub(crate) fn policy(
     match command {
         PolicyCommand::Check(args) => check(&args),
         PolicyCommand::Test(args) => test(&args),
-        PolicyCommand::Diff(args) => diff(&args),
+        PolicyCommand::Diff(args) => diff(environment, args),
         PolicyCommand::Apply(args) => policy_versions::apply(environment, args),
         PolicyCommand::Show(args) => policy_versions::show(environment, args),
         PolicyCommand::Versions(args) => read_api(environment, args),
@@ -97,15 +98,24 @@ fn test(args: &TestPolicyArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn diff(args: &DiffPoliciesArgs) -> anyhow::Result<ExitCode> {
-    let from = tell(read(&args.from)?, &args.from);
-    let to = tell(read(&args.to)?, &args.to);
+fn diff(environment: &Environment, args: ApiRead<DiffPolicies>) -> anyhow::Result<ExitCode> {
+    let (access, asked) = (args.access, args.asked);
+    policy_versions::over_api(&access)?;
+    let json = access.json;
+    let versions = [&asked.from, &asked.to].map(|side| version_of(side));
+    let client = match versions.iter().flatten().any(|number| *number > 0) {
+        true => Some(client(environment, access)?),
+        false => None,
+    };
+    let [from, to] = versions;
+    let from = tell(side(&asked.from, from, client.as_ref())?, &asked.from);
+    let to = tell(side(&asked.to, to, client.as_ref())?, &asked.to);
     let (Some(from), Some(to)) = (from, to) else {
         anyhow::bail!("only documents that can be saved are compared");
     };
     let changes = app::policy::difference(&from.policy, &to.policy);
     for change in &changes {
-        match args.json {
+        match json {
             true => output::write_json(&mut Stdout, change)?,
             false => say!("{change}"),
         }
@@ -114,6 +124,26 @@ fn diff(args: &DiffPoliciesArgs) -> anyhow::Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// The version that a side names, where it is no file.
+fn version_of(side: &Path) -> Option<u64> {
+    let number = side.to_str()?.parse().ok()?;
+    (!side.exists()).then_some(number)
+}
+
+/// A document of a file, or of a version.
+fn side(
+    file: &Path,
+    version: Option<u64>,
+    client: Option<&ApiClient>,
+) -> anyhow::Result<Result<Read, Vec<Problem>>> {
+    let (source, format) = match (version, client) {
+        (Some(number), Some(client)) if number > 0 => policy_versions::document(client, number)?,
+        (Some(_), _) => (policy_versions::NO_DOCUMENT.to_vec(), Format::Toml),
+        (None, _) => return read(file),
+    };
+    Ok(app::policy::read(&source, format, &names()))
 }
 
 /// What was read, or its problems on standard error.
@@ -127,11 +157,14 @@ fn tell<T>(read: Result<T, Vec<Problem>>, file: &Path) -> Option<T> {
 }
 
 fn read(file: &Path) -> anyhow::Result<Result<Read, Vec<Problem>>> {
-    let names = Names {
+    Ok(app::policy::read(&source(file)?, format(file), &names()))
+}
+
+fn names() -> Names {
+    Names {
         groups: Groups::Unknown,
         providers: providers::all(),
-    };
-    Ok(app::policy::read(&source(file)?, format(file), &names))
+    }
 }
 
 fn format(file: &Path) -> Format {

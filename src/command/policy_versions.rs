@@ -2,10 +2,13 @@
 
 use super::ask_api::{ask, client};
 use crate::api_client::{ApiClient, ApiRequest, Refused, Shown};
-use crate::cli::{Access, ApiRead, ApplyPolicy, RollbackPolicy, ShowPolicy, back_to, in_force};
+use crate::cli::{
+    Access, ApiRead, ApplyPolicy, RollbackPolicy, ShowPolicy, back_to, in_force, of_version,
+};
 use crate::config::Environment;
 use crate::output::{note, say};
 use anyhow::{Context, ensure};
+use app::policy::Format;
 use ledger::operation::shown;
 use reqwest::Method;
 use serde::Deserialize;
@@ -24,16 +27,35 @@ struct Version {
     version: u64,
     digest: Option<String>,
     source: Option<String>,
+    format: Option<String>,
     warnings: Vec<Value>,
 }
 
 /// Held to what is done over the API alone.
-fn over_api(access: &Access) -> anyhow::Result<()> {
+pub(super) fn over_api(access: &Access) -> anyhow::Result<()> {
     ensure!(
         !access.local,
         "--local: a policy is changed over the API, with an admin's session or the service token"
     );
     Ok(())
+}
+
+/// The document that means what holds without one.
+pub(super) const NO_DOCUMENT: &[u8] = b"engine = \"lpp-cel/1\"\n";
+
+/// The document of a version, as it was written.
+pub(super) fn document(client: &ApiClient, number: u64) -> anyhow::Result<(Vec<u8>, Format)> {
+    let request = of_version(number);
+    let version: Version = super::runtime()?.block_on(client.ask_json(&request))?;
+    let source = version.source.map(String::into_bytes);
+    let format = match version.format.as_deref() {
+        Some("json") => Format::Json,
+        _ => Format::Toml,
+    };
+    match source {
+        Some(source) => Ok((source, format)),
+        None => Ok((NO_DOCUMENT.to_vec(), Format::Toml)),
+    }
 }
 
 /// Saves the document of a file.

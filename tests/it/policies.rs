@@ -50,7 +50,7 @@ fn examples() -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_examples_do_what_the_page_says() {
+fn the_ten_examples_do_what_the_page_says() {
     let examples = examples();
     assert_eq!(examples.len(), 12);
     let desk = Desk::new();
@@ -134,4 +134,9 @@ fn documents_that_mean_the_same_do_not_differ() {
     assert_eq!(told, "~ rule foreign priority: 100 -> 101\n");
     desk.put("wrong.toml", "engine = 1");
     desk.ends("policy diff a.toml wrong.toml", 1);
+    // Version 0 of every service is no document.
+    desk.put("none.toml", "engine = \"lpp-cel/1\"");
+    desk.ends("policy diff 0 none.toml", 0);
+    let (told, _) = desk.ends("policy diff 0 a.toml", 1);
+    assert!(told.contains("+ rule foreign"), "{told}");
 }

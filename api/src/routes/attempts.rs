@@ -112,6 +112,7 @@ fn waiting(state: &AppState, apply: &Apply, on: &Waiting) -> Response {
         apply_id: apply.id.to_string(),
         apply_state,
         approval_id: on.approval.id.to_string(),
+        replaces: apply.replaces.map(|id| id.to_string()),
         approval_status_url: state.approval_status_url(apply.task_id),
         approval_url: state.approval_url(on.approval.id),
         resume_token: on.resume.reveal().to_owned(),

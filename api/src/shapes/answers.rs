@@ -27,6 +27,9 @@ pub(crate) struct ApplyWaiting {
     pub(crate) apply_state: &'static str,
     /// The approval.
     pub(crate) approval_id: String,
+    /// The approval in the place of which that one was asked, because the policy had changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replaces: Option<String>,
     /// For the agent.
     pub(crate) approval_status_url: String,
     /// For a human.

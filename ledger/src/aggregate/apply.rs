@@ -52,6 +52,8 @@ pub struct Apply {
     pub evaluation: Option<Arc<PolicyEvaluation>>,
     /// The approval that it waits or waited for.
     pub approval_id: Option<ApprovalId>,
+    /// The question in the place of which that one was asked, because the policy had changed.
+    pub replaces: Option<ApprovalId>,
     /// The kept decision that authorised it.
     pub clearance_id: Option<ClearanceId>,
     /// It may run: granted or cleared from the start, or an approval was consumed for it.
@@ -123,6 +125,7 @@ impl Aggregate for Apply {
                 check: accepted.check.clone(),
                 evaluation: accepted.evaluation.clone().map(Arc::new),
                 approval_id,
+                replaces: None,
                 clearance_id,
                 authorised: accepted.authorisation.runs_at_once(),
                 token_id: accepted.token_id,
@@ -141,6 +144,11 @@ impl Aggregate for Apply {
         let Some(apply) = state else { return };
         match event {
             Event::ApplyAuthorised(_) => apply.authorised = true,
+            Event::ApplyAskedAnew(anew) => {
+                apply.approval_id = Some(anew.approval_id);
+                apply.replaces = Some(anew.replaces);
+                apply.evaluation = Some(Arc::new(anew.evaluation.clone()));
+            }
             Event::OperationStarted(started) => {
                 apply.execution_id = Some(started.execution_id);
                 apply.started_at = Some(at);

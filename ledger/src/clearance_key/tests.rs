@@ -37,11 +37,6 @@ fn golden_keys_do_not_change() {
                 digest: digest.parse().unwrap(),
             })
             .collect();
-        let edge: Vec<(&str, &str)> = case
-            .edge
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_str()))
-            .collect();
         let key = ClearanceKey::of(&KeyParts {
             decision: case.decision,
             agent_id: case.agent_id,
@@ -53,7 +48,7 @@ fn golden_keys_do_not_change() {
                 },
             },
             rules: &rules,
-            edge: &edge,
+            edge: &case.edge,
             breadth: case.breadth,
             operations: OperationsDigest::of(&case.operations, case.breadth).unwrap(),
         });
@@ -104,11 +99,6 @@ impl Drawn {
                 digest: crate::policy::RuleDigest::from_bytes([*digest; 32]),
             })
             .collect();
-        let edge: Vec<(&str, &str)> = self
-            .edge
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
         let operations: Vec<Value> = self
             .operations
             .iter()
@@ -127,7 +117,7 @@ impl Drawn {
                 },
             },
             rules: &rules,
-            edge: &edge,
+            edge: &self.edge,
             breadth: self.breadth,
             operations: OperationsDigest::of(&operations, self.breadth).unwrap(),
         })

@@ -15,8 +15,8 @@ use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
-    ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackOwner, CallbackSet,
-    LockTarget, OnApproval, PermissionCheck, PolicyEvaluation,
+    ApplyAccepted, ApplyRefused, ApprovalRequested, AskedByPolicy, Authorisation, CallbackOwner,
+    CallbackSet, LockTarget, OnApproval, PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
@@ -176,7 +176,7 @@ impl Command for SubmitApply {
                     submission: &submission,
                     requested: &check.requested,
                     targets: &targets,
-                    is_ruled: ruled.is_some(),
+                    ruled: ruled.as_ref(),
                 };
                 match clearances::answer(tx, &unasked).await {
                     Err(Error::Rejected(refused @ Rejection::DeniedBefore { .. })) => {
@@ -227,7 +227,9 @@ impl Command for SubmitApply {
         if asks && shared.is_none() {
             let (name, agent) = (&task.agent, agent.as_deref());
             let from = asked_from(ruled.as_ref().map(|ruled| &ruled.recorded));
-            let asked = (&*self.operations, from);
+            let asked = self.operations.iter().map(|operation| operation.entry.id);
+            let asked: Vec<_> = asked.collect();
+            let asked = (&*asked, from);
             let passed = question_limits::passed(tx, name, agent, asked).await?;
             if let Some(refused) = passed {
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
@@ -289,7 +291,7 @@ impl Command for SubmitApply {
 }
 
 /// Who answers a question that is asked now.
-fn asked_by<'a>(required: &'a Requirement, rules: &'a Rules) -> Electorate<'a> {
+pub(super) fn asked_by<'a>(required: &'a Requirement, rules: &'a Rules) -> Electorate<'a> {
     Electorate {
         approvers: &rules.approvers,
         needs: &required.needs,
@@ -312,7 +314,7 @@ const STREAMS_FOR_EACH: usize = 10;
 
 /// True when the task has as many open questions as it may. One whose time is over does not count, even
 /// before that is recorded.
-async fn has_most_open(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Error> {
+pub(super) async fn has_most_open(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Error> {
     let most = tx.context().rules.quotas.open_approvals;
     let streams = tx.open_streams(task.id).await?;
     if streams.len() < most {
@@ -379,7 +381,14 @@ fn decide_submit(
                 if let Some(known) = known {
                     events.extend(super::approvals::expire(context, task, known));
                 }
-                ask(context, task, apply_id, &asked, &mut events)
+                let question = Question {
+                    apply_id,
+                    key: asked.key,
+                    fingerprint: asked.fingerprint,
+                    policy: asked.ruled.as_ref().and_then(Ruled::asked),
+                    devices: &asked.devices,
+                };
+                ask(context, task, question, &mut events)
             }
         };
         authorisation = Authorisation::Awaiting(approval_id);
@@ -405,16 +414,31 @@ fn decide_submit(
     Ok(events)
 }
 
-fn ask(
+/// A question that is to be asked.
+pub(super) struct Question<'a> {
+    pub(super) apply_id: ApplyId,
+    pub(super) key: &'a IdempotencyKey,
+    pub(super) fingerprint: Fingerprint,
+    /// What the policy says of it, where one is in force.
+    pub(super) policy: Option<AskedByPolicy>,
+    /// The devices of the people who are asked.
+    pub(super) devices: &'a [DeviceId],
+}
+
+pub(super) fn ask(
     context: &Context<'_>,
     task: &Task,
-    apply_id: ApplyId,
-    asked: &Asked<'_>,
+    question: Question<'_>,
     events: &mut Vec<NewEvent>,
 ) -> ApprovalId {
     let approval_id: ApprovalId = context.id();
     let time = question_time(task.question, context);
-    let policy = asked.ruled.as_ref().and_then(Ruled::asked);
+    let Question {
+        apply_id,
+        fingerprint,
+        policy,
+        ..
+    } = question;
     let shorter = policy
         .as_ref()
         .and_then(|asked| asked.requirement.get().ttl());
@@ -432,7 +456,7 @@ fn ask(
             task_id: task.id,
             agent: task.agent.clone(),
             apply_id,
-            fingerprint: asked.fingerprint,
+            fingerprint,
             expires_at,
             continuation_seconds: seconds(time),
             approvers: match asks_approvers {
@@ -449,10 +473,10 @@ fn ask(
         &Subject {
             approval_id: Some(approval_id),
             apply_id: Some(apply_id),
-            idempotency_key: Some(asked.key),
-            devices: &asked.devices,
+            idempotency_key: Some(question.key),
+            devices: question.devices,
         },
-        callback_report::pending(apply_id, asked.fingerprint, expires_at),
+        callback_report::pending(apply_id, fingerprint, expires_at),
     ));
     approval_id
 }

@@ -5,25 +5,28 @@ use super::acting::still_acts;
 use super::locked::is_question_dead;
 use super::passkeys::is_owner_enabled;
 use super::proof::prove_kept;
+use super::ruled::Ruled;
 use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
 use crate::catalog::Risk;
-use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest};
+use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest, edge_of};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{
-    CheckedOperation, ClearanceEnd, ClearanceEnded, ClearanceMade, CredentialStatus, LockTarget,
-    Role,
+    AskedByPolicy, CheckedOperation, ClearanceEnd, ClearanceEnded, ClearanceMade, CredentialStatus,
+    LockTarget, PolicyEvaluation, Role,
 };
 use crate::fingerprint::operations_of;
 use crate::id::ClearanceId;
 use crate::operation::{Scope, ScopeId};
+use crate::policy::{NeedGroup, PreState, RetentionMode};
 use crate::rejection::{KeptUntil, Rejection};
-use crate::retention::{Binding, Breadth, LONGEST, Retention};
-use crate::statement::Decision;
+use crate::retention::{Binding, Breadth, KeptMode, LONGEST, Retention};
+use crate::statement::{Decision, SignedRule};
 use crate::storage::{LookupKey, LookupKind};
 use crate::writer::{Context, Transaction};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The reason in events for what its clearance no longer carries.
 pub(super) const CLEARANCE_ENDED: &str = "clearance_ended";
@@ -36,7 +39,7 @@ pub fn check_retention(
     retention: &Retention,
     decision: Decision,
     task: &Task,
-    (requested, is_ruled): (&[CheckedOperation], bool),
+    (requested, policy): (&[CheckedOperation], Option<&AskedByPolicy>),
     now: Timestamp,
 ) -> Result<(), Rejection> {
     let refuse = |why| Err(Rejection::RetentionNotAllowed { why });
@@ -58,13 +61,67 @@ pub fn check_retention(
     if decision == Decision::Deny {
         return Ok(());
     }
-    if is_ruled {
-        return refuse("an approval that a rule of the policy asked for is not kept");
+    match policy {
+        Some(asked) if !offers(asked, retention, now) => {
+            refuse("the policy that asked does not offer to keep an approval in this way")
+        }
+        None if is_sensitive(task, requested) => {
+            refuse("an approval of a sensitive operation is not kept")
+        }
+        Some(_) | None => Ok(()),
     }
-    if is_sensitive(task, requested) {
-        return refuse("an approval of a sensitive operation is not kept");
+}
+
+/// Whether an approval may be kept in that way by what a policy asked for.
+pub(crate) fn offers(asked: &AskedByPolicy, retention: &Retention, now: Timestamp) -> bool {
+    let requirement = asked.requirement.get();
+    let Retention { mode, until, .. } = *retention;
+    let offered = &requirement.retention;
+    let is_in_time = match mode {
+        KeptMode::Permanent => true,
+        KeptMode::Cache => {
+            let longest = Duration::from_secs(u64::from(offered.max_seconds));
+            offered.max_seconds == u32::MAX || until.is_some_and(|until| until <= now.plus(longest))
+        }
+    };
+    let mode = match mode {
+        KeptMode::Permanent => RetentionMode::Permanent,
+        KeptMode::Cache => RetentionMode::Cache,
+    };
+    // Of several people each would have to keep it, and be able to decide later.
+    let is_of_one = matches!(
+        requirement.needs.as_slice(),
+        [need] if need.n == 1 && need.group == NeedGroup::Default
+    );
+    // What is bound to the state that its approver saw is not the same another time.
+    asked.rule_digests.is_some()
+        && is_of_one
+        && requirement.pre_state == PreState::Shown
+        && offered.modes.contains(&mode)
+        && is_in_time
+}
+
+/// The part of a key that follows from the policy.
+#[derive(Debug, Default)]
+pub(super) struct Ground {
+    rules: Vec<SignedRule>,
+    edge: Vec<(String, String)>,
+}
+
+impl Ground {
+    /// Of a question, and of the evaluation that asked it; `None` where it cannot stand in a key.
+    pub(super) fn of(
+        asked: Option<&AskedByPolicy>,
+        said: Option<&PolicyEvaluation>,
+    ) -> Option<Self> {
+        let Some(asked) = asked else {
+            return Some(Self::default());
+        };
+        Some(Self {
+            rules: asked.signed_rules()?,
+            edge: edge_of(said?)?,
+        })
     }
-    Ok(())
 }
 
 /// Whether one of the operations takes a person each time.
@@ -83,12 +140,13 @@ fn is_sensitive(task: &Task, requested: &[CheckedOperation]) -> bool {
 pub(super) fn key_of(
     decision: Decision,
     task: &Task,
-    binding: Binding,
-    breadth: Breadth,
+    (binding, breadth): (Binding, Breadth),
     submission: &str,
+    ground: &Ground,
 ) -> Result<ClearanceKey, Error> {
     let operations = operations_digest(&submitted(submission)?, breadth)?;
-    Ok(key_with(decision, task, binding, (breadth, operations)))
+    let of = (breadth, operations);
+    Ok(key_with(decision, task, binding, of, ground))
 }
 
 fn submitted(submission: &str) -> Result<Vec<Value>, Error> {
@@ -104,13 +162,14 @@ fn key_with(
     task: &Task,
     binding: Binding,
     (breadth, operations): (Breadth, OperationsDigest),
+    ground: &Ground,
 ) -> ClearanceKey {
     ClearanceKey::of(&KeyParts {
         decision,
         agent_id: task.agent_id,
         bound_to: BoundTo::of(binding, task.id, &task.subject),
-        rules: &[],
-        edge: &[],
+        rules: &ground.rules,
+        edge: &ground.edge,
         breadth,
         operations,
     })
@@ -124,8 +183,16 @@ pub(super) fn made(
     (decision, retention): (Decision, Retention),
     context: &Context<'_>,
 ) -> Result<ClearanceMade, Error> {
-    let asked = (&*apply.check.requested, approval.policy.is_some());
+    let policy = approval.policy.as_deref();
+    let asked = (&*apply.check.requested, policy);
     check_retention(&retention, decision, task, asked, context.now)?;
+    let ground = match decision {
+        Decision::Deny => Some(Ground::default()),
+        Decision::Approve => Ground::of(policy, apply.evaluation.as_deref()),
+    };
+    let ground = ground.ok_or(Rejection::RetentionNotAllowed {
+        why: "what the policy read of the request's way here was not known",
+    })?;
     let (binding, breadth) = (retention.binding, retention.breadth);
     Ok(ClearanceMade {
         clearance_id: context.id(),
@@ -137,7 +204,13 @@ pub(super) fn made(
         breadth,
         binding,
         until: retention.until,
-        key: key_of(decision, task, binding, breadth, &apply.submission)?,
+        key: key_of(
+            decision,
+            task,
+            (binding, breadth),
+            &apply.submission,
+            &ground,
+        )?,
     })
 }
 
@@ -150,8 +223,8 @@ pub(super) struct Unasked<'a> {
     pub(super) requested: &'a [CheckedOperation],
     /// What can be locked of it.
     pub(super) targets: &'a [LockTarget],
-    /// A policy is in force, and what it asks no kept approval answers.
-    pub(super) is_ruled: bool,
+    /// What the policy asks, where one is in force.
+    pub(super) ruled: Option<&'a Ruled>,
 }
 
 /// The kept approval that answers for what would be asked, where there is one.
@@ -171,14 +244,17 @@ pub(super) async fn answer(
     let exact = operations_digest(&operations, Breadth::Exact)?;
     let scope = operations_digest(&operations, Breadth::Scope)?;
     let mut keys = Vec::with_capacity(8);
-    let decisions = match unasked.is_ruled {
-        true => &[Decision::Deny][..],
-        false => &[Decision::Deny, Decision::Approve],
-    };
-    for decision in decisions.iter().copied() {
+    let asked = unasked.ruled.and_then(Ruled::asked);
+    let said = unasked.ruled.map(|ruled| &ruled.recorded);
+    let ground = Ground::of(asked.as_ref(), said);
+    let grounds = [
+        Some((Decision::Deny, Ground::default())),
+        ground.map(|ground| (Decision::Approve, ground)),
+    ];
+    for (decision, ground) in grounds.iter().flatten() {
         for binding in [Binding::Task, Binding::Agent] {
             for breadth in [(Breadth::Exact, exact), (Breadth::Scope, scope)] {
-                let key = key_with(decision, task, binding, breadth);
+                let key = key_with(*decision, task, binding, breadth, ground);
                 keys.push(LookupKey::clearance(&key));
             }
         }
@@ -199,8 +275,15 @@ pub(super) async fn answer(
                 }
                 .into());
             }
-            Decision::Approve if is_sensitive(task, unasked.requested) => {}
-            Decision::Approve => return Ok(Some(clearance.id)),
+            Decision::Approve => {
+                let is_enough = match &asked {
+                    Some(asked) => offers(asked, &clearance.retention, clearance.made_at),
+                    None => !is_sensitive(task, unasked.requested),
+                };
+                if is_enough {
+                    return Ok(Some(clearance.id));
+                }
+            }
         }
     }
     Ok(None)

@@ -1,12 +1,13 @@
 //! Continuing what was approved: the approval is consumed, and the apply authorised, in one commit.
 
 use super::applies::{Submitted, after_locks, authenticate, refuse, refuse_locked, submitted};
+use super::asked_anew::ask_anew;
 use super::locked::lock_on;
 use super::proof::prove_decision;
 use super::ruled::{Again, cancelled, look_again};
 use super::standing::approval_standing;
 use super::{Command, Presented, RecordedRefusal, Ruling};
-use crate::aggregate::{Apply, Approval, ApprovalState, Task};
+use crate::aggregate::{Apply, Approval, ApprovalState, CancelledBy, Task};
 use crate::error::Error;
 use crate::event::{ApplyAccepted, ApplyAuthorised, ApprovalConsumed, Authorisation};
 use crate::fingerprint::Fingerprint;
@@ -43,7 +44,7 @@ impl Command for ContinueApply {
     type Answer = Ruling<Submitted>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
-        let (task, _) = match authenticate(tx, &self.token).await {
+        let (task, agent) = match authenticate(tx, &self.token).await {
             Err(Error::Rejected(refused @ Rejection::Locked { .. })) => {
                 return refuse_locked(tx, &self.token, &self.key, refused).await;
             }
@@ -51,14 +52,19 @@ impl Command for ContinueApply {
         };
         let key = LookupKey::apply_key(task.id, &self.key);
         let apply = tx.find_state::<Apply>(&key).await?;
-        let approval = tx.load::<Approval>(self.resume.approval_id).await?;
+        // The token of a question goes on with the one that was asked in its place.
+        let resumed = match &apply {
+            Some(apply) if apply.replaces == Some(self.resume.approval_id) => apply.approval_id,
+            _ => None,
+        };
+        let resumed = resumed.unwrap_or(self.resume.approval_id);
+        let approval = tx.load::<Approval>(resumed).await?;
         let fits = self.resume.task_id == task.id
             && approval.as_ref().is_some_and(|approval| {
                 approval.task_id == task.id && approval.fingerprint == self.resume.fingerprint
             })
             && apply.as_ref().is_none_or(|apply| {
-                apply.fingerprint == self.resume.fingerprint
-                    && apply.approval_id == Some(self.resume.approval_id)
+                apply.fingerprint == self.resume.fingerprint && apply.approval_id == Some(resumed)
             });
         let Some(approval) = approval.filter(|_| fits) else {
             let refused = Rejection::ResumeMismatch;
@@ -81,11 +87,35 @@ impl Command for ContinueApply {
             None => tx.existing::<Apply>(approval.apply_id).await?,
         };
         let goes_on = apply.is_none() || asked.end.is_none() && !asked.authorised;
-        if goes_on && approval.is_open_at(tx.context().now) {
+        let is_open = approval.is_open_at(tx.context().now);
+        // Its decision was already held to the policy, and nobody was there to ask anew.
+        let is_withdrawn = apply.is_some()
+            && approval.state == ApprovalState::Cancelled
+            && approval.cancelled_by == CancelledBy::Policy;
+        if goes_on && (is_open || is_withdrawn) {
             let again = look_again(tx, &task, &asked, Some(&*approval)).await?;
-            if let Again::Ends(refused) = again {
+            if is_open && !matches!(again, Again::Holds) {
                 let events = cancelled(&tx.context(), &task, &approval);
                 tx.append(events).await?;
+            }
+            let refused = match (again, &apply) {
+                (Again::Holds, _) => None,
+                (Again::Ends(refused), _) => Some(refused),
+                (Again::Anew(_), None) => Some(Rejection::PolicyChanged),
+                (Again::Anew(ruled), Some(apply)) => {
+                    let who = (&*task, agent.as_deref());
+                    let asked = (&*approval, &self.token);
+                    match ask_anew(tx, who, apply, asked, *ruled).await {
+                        Ok(()) => {
+                            let submitted = submitted(tx, task.id, apply.id, false).await?;
+                            return Ok(Ruling::Accepted(submitted));
+                        }
+                        Err(Error::Rejected(refused)) => Some(refused),
+                        Err(other) => return Err(other),
+                    }
+                }
+            };
+            if let Some(refused) = refused {
                 let fingerprint = Some(approval.fingerprint);
                 return refuse(tx, &task, Some(&self.key), fingerprint, refused).await;
             }

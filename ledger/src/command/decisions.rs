@@ -22,7 +22,7 @@ use crate::id::{ApprovalId, LedgerId};
 use crate::name::CredentialId;
 use crate::on_screen::OnScreen;
 use crate::rejection::Rejection;
-use crate::statement::{Basis, Choice, Decision, DecisionStatement, ReasonDigest, Statement};
+use crate::statement::{Choice, Decision, DecisionStatement, ReasonDigest, Statement};
 use crate::storage::{LookupKey, NewEvent, credential_counter};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
@@ -52,7 +52,8 @@ impl Approval {
         choice: Choice,
     ) -> DecisionStatement {
         let first = self.statement(ledger_id, decision, reason);
-        DecisionStatement::of(first, choice, Basis::default())
+        let basis = self.policy.as_ref().map(|asked| asked.basis());
+        DecisionStatement::of(first, choice, basis.unwrap_or_default())
     }
 
     /// The statement of the first form that a decision on this approval signs.
@@ -192,7 +193,7 @@ async fn carry_out(
     }
     // It was asked for under the policy of its day.
     let again = look_again(tx, task, &apply, Some(&*approval)).await?;
-    if let Again::Ends(_) = again {
+    if !matches!(again, Again::Holds) {
         let events = cancelled(&tx.context(), task, &approval);
         return tx.append(events).await;
     }

@@ -89,7 +89,7 @@ async fn is_ended_by_policy(
         None => None,
     };
     let again = look_again(tx, task, apply, approval.as_deref()).await?;
-    Ok(matches!(again, Again::Ends(_)))
+    Ok(!matches!(again, Again::Holds))
 }
 
 /// Whether the kept decision that authorised an apply still does; true for one that none did.

@@ -11,6 +11,7 @@ mod agents;
 mod applies;
 mod approvals;
 mod approvers;
+mod asked_anew;
 mod authority;
 mod callbacks;
 mod clearances;
@@ -53,6 +54,7 @@ pub use authority::{
     check_token, permission_check,
 };
 pub use callbacks::NewCallback;
+pub(crate) use clearances::offers;
 pub use clearances::{EndClearance, check_retention};
 pub use continuations::{ContinueApply, Resume};
 pub use decisions::DecideApproval;

@@ -2,7 +2,7 @@
 //! by somebody who has no passkey.
 
 use super::authority::owner;
-use super::clearances::key_of;
+use super::clearances::{Ground, key_of};
 use super::passkeys::is_owner_enabled;
 use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, verify_assertion};
@@ -165,19 +165,24 @@ pub(super) async fn prove_kept(
     if approval.task_id != asked_in.id || kept != Some(clearance.retention) {
         return Err(forged("its maker kept it for another time or other applies").into());
     }
-    let apply = tx.existing::<Apply>(approval.apply_id).await?;
-    let (binding, breadth) = (clearance.retention.binding, clearance.retention.breadth);
-    let key = key_of(
-        Decision::Approve,
-        asked_in,
-        binding,
-        breadth,
-        &apply.submission,
-    )?;
-    match key == clearance.key {
-        true => Ok(()),
-        false => Err(forged("its maker decided on other operations").into()),
+    if tx.is_proven(clearance) {
+        return Ok(());
     }
+    let apply = tx.existing::<Apply>(approval.apply_id).await?;
+    let of = (clearance.retention.binding, clearance.retention.breadth);
+    let policy = approval.policy.as_deref();
+    let ground = Ground::of(policy, apply.evaluation.as_deref());
+    // What was asked about anew since holds another evaluation than its approver decided on.
+    let ground = ground.filter(|_| policy.is_none() || apply.replaces.is_none());
+    let Some(ground) = ground else {
+        return Err(unproven("what it rested on by the policy is not known any more").into());
+    };
+    let key = key_of(Decision::Approve, asked_in, of, &apply.submission, &ground)?;
+    if key != clearance.key {
+        return Err(forged("its maker decided on other operations").into());
+    }
+    tx.has_proven(clearance);
+    Ok(())
 }
 
 fn check(

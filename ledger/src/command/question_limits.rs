@@ -1,10 +1,10 @@
 //! The most questions that may be open: asked for only where a new one would be.
 
 use crate::aggregate::Agent;
+use crate::catalog::OperationId;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::name::AgentName;
-use crate::operation::Operation;
 use crate::policy::Limits;
 use crate::questions::Counted;
 use crate::rejection::Rejection;
@@ -26,13 +26,13 @@ pub(super) async fn passed(
     tx: &mut Transaction<'_>,
     name: &AgentName,
     agent: Option<&Agent>,
-    (operations, address): (&[Operation], Option<IpAddr>),
+    (operations, address): (&[OperationId], Option<IpAddr>),
 ) -> Result<Option<Rejection>, Error> {
     let in_force = tx.policy().map(|known| known.policy.limits);
     let limits = in_force.unwrap_or(WITHOUT_DOCUMENT);
     let questions = tx.questions();
     let most_of_one = || {
-        let asked = operations.iter().map(|operation| operation.entry.id);
+        let asked = operations.iter().copied();
         let counts = asked.map(|id| questions.count(&Counted::Operation(id)));
         counts.max().unwrap_or(0)
     };

@@ -14,7 +14,7 @@ use crate::fingerprint::operations_of;
 use crate::operation::{Operation, Scope, ScopeId};
 use crate::policy::{
     Allowed, AskedOperation, Edge, Evaluation, Excluded, Fact, Facts, PolicyInForce, Prepared,
-    Requirement, RuleAction, Value, WindowClock, evaluate, recordable, window_of,
+    Requirement, Rule, RuleAction, RuleDigest, Value, WindowClock, evaluate, recordable, window_of,
 };
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
@@ -49,12 +49,24 @@ pub struct Ruled {
     pub said: Evaluation,
     /// As it is recorded.
     pub recorded: PolicyEvaluation,
+    /// The digests of the rules that ask.
+    rule_digests: Vec<RuleDigest>,
 }
 
 impl Ruled {
     fn new(policy: &PolicyInForce, said: Evaluation) -> Self {
         let recorded = PolicyEvaluation::of(policy.version, policy.digest, &said);
-        Self { said, recorded }
+        let rules = said.rules.iter();
+        let rules = rules.filter_map(|id| policy.policy.rule(id));
+        let rule_digests = match said.outcome {
+            RuleAction::Ask => rules.map(Rule::digest).collect(),
+            RuleAction::Allow | RuleAction::Deny => Vec::new(),
+        };
+        Self {
+            said,
+            recorded,
+            rule_digests,
+        }
     }
 
     /// The refusal, where it denies.
@@ -100,6 +112,7 @@ impl Ruled {
             digest: self.recorded.digest,
             rules: self.said.rules.clone(),
             requirement: StoredRequirement::from(requirement),
+            rule_digests: Some(self.rule_digests.clone()),
         })
     }
 }
@@ -255,6 +268,8 @@ pub(super) enum Again {
     Holds,
     /// It does not: the refusal.
     Ends(Rejection),
+    /// It needs another answer than it was asked for.
+    Anew(Box<Ruled>),
 }
 
 /// Looks again at an apply that was accepted before, with today's policy, its windows at this moment, and the
@@ -291,7 +306,8 @@ pub(super) async fn look_again(
         RuleAction::Deny => Again::Ends(denied(&said)),
         RuleAction::Ask => {
             let was_asked = recorded.is_some_and(|said| said.outcome == RuleAction::Ask);
-            let required = said.requirement.unwrap_or_else(Requirement::without_policy);
+            let required = said.requirement.clone();
+            let required = required.unwrap_or_else(Requirement::without_policy);
             let is_enough = match approval {
                 Some(question) => answered(question).needs_as_much_as(&required),
                 // Something else than a question answered it.
@@ -299,7 +315,7 @@ pub(super) async fn look_again(
             };
             match is_enough {
                 true => Again::Holds,
-                false => Again::Ends(Rejection::PolicyChanged),
+                false => Again::Anew(Box::new(Ruled::new(&policy, said))),
             }
         }
     })

@@ -8,8 +8,8 @@ use super::{
 use crate::catalog::Level;
 use crate::clock::Timestamp;
 use crate::event::{
-    ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyResolved,
-    Authorisation, OnApproval, OperationEnded, OperationOutcome, OperationStarted,
+    ApplyAccepted, ApplyAskedAnew, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused,
+    ApplyResolved, Authorisation, OnApproval, OperationEnded, OperationOutcome, OperationStarted,
     PolicyEvaluation, RefusalsCounted,
 };
 use crate::id::StreamId;
@@ -184,6 +184,19 @@ impl Describe for ApplyAuthorised {
 
     fn facts(&self, _: &Topic) -> Facts {
         Facts::updated(2, "apply").detail("authorised")
+    }
+}
+
+impl Describe for ApplyAskedAnew {
+    fn text(&self, _: &Topic) -> String {
+        format!(
+            "apply is asked about anew by {}: the policy wants another answer than approval {} gives",
+            self.approval_id, self.replaces
+        )
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(2, "apply").detail("asked anew")
     }
 }
 

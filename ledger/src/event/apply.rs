@@ -318,6 +318,17 @@ pub struct ApplyAuthorised {
     pub approval_id: ApprovalId,
 }
 
+/// `apply.asked_anew` 1: the policy of the day wants another answer than the question of the apply would get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyAskedAnew {
+    /// The question that it waits for from here on.
+    pub approval_id: ApprovalId,
+    /// The question that was cancelled.
+    pub replaces: ApprovalId,
+    /// What the policy says of it now.
+    pub evaluation: PolicyEvaluation,
+}
+
 /// `apply.operation_started` 1, which says nothing of what stood upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationStartedV1 {

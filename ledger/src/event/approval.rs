@@ -1,6 +1,6 @@
 //! Events of an approval's stream. Frozen forms.
 
-use super::evaluation::AskedByPolicy;
+use super::evaluation::{AskedByPolicy, AskedByPolicyV1};
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::fingerprint::Fingerprint;
@@ -10,7 +10,7 @@ use crate::on_screen::OnScreen;
 use crate::operation::Scope;
 use serde::{Deserialize, Serialize};
 
-/// `approval.requested` 2.
+/// `approval.requested` 3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalRequested {
     /// The approval, which is also its stream.
@@ -31,6 +31,45 @@ pub struct ApprovalRequested {
     pub approvers: Vec<ApproverName>,
     /// The rules that ask, and what an answer needs; absent where no policy was in force.
     pub policy: Option<AskedByPolicy>,
+}
+
+/// `approval.requested` 2: statements said nothing of the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalRequestedV2 {
+    /// The approval, which is also its stream.
+    pub approval_id: ApprovalId,
+    /// The task.
+    pub task_id: TaskId,
+    /// The agent's name.
+    pub agent: AgentName,
+    /// The apply that asked first; its submission is what is approved.
+    pub apply_id: ApplyId,
+    /// What is approved.
+    pub fingerprint: Fingerprint,
+    /// Until when it can be decided.
+    pub expires_at: Timestamp,
+    /// How long after an approval it can be continued, in seconds.
+    pub continuation_seconds: u32,
+    /// The principals who may decide.
+    pub approvers: Vec<ApproverName>,
+    /// The rules that ask, and what an answer needs; absent where no policy was in force.
+    pub policy: Option<AskedByPolicyV1>,
+}
+
+impl From<ApprovalRequestedV2> for ApprovalRequested {
+    fn from(old: ApprovalRequestedV2) -> Self {
+        Self {
+            approval_id: old.approval_id,
+            task_id: old.task_id,
+            agent: old.agent,
+            apply_id: old.apply_id,
+            fingerprint: old.fingerprint,
+            expires_at: old.expires_at,
+            continuation_seconds: old.continuation_seconds,
+            approvers: old.approvers,
+            policy: old.policy.map(AskedByPolicy::from),
+        }
+    }
 }
 
 /// `approval.requested` 1: no policy was in force.

@@ -1,9 +1,10 @@
 //! What the policy said of an apply, as events hold it. Frozen forms.
 
 use crate::policy::{
-    Evaluation, Fact, PolicyDigest, Requirement, RequirementDigest, RuleAction, RuleId, RuleResult,
-    Value,
+    Evaluation, Fact, PolicyDigest, Requirement, RequirementDigest, RuleAction, RuleDigest, RuleId,
+    RuleResult, Value,
 };
+use crate::statement::{Basis, SignedRule};
 use serde::{Deserialize, Serialize};
 
 /// The most bytes of a stored evaluation with its traces; a longer one is stored without them. They follow
@@ -189,6 +190,61 @@ pub struct AskedByPolicy {
     pub rules: Vec<RuleId>,
     /// What an answer needs.
     pub requirement: StoredRequirement,
+    /// The digest of each of those rules, which statements name; absent where statements say nothing of the policy.
+    pub rule_digests: Option<Vec<RuleDigest>>,
+}
+
+impl AskedByPolicy {
+    /// The rules as statements and the keys of kept decisions name them; `None` where they do not.
+    #[must_use]
+    pub fn signed_rules(&self) -> Option<Vec<SignedRule>> {
+        let digests = self.rule_digests.as_ref()?;
+        let rules = self.rules.iter().zip(digests);
+        let rules = rules.map(|(id, digest)| SignedRule {
+            id: *id,
+            digest: *digest,
+        });
+        Some(rules.collect())
+    }
+
+    /// The parts of a statement that rest on it.
+    #[must_use]
+    pub fn basis(&self) -> Basis {
+        match self.signed_rules() {
+            Some(rules) => Basis {
+                policy: Some((self.version, self.digest)),
+                rules,
+                requirement: Some(self.requirement.digest()),
+                pre_state: None,
+            },
+            None => Basis::default(),
+        }
+    }
+}
+
+/// As `approval.requested` 2 holds it: statements said nothing of the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedByPolicyV1 {
+    /// The version in force.
+    pub version: u64,
+    /// The digest of its tree.
+    pub digest: PolicyDigest,
+    /// The rules that ask; none where grants, risk or the document's default do.
+    pub rules: Vec<RuleId>,
+    /// What an answer needs.
+    pub requirement: StoredRequirement,
+}
+
+impl From<AskedByPolicyV1> for AskedByPolicy {
+    fn from(old: AskedByPolicyV1) -> Self {
+        Self {
+            version: old.version,
+            digest: old.digest,
+            rules: old.rules,
+            requirement: old.requirement,
+            rule_digests: None,
+        }
+    }
 }
 
 /// A requirement, stored as its canonical JSON, which its digest is over.

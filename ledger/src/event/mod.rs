@@ -33,17 +33,17 @@ pub use acceptance::LedgerAccepted;
 pub use admission::{AllowLifted, AllowSet, BlockLifted, BlockSet, ClientTarget, Network};
 pub use agent::{AgentDescribed, AgentRegistered, Grant, PermissionsReplaced};
 pub use apply::{
-    Agreement, ApplyAccepted, ApplyAcceptedV1, ApplyAcceptedV2, ApplyAcceptedV3, ApplyAuthorised,
-    ApplyEnd, ApplyEnded, ApplyRefused, ApplyRefusedV1, ApplyResolved, Authorisation,
-    CheckedOperation, Evidence, OnApproval, OperationEnded, OperationEndedV1, OperationOutcome,
-    OperationStarted, OperationStartedV1, PermissionCheck, ReadBefore, RefusalsCounted,
-    StateBefore,
+    Agreement, ApplyAccepted, ApplyAcceptedV1, ApplyAcceptedV2, ApplyAcceptedV3, ApplyAskedAnew,
+    ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyRefusedV1, ApplyResolved,
+    Authorisation, CheckedOperation, Evidence, OnApproval, OperationEnded, OperationEndedV1,
+    OperationOutcome, OperationStarted, OperationStartedV1, PermissionCheck, ReadBefore,
+    RefusalsCounted, StateBefore,
 };
 pub use approval::{
     ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1, ApprovalExpired,
-    ApprovalNarrowed, ApprovalReleased, ApprovalRequested, ApprovalRequestedV1, PreState,
-    PreStateRecorded, PreStateRecordedV1, VoteLoss, VoteVoided, VoteWithdrawn, ZoneNameRead,
-    ZoneRead,
+    ApprovalNarrowed, ApprovalReleased, ApprovalRequested, ApprovalRequestedV1,
+    ApprovalRequestedV2, PreState, PreStateRecorded, PreStateRecordedV1, VoteLoss, VoteVoided,
+    VoteWithdrawn, ZoneNameRead, ZoneRead,
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
@@ -58,7 +58,8 @@ pub use erasure::{
     LedgerErasedV1, NameKind, PositionRange, StreamKind,
 };
 pub use evaluation::{
-    AskedByPolicy, EvaluatedOperation, FactValue, PolicyEvaluation, ReadFact, StoredRequirement,
+    AskedByPolicy, AskedByPolicyV1, EvaluatedOperation, FactValue, PolicyEvaluation, ReadFact,
+    StoredRequirement,
 };
 pub use fork::LedgerForked;
 pub use group::{GroupChanged, GroupCreated, GroupDeleted};
@@ -180,7 +181,9 @@ events! {
         in Apply by ENDERS under ExecutionOrder told as ApplyFinished, ApplyFailed, ApplyUnknown [looked_up];
     27, 1, "apply.resolved" => ApplyResolved(ApplyResolved)
         in Apply by MANAGERS under ExecutionOrder told as ApplyFinished, ApplyFailed;
-    30, 2, "approval.requested" => ApprovalRequested(ApprovalRequested) { 1 => ApprovalRequestedV1 }
+    28, 1, "apply.asked_anew" => ApplyAskedAnew(ApplyAskedAnew)
+        in Apply by AGENT under Policy;
+    30, 3, "approval.requested" => ApprovalRequested(ApprovalRequested) { 1 => ApprovalRequestedV1, 2 => ApprovalRequestedV2 }
         in Approval by AGENT under ApprovalState told as ApprovalPending [begins, looked_up, counted] of task_id, agent;
     31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
         in Approval by READER under ApprovalState;

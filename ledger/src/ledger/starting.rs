@@ -129,6 +129,7 @@ impl Ledger {
             log: Arc::clone(&log),
             room: Room::of(Arc::clone(&log)),
             known: Default::default(),
+            proven: Default::default(),
             newest,
             probe: Default::default(),
             clean_at: is_to_clean.then(Instant::now),

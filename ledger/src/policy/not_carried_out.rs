@@ -3,7 +3,7 @@
 //!
 //! To carry a part out, take its row away.
 
-use super::tree::{Policy, PreState, RetentionMode, Rule, RuleAction, RuleId};
+use super::tree::{Policy, PreState, Rule, RuleAction, RuleId};
 use crate::catalog::Risk;
 use crate::provider::Providers;
 use std::fmt;
@@ -51,18 +51,11 @@ const OF_DOCUMENT: &[OfDocument] = &[
     },
 ];
 
-const OF_RULE: &[OfRule] = &[
-    OfRule {
-        key: "retention",
-        instead: "leave permanent out",
-        asks: |rule, _| rule.retention.contains(&RetentionMode::Permanent),
-    },
-    OfRule {
-        key: "pre_state",
-        instead: "write pre_state = \"shown\"",
-        asks: binds_pre_state,
-    },
-];
+const OF_RULE: &[OfRule] = &[OfRule {
+    key: "pre_state",
+    instead: "write pre_state = \"shown\"",
+    asks: binds_pre_state,
+}];
 
 /// Bound is what an ask gets of a sensitive operation where it says nothing.
 fn binds_pre_state(rule: &Rule, providers: &Providers) -> bool {

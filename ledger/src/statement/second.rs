@@ -6,16 +6,12 @@ use crate::canonical::{canonicalise, parse_strict};
 use crate::challenge::Bound;
 use crate::clock::Timestamp;
 use crate::digest::digest;
-use crate::policy::{PolicyDigest, RuleDigest, RuleId};
+use crate::policy::{PolicyDigest, RequirementDigest, RuleDigest, RuleId};
 use crate::retention::{Binding, Breadth, KeptMode, Retention};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-digest!(
-    /// Stands for what a question needs in its statement.
-    RequirementDigest
-);
 digest!(
     /// Stands for the state upstream to which a question is bound in its statement.
     PreStateDigest

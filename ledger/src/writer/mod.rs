@@ -10,6 +10,7 @@ mod fill;
 mod job;
 mod known;
 mod probe;
+mod proven;
 mod recent;
 mod refusals;
 mod room;
@@ -22,6 +23,7 @@ mod watchers;
 pub(crate) use fill::Tree;
 pub(crate) use job::{BatchEnd, Job, TypedJob};
 pub(crate) use known::KnownKeys;
+pub(crate) use proven::ProvenKeys;
 pub(crate) use recent::RecentEvents;
 pub(crate) use room::Room;
 pub use state::Stored;
@@ -139,6 +141,7 @@ pub(crate) struct Writer {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) room: Room,
     pub(crate) known: KnownKeys,
+    pub(crate) proven: ProvenKeys,
     pub(crate) newest: Timestamp,
     /// When what an erasure has left is to be cleaned.
     pub(crate) clean_at: Option<Instant>,
@@ -273,6 +276,7 @@ impl Writer {
                 size: self.head.size,
                 cache: &self.shared.cache,
                 known: &mut self.known,
+                proven: &mut self.proven,
                 batch: &batch,
                 own: Batch::default(),
                 locks: &locks,

@@ -2,10 +2,11 @@
 //! the batch decided, and what it decides itself.
 
 use super::known::KnownKeys;
+use super::proven::ProvenKeys;
 use super::refusals::{Refusals, Refused};
 use super::state::{Cache, Entry, State, Stored, existing};
 use crate::admissions::Admissions;
-use crate::aggregate::{Admission, Apply, ApprovalState, Lock, PolicyVersion, Task};
+use crate::aggregate::{Admission, Apply, ApprovalState, Clearance, Lock, PolicyVersion, Task};
 use crate::catalog::OperationId;
 use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
@@ -106,6 +107,7 @@ pub struct Transaction<'w> {
     pub(super) size: u64,
     pub(super) cache: &'w Cache,
     pub(super) known: &'w mut KnownKeys,
+    pub(super) proven: &'w mut ProvenKeys,
     pub(super) batch: &'w Batch,
     pub(super) own: Batch,
     /// The committed locks.
@@ -224,6 +226,16 @@ impl<'w> Transaction<'w> {
         let now = self.context.now;
         let counts = counts.as_ref();
         counts.map_or_else(Lately::default, |counts| counts.lately(agent, more, now))
+    }
+
+    /// Whether the key of a kept decision was found to be that of what was decided on.
+    pub(crate) fn is_proven(&mut self, clearance: &Clearance) -> bool {
+        self.proven.has(clearance)
+    }
+
+    /// Notes that it was.
+    pub(crate) fn has_proven(&mut self, clearance: &Clearance) {
+        self.proven.take(clearance);
     }
 
     /// Notes that a session is valid as of this batch.

@@ -30,6 +30,7 @@ mod forgeries;
 mod golden_events;
 mod groups;
 mod idempotency;
+mod kept_by_rules;
 mod keys;
 mod locks;
 mod on_approval;

@@ -10,7 +10,7 @@ use ledger::command::{DeleteGroup, PutPolicy, RollbackPolicy};
 use ledger::event::{Event, StoredTree};
 use ledger::policy::{
     Assurance, BreakGlass, DefaultAction, Need, NeedGroup, Policy, PolicyChange, PreState,
-    RetentionMode, RuleAction,
+    RuleAction,
 };
 use ledger::{Error, GroupId, Rejection, RejectionKind, Role};
 use std::sync::Arc;
@@ -140,10 +140,6 @@ async fn a_document_that_promises_what_is_not_carried_out_is_not_saved() {
     let mut promising: Vec<(&str, Policy)> = vec![
         ("policy_change", policy()),
         ("break_glass", policy()),
-        (
-            "retention",
-            with_rule(|rule| rule.retention.extend([RetentionMode::Permanent])),
-        ),
         (
             "pre_state",
             with_rule(|rule| rule.pre_state = Some(PreState::Bind)),

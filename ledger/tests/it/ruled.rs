@@ -7,7 +7,7 @@ use fixtures::history::History;
 use fixtures::rules::APPROVER;
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Apply, ApprovalState};
-use ledger::command::{Command, OperationStart, SubmitApply, Submitted, standing};
+use ledger::command::{Command, OperationStart, SubmitApply, Submitted};
 use ledger::event::{Event, FactValue, OnApproval, PolicyChanged, PolicyDocument, PolicyFormat};
 use ledger::policy::{
     Assurance, Comparison, DefaultAction, Edge, Engine, Expr, Fact, Limits, Mode, Need, NeedGroup,
@@ -298,19 +298,90 @@ async fn an_answer_that_is_enough_for_todays_policy_goes_on() {
     let stricter = Need {
         assurance: Assurance::Passkey,
         group: NeedGroup::Default,
-        n: 2,
+        n: 1,
     };
-    let two = Rule {
+    let passkey = Rule {
         needs: vec![stricter],
         ..asks
     };
-    put(&scene, 2, Some(policy([two]))).await;
-    let refused = scene.continued(&asked).await.unwrap_err();
-    assert_eq!(refused, Rejection::PolicyChanged);
+    put(&scene, 2, Some(policy([passkey]))).await;
+    let before = scene.size_now();
+    let anew = scene.continued(&asked).await.unwrap();
+    let names = scene.names_since(before).await;
+    assert_eq!(
+        names,
+        [
+            "approval.cancelled",
+            "approval.requested",
+            "apply.asked_anew"
+        ]
+    );
     assert_eq!(scene.approval(&asked).await.state, ApprovalState::Cancelled);
-    let question = scene.approval(&asked).await;
-    let late = standing(&asked.apply, Some(&question), scene.now()).refusal();
-    assert_eq!(late, Some(Rejection::CancelledByPolicy));
+    let question = scene.approval(&anew).await;
+    assert_eq!(question.state, ApprovalState::Pending);
+    assert_eq!(anew.apply.id, asked.apply.id);
+    assert_eq!(anew.apply.replaces, Some(asked.approval.unwrap().id));
+    let needs = &question.policy.as_ref().unwrap().requirement.get().needs;
+    assert_eq!(needs[0].assurance, Assurance::Passkey);
+    audited(scene).await;
+}
+
+/// The question of the day goes on under the key and with the token of the one that it replaces.
+#[tokio::test]
+async fn what_is_asked_anew_goes_on_once_it_is_approved() {
+    let scene = Scene::granted().await;
+    let asks = rule("ask", RuleAction::Ask, always());
+    put(&scene, 1, Some(policy([asks.clone()]))).await;
+    let asked = scene.submitted("k1", vec![purge()]).await;
+    let beside = scene.submitted("k2", vec![purge()]).await;
+    assert_eq!(asked.apply.approval_id, beside.apply.approval_id);
+    scene.decided(&asked, Decision::Approve).await;
+    let passkey = Rule {
+        needs: vec![Need {
+            group: NeedGroup::Default,
+            n: 1,
+            assurance: Assurance::Passkey,
+        }],
+        ..asks
+    };
+    put(&scene, 2, Some(policy([passkey]))).await;
+    let anew = scene.continued(&asked).await.unwrap();
+    assert!(!anew.apply.authorised);
+    // The other one waits for the same question, which is not asked twice.
+    let other = scene.continued(&beside).await.unwrap();
+    assert_eq!(other.apply.approval_id, anew.apply.approval_id);
+    assert_eq!(other.apply.replaces, asked.apply.approval_id);
+    let again = scene.continued(&asked).await.unwrap();
+    assert_eq!(again.apply.approval_id, anew.apply.approval_id);
+    scene.decided(&anew, Decision::Approve).await;
+    assert!(scene.continued(&asked).await.unwrap().apply.authorised);
+    audited(scene).await;
+}
+
+/// Asking anew is no way round a lock, a block or a limit.
+#[tokio::test]
+async fn what_is_asked_anew_is_held_to_the_limits() {
+    let scene = Scene::granted().await;
+    let asks = rule("ask", RuleAction::Ask, always());
+    put(&scene, 1, Some(policy([asks.clone()]))).await;
+    let asked = scene.submitted("k1", vec![purge()]).await;
+    scene.decided(&asked, Decision::Approve).await;
+    let other = dns_create("a.example.com");
+    scene.submitted("k2", vec![other]).await;
+    let stricter = Need {
+        assurance: Assurance::Passkey,
+        group: NeedGroup::Default,
+        n: 1,
+    };
+    let mut limited = policy([Rule {
+        needs: vec![stricter],
+        ..asks
+    }]);
+    limited.limits.open = 1;
+    put(&scene, 2, Some(limited)).await;
+    let refused = scene.continued(&asked).await.unwrap_err();
+    assert_eq!(refused.code(), "too_many_questions");
+    assert_eq!(scene.approval(&asked).await.state, ApprovalState::Cancelled);
     audited(scene).await;
 }
 

@@ -395,11 +395,10 @@ async fn edits_of_a_rule_do_not_move_a_question_that_is_open() {
     assert_eq!(people.approval(&one).await.needs(), [of(security, 1)]);
     let question = people.votes(0, &one, Decision::Approve).await;
     assert_eq!(question.state, ApprovalState::Approved);
-    // It is used only where it is enough for the policy of that moment.
-    assert_eq!(
-        people.continued(&one).await.unwrap_err(),
-        Rejection::PolicyChanged
-    );
+    // It is used only where it is enough for the policy of that moment; another one is asked in its place.
+    let anew = people.continued(&one).await.unwrap();
+    assert_eq!(anew.apply.replaces, one.apply.approval_id);
+    assert_eq!(people.approval(&anew).await.needs(), [of(security, 2)]);
     people.audited().await;
 }
 

@@ -160,6 +160,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             apply.set_status(TaskStatus::Applying);
             Ok(())
         }
+        Event::ApplyAskedAnew(anew) => wait_for(folding, anew.approval_id),
         Event::OperationStarted(started) => start(folding, started),
         Event::OperationEnded(ended) => end_operation(folding, ended),
         Event::ApplyEnded(ended) => {
@@ -250,6 +251,27 @@ fn accept(folding: &mut Folding<'_, impl Parts>, accepted: &ApplyAccepted) -> Re
         }
     }
     folding.insert(apply);
+    Ok(())
+}
+
+/// The apply waits for another question from here on.
+fn wait_for(folding: &mut Folding<'_, impl Parts>, id: ApprovalId) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    let approval = folding.known::<ApprovalView>("approval", &id)?;
+    let (state, stopped_by) = (approval.state, approval.stopped_by());
+    let consumed_by = approval.consumed_by;
+    // Those that are stored already are read before it is among them.
+    let mut waiting = waiting_for(folding, id)?;
+    let apply = edit(folding)?;
+    apply.approval_id = Some(id);
+    apply.ended_at = None;
+    apply.end_reason = None;
+    apply.apply_approval(state, stopped_by, consumed_by, at);
+    let apply_id = apply.id;
+    if !waiting.contains(&apply_id) {
+        waiting.push(apply_id);
+    }
+    folding.part::<Waiting>().put(id, waiting);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Applies: asked for, authorised, executed in order, ended.
 
+use super::approvals::{Asker, QuestionState};
 use super::clearances::{CLEARANCE_ENDED, Covers};
 use super::evaluations::POLICY;
 use super::locks::{LOCKED, targets_of};
@@ -10,12 +11,18 @@ use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
 use crate::event::{
-    Actor, AggregateKind, ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused,
-    Authorisation, Event, LockTarget, OperationEnded, OperationOutcome, OperationStarted,
+    Actor, AggregateKind, ApplyAccepted, ApplyAskedAnew, ApplyAuthorised, ApplyEnd, ApplyEnded,
+    ApplyRefused, Authorisation, Event, LockTarget, OnApproval, OperationEnded, OperationOutcome,
+    OperationStarted,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApprovalId, ClearanceId, ExecutionId, TaskId, TokenId};
 use crate::name::IdempotencyKey;
+
+/// Who asked, where it is carried out with its decision.
+fn executes_for(accepted: &ApplyAccepted) -> Option<TokenId> {
+    (accepted.on_approval == OnApproval::Execute).then_some(accepted.token_id)
+}
 
 /// How the operation that ended last did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +44,8 @@ pub(super) struct ApplyState {
     /// What of it stands in keys of kept decisions, where people are asked.
     pub(super) covers: Option<Covers>,
     pub(super) authorised: bool,
+    /// Who asked, where it is carried out with its decision.
+    executes_for: Option<TokenId>,
     pub(super) idempotency_key: IdempotencyKey,
     pub(super) accepted_at: Timestamp,
     /// What of it can be locked besides its agent and its task.
@@ -92,6 +101,7 @@ impl History {
                 self.streams.put(stream, State::Ended(AggregateKind::Apply));
             }
             Event::ApplyAuthorised(authorised) => self.apply_authorised(now, &authorised),
+            Event::ApplyAskedAnew(anew) => self.asked_anew(now, &anew),
             Event::OperationStarted(started) => self.operation_started(now, &started),
             Event::OperationEnded(ended) => self.operation_ended(now, &ended),
             Event::ApplyEnded(ended) => self.apply_ended(now, &ended),
@@ -151,7 +161,16 @@ impl History {
             Authorisation::Awaiting(_) | Authorisation::Cleared(_) => self.covers(accepted),
         };
         if let Some(approval) = approval {
-            self.waits_for(now, accepted, approval, fingerprint, requests.len());
+            let asker = Asker {
+                apply_id: accepted.apply_id,
+                key: accepted.idempotency_key.clone(),
+                executes_for: executes_for(accepted),
+                operations: requests.len(),
+            };
+            let about = (accepted.task_id, fingerprint);
+            if let Some(question) = self.waits_for(now, about, approval) {
+                question.is_asked_by(now, &asker);
+            }
             self.question_opened(now, accepted);
         }
         let apply = ApplyState {
@@ -159,8 +178,9 @@ impl History {
             fingerprint,
             approval,
             clearance,
-            covers,
+            covers: covers.clone(),
             authorised: accepted.authorisation.runs_at_once(),
+            executes_for: executes_for(accepted),
             idempotency_key: accepted.idempotency_key.clone(),
             accepted_at: now.at(),
             locked_by: targets_of(accepted, &now.envelope.actor),
@@ -220,26 +240,21 @@ impl History {
     fn waits_for(
         &mut self,
         now: &mut Now<'_>,
-        accepted: &ApplyAccepted,
+        (task_id, fingerprint): (TaskId, Fingerprint),
         approval: ApprovalId,
-        fingerprint: Fingerprint,
-        operations: usize,
-    ) {
+    ) -> Option<&mut QuestionState> {
         let missing = || format!("approval {approval}, which it waits for, is not open");
-        let Some(question) = self
+        let question = self
             .question(approval)
-            .or_tell(now, Check::ApprovalState, missing)
-        else {
-            return;
-        };
+            .or_tell(now, Check::ApprovalState, missing)?;
         now.expect(question.is_open_at(now.at()), Check::Deadline, || {
             format!("approval {approval}, which it waits for, had ended")
         });
-        let same = question.fingerprint == fingerprint && question.task_id == accepted.task_id;
+        let same = question.fingerprint == fingerprint && question.task_id == task_id;
         now.expect(same, Check::ApprovedOperations, || {
             format!("approval {approval}, which it waits for, is about other operations")
         });
-        question.is_asked_by(now, accepted, operations);
+        Some(question)
     }
 
     fn apply_authorised(&mut self, now: &mut Now<'_>, authorised: &ApplyAuthorised) {
@@ -277,6 +292,53 @@ impl History {
         now.expect(approved == fingerprint, Check::ApprovedOperations, || {
             format!("{approved} was approved, {fingerprint} is executed")
         });
+    }
+
+    /// Another question stands in the place of one that the policy cancelled: about the same operations, and for the
+    /// reasons that the policy in force has.
+    fn asked_anew(&mut self, now: &mut Now<'_>, anew: &ApplyAskedAnew) {
+        let stream = now.header.stream_id;
+        let asked = anew.approval_id;
+        self.apply_unlocked(now, false);
+        let is_gone = self.question(anew.replaces).here().is_none();
+        now.expect(is_gone, Check::ApprovalState, || {
+            format!(
+                "approval {}, which it replaces, had not ended",
+                anew.replaces
+            )
+        });
+        self.asks_by_policy(now, &anew.evaluation);
+        let Some(State::Apply(apply)) = self.streams.state(stream) else {
+            return;
+        };
+        let waited = !apply.authorised && apply.approval == Some(anew.replaces);
+        apply.approval = Some(asked);
+        let covers = apply.covers.clone();
+        let asker = Asker {
+            apply_id: stream.into(),
+            key: apply.idempotency_key.clone(),
+            executes_for: apply.executes_for,
+            operations: apply.requests.len(),
+        };
+        let (fingerprint, task_id) = (apply.fingerprint, apply.task_id);
+        if let Some(mut covers) = covers {
+            self.covers_anew(&mut covers, &anew.evaluation);
+            if let Some(State::Apply(apply)) = self.streams.state(stream) {
+                apply.covers = Some(covers);
+            }
+        }
+        now.expect(waited, Check::ApprovalState, || {
+            format!("it did not wait for approval {}", anew.replaces)
+        });
+        let rules = &anew.evaluation.rules;
+        if let Some(question) = self.waits_for(now, (task_id, fingerprint), asked) {
+            let policy = question.policy.as_ref();
+            let is_same = policy.is_some_and(|asked| asked.rules == *rules);
+            question.is_asked_by(now, &asker);
+            now.expect(is_same, Check::Policy, || {
+                "its question does not say what the policy asks".to_owned()
+            });
+        }
     }
 
     fn operation_started(&mut self, now: &mut Now<'_>, started: &OperationStarted) {

@@ -9,8 +9,8 @@ use crate::aggregate::whole_seconds;
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
-    AggregateKind, ApplyAccepted, ApprovalConsumed, ApprovalExpired, ApprovalReleased,
-    ApprovalRequested, Approved, AskedByPolicy, Denied, Event, OnApproval, Voted,
+    AggregateKind, ApprovalConsumed, ApprovalExpired, ApprovalReleased, ApprovalRequested,
+    Approved, AskedByPolicy, Denied, Event, Voted,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CommandId, GroupId, TaskId, TokenId};
@@ -68,6 +68,16 @@ pub(super) struct QuestionState {
     phase: Phase,
 }
 
+/// An apply that waits for a question.
+pub(super) struct Asker {
+    pub(super) apply_id: ApplyId,
+    pub(super) key: IdempotencyKey,
+    /// Who asked, where it is carried out with its decision.
+    pub(super) executes_for: Option<TokenId>,
+    /// How many operations it has.
+    pub(super) operations: usize,
+}
+
 impl QuestionState {
     /// What an answer needs; nothing where no policy asked.
     pub(super) fn needs(&self) -> &[Need] {
@@ -120,27 +130,21 @@ impl QuestionState {
 
     /// Takes in an apply that waits for it. The first is the one that it says has asked, and has the key
     /// that callbacks were told.
-    pub(super) fn is_asked_by(
-        &mut self,
-        now: &mut Now<'_>,
-        accepted: &ApplyAccepted,
-        operations: usize,
-    ) {
-        let executes = accepted.on_approval == OnApproval::Execute;
-        if self.asked.replace(operations).is_some() {
-            let fits = !executes || self.executes_for.is_some();
+    pub(super) fn is_asked_by(&mut self, now: &mut Now<'_>, asker: &Asker) {
+        if self.asked.replace(asker.operations).is_some() {
+            let fits = asker.executes_for.is_none() || self.executes_for.is_some();
             return now.expect(fits, Check::ApprovalState, || {
                 "its approval was asked with the word that its agent continues it".to_owned()
             });
         }
-        self.executes_for = executes.then_some(accepted.token_id);
+        self.executes_for = asker.executes_for;
         let first = self.first_apply;
-        now.expect(accepted.apply_id == first, Check::Reference, || {
+        now.expect(asker.apply_id == first, Check::Reference, || {
             format!("its approval says that apply {first} asked")
         });
         let told = self.told_key.take();
         now.expect(
-            told.is_none_or(|told| told == accepted.idempotency_key),
+            told.is_none_or(|told| told == asker.key),
             Check::DeliveryEvent,
             || "callbacks were told of another idempotency key than it has".to_owned(),
         );

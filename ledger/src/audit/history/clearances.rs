@@ -6,24 +6,30 @@ use crate::aggregate::{Aggregate as _, Clearance};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::catalog::Risk;
-use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest};
+use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest, edge_of};
+use crate::command::offers;
 use crate::event::{
     AggregateKind, ApplyAccepted, ApprovalDecided, ClearanceMade, CredentialStatus, Event,
+    PolicyEvaluation,
 };
 use crate::fingerprint::operations_of;
 use crate::id::{ApprovalId, ClearanceId, CommandId, TaskId};
 use crate::name::{ApproverName, CredentialId};
 use crate::retention::{Binding, Breadth, Retention};
-use crate::statement::Decision;
+use crate::statement::{Decision, SignedRule};
 
 /// The reason of an end with a clearance.
 pub(super) const CLEARANCE_ENDED: &str = "clearance_ended";
 
 /// What of an apply's operations stands in keys.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Covers {
     exact: OperationsDigest,
     scope: OperationsDigest,
+    /// The rules that ask; `None` where the policy is not known.
+    rules: Option<Vec<SignedRule>>,
+    /// What the policy read of the request's way here; `None` where it was not known.
+    edge: Option<Vec<(String, String)>>,
     /// One of them takes a person each time.
     pub(super) is_sensitive: bool,
 }
@@ -73,11 +79,33 @@ impl History {
             let allowed = scope.and_then(|scope| task.allowlist.allows(asked.operation, &scope));
             allowed.is_none_or(|(_, risk)| risk >= Risk::Sensitive)
         });
+        let said = accepted.evaluation.as_ref();
         Some(Covers {
             exact,
             scope,
+            rules: self.rules_of(said),
+            edge: said.map_or_else(|| Some(Vec::new()), edge_of),
             is_sensitive,
         })
+    }
+
+    /// The rules that ask, as the policy in force has them.
+    fn rules_of(&self, said: Option<&PolicyEvaluation>) -> Option<Vec<SignedRule>> {
+        let Some(said) = said else {
+            return Some(Vec::new());
+        };
+        let policy = self.policies.in_force.as_ref()?;
+        let rules = said.rules.iter().map(|id| {
+            let digest = policy.policy.rule(id)?.digest();
+            Some(SignedRule { id: *id, digest })
+        });
+        rules.collect()
+    }
+
+    /// What is asked about anew stands in keys as the policy asks now.
+    pub(super) fn covers_anew(&self, covers: &mut Covers, said: &PolicyEvaluation) {
+        covers.rules = self.rules_of(Some(said));
+        covers.edge = edge_of(said);
     }
 
     fn key_in(
@@ -90,12 +118,16 @@ impl History {
         let Some(State::Task(task)) = self.streams.state(task_id) else {
             return None;
         };
+        let (rules, edge) = match decision {
+            Decision::Approve => (covers.rules.clone(), covers.edge.clone()),
+            Decision::Deny => (Some(Vec::new()), Some(Vec::new())),
+        };
         Some(ClearanceKey::of(&KeyParts {
             decision,
             agent_id: task.agent_id,
             bound_to: BoundTo::of(binding, task_id, &task.subject),
-            rules: &[],
-            edge: &[],
+            rules: rules.as_deref()?,
+            edge: edge.as_deref()?,
             breadth,
             operations: covers.digest(breadth),
         }))
@@ -118,19 +150,25 @@ impl History {
             return;
         };
         let (task_id, first_apply) = (question.task_id, question.first_apply);
-        let is_ruled = question.policy.is_some();
+        let policy = question.policy.clone();
         let covers = match self.streams.state(first_apply) {
-            Some(State::Apply(apply)) => apply.covers,
+            Some(State::Apply(apply)) => apply.covers.clone(),
             _ => None,
         };
         let of = (retention.binding, retention.breadth);
-        let key = covers.and_then(|covers| self.key_in(task_id, decision, of, &covers));
+        let key = covers
+            .as_ref()
+            .and_then(|covers| self.key_in(task_id, decision, of, covers));
         let is_sensitive = covers.is_some_and(|covers| covers.is_sensitive);
+        let is_offered = match &policy {
+            Some(asked) => offers(asked, &retention, now.at()),
+            None => !is_sensitive,
+        };
         now.expect(
-            decision == Decision::Deny || !is_sensitive && !is_ruled,
+            decision == Decision::Deny || is_offered,
             Check::Clearance,
             || {
-                "an approval of what is sensitive, or of what a rule asked about, is kept"
+                "an approval is kept of what is sensitive, or in a way that its policy does not offer"
                     .to_owned()
             },
         );
@@ -238,9 +276,9 @@ impl History {
         };
         let Clearance { key, retention, .. } = known.clearance;
         let is_sensitive = covers.is_some_and(|covers| covers.is_sensitive);
-        let is_asked = is_sensitive || accepted.evaluation.is_some();
+        let is_asked = is_sensitive && accepted.evaluation.is_none();
         now.expect(!is_asked, Check::Clearance, || {
-            "one of its operations is sensitive, or a rule asks, and no person was asked".to_owned()
+            "one of its operations is sensitive, and no person was asked".to_owned()
         });
         let of = (retention.binding, retention.breadth);
         let task_id = accepted.task_id;

@@ -8,9 +8,9 @@ use crate::assertion::{Assertion, AssertionError, Expectation, KeyThumbprint, ve
 use crate::audit::check::Check;
 use crate::audit::report::DecidingKey;
 use crate::canonical::parse_strict;
-use crate::event::{ApprovalDecided, CredentialStatus};
+use crate::event::{ApprovalDecided, AskedByPolicy, CredentialStatus};
 use crate::id::{ApprovalId, LedgerId};
-use crate::statement::{Basis, Choice, Decision, DecisionStatement, ReasonDigest, Statement};
+use crate::statement::{Choice, Decision, DecisionStatement, ReasonDigest, Statement};
 
 impl History {
     pub(super) fn decided(
@@ -102,6 +102,7 @@ impl History {
         let is_asked = question.approvers.contains(&decided.principal);
         let eligible = question.policy.is_none().then_some(is_asked);
         let (task_id, fingerprint) = (question.task_id, question.fingerprint);
+        let basis = question.policy.as_ref().map(AskedByPolicy::basis);
         // In a range that does not hold the ledger's beginning, the first that names it is believed.
         if let (None, Some(named)) = (self.ledger_id, named) {
             self.is_this_ledger(now, named);
@@ -121,7 +122,7 @@ impl History {
         };
         // What is no statement is found to be another one.
         let choice = Choice::of_statement(&decided.statement).unwrap_or_default();
-        let statement = DecisionStatement::of(statement, choice, Basis::default());
+        let statement = DecisionStatement::of(statement, choice, basis.unwrap_or_default());
         Some((statement, eligible))
     }
 

@@ -108,6 +108,14 @@ impl History {
         });
     }
 
+    /// What is asked about anew is what the policy in force asks about.
+    pub(super) fn asks_by_policy(&self, now: &mut Now<'_>, recorded: &PolicyEvaluation) {
+        self.decided_by(now, Some(recorded));
+        now.expect(recorded.outcome == RuleAction::Ask, Check::Policy, || {
+            "it is asked about anew by a policy that does not ask".to_owned()
+        });
+    }
+
     /// Something ends by the policy: there is one.
     pub(super) fn ends_by_policy(&self, now: &mut Now<'_>) {
         if self.policies.in_force.is_some() {

@@ -222,12 +222,25 @@ impl History {
         let Authorisation::Awaiting(approval) = accepted.authorisation else {
             return;
         };
+        let policy = self.policies.in_force.clone();
+        let digests_are = |asked: &AskedByPolicy| {
+            let Some(digests) = &asked.rule_digests else {
+                return true;
+            };
+            let rules = asked.rules.iter().map(|id| {
+                let policy = policy.as_ref()?;
+                Some(policy.policy.rule(id)?.digest())
+            });
+            rules.eq(digests.iter().map(|digest| Some(*digest)))
+        };
         let asked = self.question(approval).map(|question| {
             let asked = question.policy.as_ref();
             let as_said = |asked: &AskedByPolicy| {
                 let mut required = asked.requirement.get().clone();
                 let excluded = std::mem::take(&mut required.exclude);
-                let is_said = asked.rules == said.rules && said.requirement == Some(required);
+                let is_said = asked.rules == said.rules
+                    && digests_are(asked)
+                    && said.requirement == Some(required);
                 is_said.then_some(excluded)
             };
             asked.and_then(as_said)

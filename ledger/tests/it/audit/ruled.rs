@@ -7,8 +7,8 @@ use fixtures::commands::{agent, purge, submit};
 use fixtures::history::History;
 use ledger::Decision;
 use ledger::audit::Check;
-use ledger::event::{ApplyAccepted, ApprovalRequested, Event};
-use ledger::policy::{Expr, RuleAction};
+use ledger::event::{ApplyAccepted, ApplyAskedAnew, ApprovalRequested, Event};
+use ledger::policy::{Assurance, Expr, Need, NeedGroup, Rule, RuleAction};
 
 /// One apply that a rule asks about and that is approved and continued, and one that is denied.
 async fn told() -> History {
@@ -100,4 +100,59 @@ async fn a_refusal_by_a_policy_that_does_not_deny_is_found() {
         });
     });
     is_found(&report, Check::Policy, at);
+}
+
+/// One apply that was approved, and asked about anew under another policy.
+async fn told_anew() -> History {
+    let scene = Scene::granted().await;
+    let asks = rule("ask", RuleAction::Ask, always());
+    put(&scene, 1, Some(policy([asks.clone()]))).await;
+    let asked = scene.submitted("k1", vec![purge()]).await;
+    scene.decided(&asked, Decision::Approve).await;
+    let stricter = Rule {
+        id: "passkey".parse().unwrap(),
+        needs: vec![Need {
+            group: NeedGroup::Default,
+            n: 1,
+            assurance: Assurance::Passkey,
+        }],
+        ..asks
+    };
+    put(&scene, 2, Some(policy([stricter]))).await;
+    let anew = scene.continued(&asked).await.unwrap();
+    assert!(anew.apply.replaces.is_some());
+    let closed = scene.ledger.close().await;
+    History::read(closed.path())
+}
+
+#[track_caller]
+fn anew_otherwise(history: &History, check: Check, change: impl FnOnce(&mut ApplyAskedAnew)) {
+    let at = history.first("apply.asked_anew");
+    let report = altered(history, |history| {
+        history.alter(at, |event| {
+            if let Event::ApplyAskedAnew(anew) = event {
+                change(anew);
+            }
+        });
+    });
+    is_found(&report, check, at);
+}
+
+#[tokio::test]
+async fn a_question_asked_anew_is_held_to_the_policy_and_to_what_it_replaces() {
+    let history = told_anew().await;
+    assert_eq!(history.verify().findings, []);
+    anew_otherwise(&history, Check::Policy, |anew| anew.evaluation.version = 1);
+    anew_otherwise(&history, Check::Policy, |anew| {
+        anew.evaluation.outcome = RuleAction::Allow;
+    });
+    anew_otherwise(&history, Check::Policy, |anew| {
+        anew.evaluation.rules = vec!["ask".parse().unwrap()];
+    });
+    anew_otherwise(&history, Check::ApprovalState, |anew| {
+        anew.replaces = anew.approval_id;
+    });
+    anew_otherwise(&history, Check::ApprovalState, |anew| {
+        anew.approval_id = anew.replaces;
+    });
 }

@@ -1,0 +1,174 @@
+//! Kept decisions under a policy: they answer what the same rules ask of requests that came the same way.
+
+use crate::ruled::{always, policy, put, rule};
+use crate::scene::{Scene, refusal, start};
+use fixtures::commands::{agent, dns_create, purge, ssl_mode, submit};
+use fixtures::history::History;
+use ledger::command::{OperationStart, SubmitApply, Submitted};
+use ledger::operation::Operation;
+use ledger::policy::{
+    Comparison, Edge, Expr, Fact, PreState, RetentionMode, Rule, RuleAction, Value,
+};
+use ledger::{Binding, Breadth, Decision, KeptMode, Retention};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Asks about what does not come from a country that there is not, and offers to keep the answer for an hour.
+fn asks() -> Rule {
+    let fact = Box::new(Expr::Fact("country".to_owned()));
+    let nowhere = Box::new(Expr::Literal(Value::Text("XX".to_owned())));
+    Rule {
+        retention: BTreeSet::from([RetentionMode::Once, RetentionMode::Cache]),
+        max_duration: 3600,
+        pre_state: Some(PreState::Shown),
+        ..rule(
+            "abroad",
+            RuleAction::Ask,
+            Expr::Compare(Comparison::NotEqual, fact, nowhere),
+        )
+    }
+}
+
+async fn from(
+    scene: &Scene,
+    key: &str,
+    country: Option<&str>,
+    operations: Vec<Operation>,
+) -> Submitted {
+    let mut edge = Edge::default();
+    if let Some(country) = country {
+        edge.say("country", Fact::Known(Value::Text(country.to_owned())));
+    }
+    let command = SubmitApply {
+        edge,
+        ..submit(&scene.token, key, operations)
+    };
+    let ruling = scene.execute(agent(&scene.token), command).await.unwrap();
+    ruling.accepted().unwrap()
+}
+
+fn kept(scene: &Scene, time: Duration) -> Retention {
+    Retention {
+        mode: KeptMode::Cache,
+        breadth: Breadth::Exact,
+        binding: Binding::Task,
+        until: Some(scene.now().plus(time)),
+    }
+}
+
+async fn keep(scene: &Scene, asked: &Submitted, retention: Retention) -> Result<(), &'static str> {
+    let approval = asked.approval.clone().unwrap();
+    let keep = scene
+        .alice
+        .keep(&scene.ledger, &approval, Decision::Approve, retention);
+    match scene.run(keep).await {
+        Ok(ruling) => ruling.accepted().map(drop).map_err(|it| it.code()),
+        refused => Err(refusal(refused).code()),
+    }
+}
+
+fn is_cleared(submitted: &Submitted) -> bool {
+    submitted.apply.clearance_id.is_some() && submitted.apply.authorised
+}
+
+async fn audited(scene: Scene) {
+    let closed = scene.ledger.close().await;
+    assert_eq!(History::read(closed.path()).verify().findings, []);
+}
+
+#[tokio::test]
+async fn a_kept_approval_answers_what_the_same_rule_asks_of_what_comes_the_same_way() {
+    let scene = Scene::granted().await;
+    put(&scene, 1, Some(policy([asks()]))).await;
+    let asked = from(&scene, "k1", Some("DE"), vec![purge()]).await;
+    keep(&scene, &asked, kept(&scene, MINUTE)).await.unwrap();
+    let question = scene.approval(&asked).await;
+    let statement = &question.decision.as_ref().unwrap().statement;
+    let said: serde_json::Value = serde_json::from_str(statement).unwrap();
+    assert_eq!(said["policy"]["version"], 1);
+    assert_eq!(said["rules"][0]["id"], "abroad");
+    assert_eq!(said["rules"][0]["digest"], asks().digest().to_string());
+    let requirement = &question.policy.as_ref().unwrap().requirement;
+    assert_eq!(said["requirement_digest"], requirement.digest().to_string());
+
+    let cleared = from(&scene, "k2", Some("DE"), vec![purge()]).await;
+    assert!(is_cleared(&cleared));
+    let go = scene.run(start(cleared.apply.id, 0)).await.unwrap();
+    assert_eq!(go, OperationStart::Go);
+    assert!(!is_cleared(
+        &from(&scene, "k3", Some("FR"), vec![purge()]).await
+    ));
+    assert!(!is_cleared(&from(&scene, "k4", None, vec![purge()]).await));
+    let another = Rule {
+        reason: "another".to_owned(),
+        ..asks()
+    };
+    put(&scene, 2, Some(policy([another]))).await;
+    assert!(!is_cleared(
+        &from(&scene, "k5", Some("DE"), vec![purge()]).await
+    ));
+    put(&scene, 3, Some(policy([asks()]))).await;
+    assert!(is_cleared(
+        &from(&scene, "k6", Some("DE"), vec![purge()]).await
+    ));
+    put(&scene, 4, None).await;
+    assert!(
+        from(&scene, "k7", None, vec![purge()])
+            .await
+            .apply
+            .clearance_id
+            .is_none()
+    );
+    audited(scene).await;
+}
+
+#[tokio::test]
+async fn an_approval_is_kept_as_its_rule_offers() {
+    let scene = Scene::granted().await;
+    put(&scene, 1, Some(policy([asks()]))).await;
+    let asked = from(&scene, "k1", Some("DE"), vec![purge()]).await;
+    let refused = Err("retention_not_allowed");
+    assert_eq!(
+        keep(&scene, &asked, kept(&scene, 61 * MINUTE)).await,
+        refused
+    );
+    let for_ever = Retention {
+        mode: KeptMode::Permanent,
+        until: None,
+        binding: Binding::Agent,
+        ..kept(&scene, MINUTE)
+    };
+    assert_eq!(keep(&scene, &asked, for_ever).await, refused);
+    // Nothing says that another request comes from the same place.
+    let unknown = from(&scene, "k2", None, vec![dns_create("a.example.com")]).await;
+    assert_eq!(keep(&scene, &unknown, kept(&scene, MINUTE)).await, refused);
+    assert_eq!(
+        keep(&scene, &asked, kept(&scene, 60 * MINUTE)).await,
+        Ok(())
+    );
+
+    let once = Rule {
+        retention: BTreeSet::from([RetentionMode::Once]),
+        when: always(),
+        ..asks()
+    };
+    let reaches = Rule {
+        id: "reaches".parse().unwrap(),
+        operations: Some(BTreeSet::from([ledger::OperationId::of("ssl.mode.write")])),
+        priority: 900,
+        sensitive: true,
+        when: always(),
+        ..asks()
+    };
+    put(&scene, 2, Some(policy([once, reaches]))).await;
+    let asked = scene.submitted("k3", vec![purge()]).await;
+    assert_eq!(keep(&scene, &asked, kept(&scene, MINUTE)).await, refused);
+    let asked = scene.submitted("k4", vec![ssl_mode("off")]).await;
+    assert_eq!(keep(&scene, &asked, kept(&scene, MINUTE)).await, Ok(()));
+    assert!(is_cleared(
+        &scene.submitted("k5", vec![ssl_mode("off")]).await
+    ));
+    audited(scene).await;
+}
