@@ -1,6 +1,8 @@
 //! What the doctor finds, beside a running service and without one.
 
+use crate::notifiers::writing_to;
 use fixtures::approver::SoftApprover;
+use fixtures::mail::{Conduct, MailServer, Security, Step};
 use fixtures::process::{bare, said};
 use fixtures::sandbox::Sandbox;
 use serde_json::Value;
@@ -130,6 +132,69 @@ async fn what_lets_people_or_agents_in_too_easily_is_warned_of_in_the_log_and_by
         assert!(is_found, "{warning}: {found:?}");
     }
     assert!(!log.contains(KEY) && !format!("{findings:?}").contains(KEY));
+}
+
+/// What was found under that name, with its grade.
+fn told<'f>(findings: &'f [Value], check: &str) -> (&'f str, &'f str) {
+    let of = |finding: &&Value| finding["check"] == check;
+    let finding = findings.iter().find(of).unwrap();
+    (
+        finding["grade"].as_str().unwrap(),
+        finding["found"].as_str().unwrap(),
+    )
+}
+
+// The server answers while this test waits for the command.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mail_server_is_asked_whether_it_takes_both_addresses_and_nothing_is_sent() {
+    const SECRET: &str = "secret-of-the-mailbox";
+    let server = MailServer::start(Security::Tls).await.unwrap();
+    let mut sandbox = sandbox().await;
+    let (_, findings) = examined(&sandbox);
+    assert_eq!(told(&findings, "e-mail").0, "ok", "none is configured");
+    assert_eq!(told(&findings, "web push").0, "ok");
+
+    writing_to(&mut sandbox, &server, "me", SECRET);
+    server.demand_login("me", SECRET);
+    let (_, findings) = examined(&sandbox);
+    let (grade, found) = told(&findings, "e-mail");
+    assert_eq!(grade, "ok", "{found}");
+    for part in [
+        "proxy@example.com",
+        "TLS with the connection, with a login",
+        "takes both addresses",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    server.at(Step::Mail, Conduct::Say("550 5.7.1 not your sender"));
+    let (code, findings) = examined(&sandbox);
+    let (grade, found) = told(&findings, "e-mail");
+    assert_eq!((code, grade), (Some(0), "warning"), "{found}");
+    assert!(
+        found.contains("MAIL FROM") && found.contains("550"),
+        "{found}"
+    );
+    server.behave();
+    assert!(server.received().is_empty());
+    assert_eq!(server.violations(), Vec::<String>::new());
+
+    // A server that offers no TLS where it was to begin with the connection.
+    let clear = MailServer::start(Security::Plain).await.unwrap();
+    writing_to(&mut sandbox, &clear, "me", SECRET);
+    let (_, findings) = examined(&sandbox);
+    let (grade, found) = told(&findings, "e-mail");
+    assert_eq!(grade, "warning", "{found}");
+    assert!(!format!("{findings:?}").contains(SECRET));
+
+    sandbox.settings.remove("NOTIFY_EMAIL_TO");
+    let (code, findings) = examined(&sandbox);
+    let (grade, found) = told(&findings, "e-mail");
+    assert_eq!((code, grade), (Some(1), "problem"), "{found}");
+    assert!(found.contains("NOTIFY_EMAIL_TO"), "{found}");
+    sandbox.settings.remove("NOTIFY_EMAIL_URL");
+    let (_, findings) = examined(&sandbox);
+    let warned = bad(&findings, "settings");
+    assert!(warned[0].contains("NOTIFY_EMAIL_FROM"), "{warned:?}");
 }
 
 #[tokio::test]
