@@ -96,6 +96,20 @@ impl Retention {
         }
     }
 
+    /// What both keep: in each part the narrower of the two.
+    #[must_use]
+    pub fn narrowest(self, other: Self) -> Self {
+        Self {
+            mode: self.mode.min(other.mode),
+            breadth: self.breadth.min(other.breadth),
+            binding: self.binding.min(other.binding),
+            until: match (self.until, other.until) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
+        }
+    }
+
     /// Whether it still answers at that time, as far as its own end is concerned.
     #[must_use]
     pub fn lasts_at(&self, now: Timestamp) -> bool {

@@ -3,7 +3,7 @@
 //! A person is a user, whichever of their passkeys they use, or a principal that no user owns. Groups, users and
 //! passkeys are looked at as they are now: a vote counts while the person could cast it again.
 
-use crate::aggregate::{Approval, Approver, Credential, Group, User};
+use crate::aggregate::{Approval, ApprovalState, Approver, Credential, Group, User};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{CredentialStatus, LockTarget, VoteLoss};
@@ -12,6 +12,8 @@ use crate::locks::Locks;
 use crate::name::{ApproverName, CredentialId};
 use crate::policy::{Assurance, Candidates, Excluded, Need, NeedGroup, are_met, assigned};
 use crate::rejection::Rejection;
+use crate::retention::Retention;
+use crate::statement::Choice;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
@@ -78,6 +80,22 @@ impl Approval {
         }
     }
 
+    /// What its answer keeps beyond the question: of an approval the narrowest that all who approved it have signed,
+    /// so nothing where one of them approved for once.
+    #[must_use]
+    pub fn kept(&self) -> Option<Retention> {
+        let decided = self.decision.as_ref()?;
+        let own = retention_of(&decided.statement);
+        match self.state {
+            ApprovalState::Denied => own,
+            _ => narrowest(
+                own,
+                self.standing_votes()
+                    .map(|vote| retention_of(&vote.cast.statement)),
+            ),
+        }
+    }
+
     pub(crate) fn electorate(&self) -> Electorate<'_> {
         Electorate {
             approvers: &self.approvers,
@@ -88,6 +106,19 @@ impl Approval {
             },
         }
     }
+}
+
+/// What a statement keeps.
+pub(crate) fn retention_of(statement: &str) -> Option<Retention> {
+    Choice::of_statement(statement).ok()?.retention
+}
+
+/// What all of them keep.
+pub(crate) fn narrowest(
+    own: Option<Retention>,
+    mut others: impl Iterator<Item = Option<Retention>>,
+) -> Option<Retention> {
+    others.try_fold(own?, |kept, other| Some(kept.narrowest(other?)))
 }
 
 impl Electorate<'_> {
@@ -388,4 +419,61 @@ pub(crate) async fn is_locked_since<P: People>(
     let mut targets = vec![LockTarget::Credential(credential_id.clone())];
     targets.extend(user.map(|user| LockTarget::User(user.id)));
     Ok(locks.end(&targets, voted_at, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retention::{Binding, Breadth, KeptMode};
+    use proptest::prelude::*;
+
+    fn retentions() -> impl Strategy<Value = Retention> {
+        let parts = (
+            any::<bool>(),
+            any::<bool>(),
+            any::<bool>(),
+            prop::option::of(1_i64..9),
+        );
+        parts.prop_map(|(permanent, scope, agent, until)| {
+            let until = until.map(Timestamp::from_micros);
+            Retention {
+                mode: if permanent {
+                    KeptMode::Permanent
+                } else {
+                    KeptMode::Cache
+                },
+                breadth: if scope {
+                    Breadth::Scope
+                } else {
+                    Breadth::Exact
+                },
+                binding: if agent { Binding::Agent } else { Binding::Task },
+                until,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_several_people_keep_is_kept_by_each_of_them(
+            all in prop::collection::vec(retentions(), 1..5),
+        ) {
+            let all: Vec<_> = all.into_iter().filter(Retention::is_sound).collect();
+            let Some((own, others)) = all.split_first() else {
+                return Ok(());
+            };
+            let kept = narrowest(Some(*own), others.iter().copied().map(Some)).unwrap();
+            prop_assert!(kept.is_sound());
+            for one in &all {
+                prop_assert!(kept.mode <= one.mode && kept.breadth <= one.breadth);
+                prop_assert!(kept.binding <= one.binding);
+                let lasts = |at| kept.lasts_at(Timestamp::from_micros(at));
+                for at in 0..10 {
+                    prop_assert!(!lasts(at) || one.lasts_at(Timestamp::from_micros(at)));
+                }
+            }
+            let with_once = others.iter().copied().map(Some).chain([None]);
+            prop_assert_eq!(narrowest(Some(*own), with_once), None);
+        }
+    }
 }

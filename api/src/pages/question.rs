@@ -14,7 +14,7 @@ use app::votes::Votes;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::event::{OnApproval, PreState};
 use ledger::operation::Operation;
-use ledger::{Breadth, Choice, Providers, Timestamp};
+use ledger::{Breadth, Providers, Timestamp};
 
 /// An approval with everything that its page needs besides.
 #[derive(Debug, Clone, Copy)]
@@ -177,9 +177,7 @@ impl Question<'_> {
 
     /// What of the decision is kept, in words.
     fn kept(&self) -> Option<String> {
-        let decision = self.approval.decision.as_ref()?;
-        let choice = Choice::of_statement(&decision.statement).ok()?;
-        let retention = choice.retention?;
+        let retention = self.approval.kept()?;
         let time = retention.in_words(self.approval.decided_at?);
         let what = match retention.breadth {
             Breadth::Exact => "exactly these operations",

@@ -6,6 +6,7 @@ use super::locked::is_question_dead;
 use super::passkeys::is_owner_enabled;
 use super::proof::prove_kept;
 use super::ruled::Ruled;
+use super::votes::may_all_answer;
 use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
 use crate::catalog::Risk;
 use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest, edge_of};
@@ -335,11 +336,14 @@ pub(super) async fn stands(
     }
 }
 
-/// Whether who made the decision could make it today.
+/// Whether who made the decision, and all whose votes it took, could answer today.
 async fn may_still_decide(tx: &mut Transaction<'_>, approval: &Approval) -> Result<bool, Error> {
     let Some(decided) = &approval.decision else {
         return Ok(false);
     };
+    if approval.policy.is_some() {
+        return may_all_answer(tx, approval, decided).await;
+    }
     let holder = LookupKey::credential(&decided.credential_id);
     let approver = Error::none_if_erased(tx.find_state::<Approver>(&holder).await)?;
     let is_active = approver.is_some_and(|approver| {

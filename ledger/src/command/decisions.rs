@@ -136,8 +136,17 @@ impl Command for DecideApproval {
         if let Some(retention) = statement.choice().retention {
             let apply = tx.existing::<Apply>(approval.apply_id).await?;
             let kept = (self.decision, retention);
-            let made = clearances::made(&approval, &task, &apply, kept, &tx.context())?;
-            if is_enough {
+            let mut made = clearances::made(&approval, &task, &apply, kept, &tx.context())?;
+            // With others it is kept as all of them say.
+            let all = match (self.decision, &tally) {
+                (Decision::Approve, Some(tally)) => tally.keeps(&approval, retention),
+                _ => Some(retention),
+            };
+            if let Some(all) = all.filter(|_| is_enough) {
+                if all != retention {
+                    let kept = (self.decision, all);
+                    made = clearances::made(&approval, &task, &apply, kept, &tx.context())?;
+                }
                 events.push(tx.context().event(made.clearance_id, made));
             }
         }

@@ -159,10 +159,7 @@ pub(super) async fn prove_kept(
         return Ok(());
     }
     prove_decision(tx, approval).await?;
-    let signed = approval.decision.as_ref();
-    let signed = signed.and_then(|decided| Choice::of_statement(&decided.statement).ok());
-    let kept = signed.and_then(|choice| choice.retention);
-    if approval.task_id != asked_in.id || kept != Some(clearance.retention) {
+    if approval.task_id != asked_in.id || approval.kept() != Some(clearance.retention) {
         return Err(forged("its maker kept it for another time or other applies").into());
     }
     if tx.is_proven(clearance) {

@@ -5,18 +5,21 @@ use super::acting::still_acts;
 use super::approvals::{approval_and_task, is_open};
 use super::authority::{Presented, owner};
 use crate::agent_key::SHARED_KEY;
-use crate::aggregate::{Agent, Approval, Approver, Group, Task, User};
+use crate::aggregate::{Agent, Approval, ApprovalState, Approver, Group, Task, User};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{Actor, Event, Role, VoteLoss, VoteVoided, VoteWithdrawn};
+use crate::event::{Actor, ApprovalDecided, Event, Role, VoteLoss, VoteVoided, VoteWithdrawn};
 use crate::id::{ApprovalId, GroupId, KeyId, StreamId, UserId};
 use crate::locks::Locks;
 use crate::name::{ApproverName, CredentialId};
 use crate::policy::{Excluded, Exclusion, are_met};
 use crate::rejection::Rejection;
+use crate::retention::Retention;
 use crate::statement::Decision;
 use crate::storage::{LookupKey, NewEvent};
-use crate::voters::{Counted, Electorate, People, candidates, counted, is_locked_since};
+use crate::voters::{
+    Counted, Electorate, People, candidates, counted, is_locked_since, narrowest, retention_of,
+};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
@@ -53,6 +56,18 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// What is kept of an approval, by what who gives it chose: as all whose votes count say.
+    pub(super) fn keeps(&self, approval: &Approval, own: Retention) -> Option<Retention> {
+        let votes = approval.standing_votes().filter(|vote| {
+            let mut lost = self.lost.iter();
+            !lost.any(|(principal, _)| *principal == vote.cast.principal)
+        });
+        narrowest(
+            Some(own),
+            votes.map(|vote| retention_of(&vote.cast.statement)),
+        )
+    }
+
     /// The events that void votes.
     pub(super) fn voids(&self, approval: &Approval, context: &Context<'_>) -> Vec<NewEvent> {
         let lost = self.lost.iter().map(|(principal, why)| VoteVoided {
@@ -123,6 +138,25 @@ async fn standing(
         }
     }
     Ok((counts, lost))
+}
+
+/// Whether all who answered a question of a policy could answer it today.
+pub(super) async fn may_all_answer(
+    tx: &mut Transaction<'_>,
+    approval: &Approval,
+    decided: &ApprovalDecided,
+) -> Result<bool, Error> {
+    let of = approval.electorate();
+    // A denial is one person's.
+    let is_denied = approval.state == ApprovalState::Denied;
+    let votes = approval.standing_votes().filter(|_| !is_denied);
+    for signed in votes.map(|vote| &vote.cast).chain([decided]) {
+        let (principal, credential_id) = (&signed.principal, &signed.credential_id);
+        if counted(tx, &of, principal, credential_id).await?.is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The users who may not answer what is asked now: those whose wish it is, by what they did before.

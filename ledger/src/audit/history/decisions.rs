@@ -56,7 +56,12 @@ impl History {
                 },
             );
         }
-        if let Some(retention) = statement.choice().retention.filter(|_| ends) {
+        let kept = statement.choice().retention.filter(|_| ends);
+        let kept = match decision {
+            Decision::Approve => self.all_keep(now.header.stream_id, kept),
+            Decision::Deny => kept,
+        };
+        if let Some(retention) = kept {
             self.keeps(now, decided, decision, retention);
         }
         credential.counter = decided.sign_count;

@@ -12,8 +12,9 @@ use crate::event::{Actor, ApprovalDecided, CredentialStatus, VoteVoided, VoteWit
 use crate::id::{AgentId, GroupId, KeyId, StreamId, TaskId, UserId};
 use crate::name::{ApproverName, CredentialId};
 use crate::policy::{Excluded, Exclusion, NeedGroup, are_met};
+use crate::retention::Retention;
 use crate::statement::Decision;
-use crate::voters::{Counted, Person, candidates};
+use crate::voters::{Counted, Person, candidates, narrowest, retention_of};
 use std::collections::BTreeSet;
 
 /// The number of `approval.vote_withdrawn`, which a user causes of a vote of their own.
@@ -27,6 +28,7 @@ pub(super) struct KnownVote {
     principal: ApproverName,
     credential_id: CredentialId,
     at: Timestamp,
+    retention: Option<Retention>,
 }
 
 /// What a vote counts for.
@@ -109,7 +111,23 @@ impl History {
             principal: vote.principal.clone(),
             credential_id: vote.credential_id.clone(),
             at,
+            retention: retention_of(&vote.statement),
         });
+    }
+
+    /// What of an approval is kept, by what who gave it chose: as all whose votes count say.
+    pub(super) fn all_keep(
+        &mut self,
+        stream: StreamId,
+        own: Option<Retention>,
+    ) -> Option<Retention> {
+        match self.streams.state(stream) {
+            Some(State::Approval(question)) => {
+                let votes = question.votes.iter();
+                narrowest(own, votes.map(|vote| vote.retention))
+            }
+            _ => own,
+        }
     }
 
     pub(super) fn vote_withdrawn(&mut self, now: &mut Now<'_>, withdrawn: &VoteWithdrawn) {
