@@ -309,6 +309,10 @@ actions! {
     ReadOwnPasskeys -> SessionAccess: [Session];
     /// Add and remove passkeys of one's own, and make an approver's principal one's own.
     ManageOwnPasskeys -> SessionAccess: [Session];
+    /// Read which command-line keys one has.
+    ReadOwnKeys -> SessionAccess: [Session];
+    /// Add and remove command-line keys of one's own.
+    ManageOwnKeys -> SessionAccess: [Session];
     /// Read which devices of one's own are told of questions.
     ReadOwnDevices -> SessionAccess: [Session];
     /// Have devices of one's own told of questions, or not any more.

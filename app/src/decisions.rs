@@ -12,8 +12,8 @@ use ledger::aggregate::{Apply, Approval, ApprovalState, Credential, Task};
 use ledger::command::{DecideApproval, check_key, check_retention};
 use ledger::event::OnApproval;
 use ledger::{
-    Actor, ApproverName, Assertion, Challenge, Choice, CredentialId, Decision, Ledger, OnScreen,
-    Origin, PublicKey, Rejection, RequestId, Timestamp, WantedRetention,
+    Actor, ApproverName, Assertion, Challenge, Choice, CredentialId, Decision, DecisionProof,
+    DecisionStatement, Ledger, OnScreen, Origin, Rejection, RequestId, Timestamp, WantedRetention,
 };
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ pub async fn passkeys(ledger: &Ledger, approvers: &[ApproverName]) -> Result<Vec
     let mut counts = Vec::with_capacity(approvers.len());
     for principal in approvers {
         let approver = ledger.decider(principal).await?;
-        counts.push(approver.map_or(0, |approver| approver.active_credentials().count()));
+        counts.push(approver.map_or(0, |approver| approver.active_passkeys().count()));
     }
     Ok(counts)
 }
@@ -186,7 +186,8 @@ impl<'a> Undecided<'a> {
             &statement,
         );
         let able = self.able().await?.into_iter();
-        let credential_ids = able.map(|(_, credential)| credential.credential_id);
+        let passkeys = able.filter(|(_, credential)| credential.is_passkey());
+        let credential_ids = passkeys.map(|(_, credential)| credential.credential_id);
         let credential_ids = credential_ids.collect();
         Ok(DecisionOptions {
             options: Options {
@@ -198,8 +199,8 @@ impl<'a> Undecided<'a> {
         })
     }
 
-    /// Records the decision that a passkey signed, with its whole proof and with what the browser says of its
-    /// screen.
+    /// Records the decision that a passkey or a command-line key signed, with its whole proof and with what the
+    /// browser says of its screen.
     ///
     /// # Errors
     /// Why the proof is none.
@@ -208,10 +209,10 @@ impl<'a> Undecided<'a> {
         decision: Decision,
         reason: Option<String>,
         statement: Option<String>,
-        assertion: Assertion,
+        proof: DecisionProof,
         on_screen: Option<OnScreen>,
     ) -> Result<Arc<Approval>, Error> {
-        let (principal, credential) = self.eligible(&assertion).await?;
+        let (principal, credential) = self.eligible(proof.credential_id()).await?;
         let ledger = &self.app.ledger;
         let choice = statement.as_deref().map(Choice::of_statement).transpose();
         let choice = choice.map_err(|_| Rejection::QuestionChanged)?;
@@ -228,15 +229,13 @@ impl<'a> Undecided<'a> {
         {
             return Err(Rejection::QuestionChanged.into());
         }
-        let party = &self.app.relying_party;
-        assertion
-            .challenge()
-            .map_err(PasskeyRefused::from)
-            .and_then(|asked| party.check_assertion(&credential, &asked, &assertion, &signed))
-            .map_err(refused)?;
+        // The signature of a command-line key is simple enough for the ledger alone.
+        if let Some(assertion) = proof.passkey() {
+            self.check_passkey(&credential, assertion, &signed)?;
+        }
         let actor = Actor::Approver {
             principal,
-            credential_id: CredentialId::unchecked(credential.credential_id),
+            credential_id: credential.credential_id,
         };
         let origin = Origin {
             actor,
@@ -247,35 +246,48 @@ impl<'a> Undecided<'a> {
             decision,
             reason,
             statement,
-            assertion,
+            proof,
             on_screen,
         };
         Ok(ledger.execute(origin, command).await?.accepted()?)
     }
 
-    /// The principal and credential that signed, where they may decide this.
-    async fn eligible(
+    /// Whether the WebAuthn library takes the answer of a passkey too.
+    fn check_passkey(
         &self,
+        credential: &Credential,
         assertion: &Assertion,
-    ) -> Result<(ApproverName, EligibleCredential), Error> {
-        let mut able = self.able().await?.into_iter();
-        let signed = |(_, credential): &(ApproverName, Credential)| {
-            credential.credential_id.as_slice() == assertion.credential_id
-        };
-        let Some((principal, found)) = able.find(signed) else {
-            return Err(self.why_not(&assertion.credential_id).await?.into());
-        };
-        let key = PublicKey::from_cose(found.public_key.as_slice()).map_err(Error::defect)?;
+        signed: &DecisionStatement,
+    ) -> Result<(), Error> {
+        let key = credential.key().map_err(Error::defect)?;
+        let key = key.passkey().ok_or(Rejection::CredentialNotEligible)?;
         let credential = EligibleCredential {
             credential_id: assertion.credential_id.clone(),
-            public_key: key,
-            sign_count: found.sign_count,
-            backup_eligible: found.backup_eligible,
+            public_key: key.clone(),
+            sign_count: credential.sign_count,
+            backup_eligible: credential.backup_eligible,
         };
-        Ok((principal, credential))
+        let party = &self.app.relying_party;
+        assertion
+            .challenge()
+            .map_err(PasskeyRefused::from)
+            .and_then(|asked| party.check_assertion(&credential, &asked, assertion, signed))
+            .map_err(refused)
     }
 
-    /// The passkeys that may answer, with their principals.
+    /// The principal and credential that signed, where they may decide this.
+    async fn eligible(&self, credential_id: &[u8]) -> Result<(ApproverName, Credential), Error> {
+        let mut able = self.able().await?.into_iter();
+        let signed = |(_, credential): &(ApproverName, Credential)| {
+            credential.credential_id.as_slice() == credential_id
+        };
+        match able.find(signed) {
+            Some(found) => Ok(found),
+            None => Err(self.why_not(credential_id).await?.into()),
+        }
+    }
+
+    /// The passkeys and command-line keys that may answer, with their principals.
     async fn able(&self) -> Result<Vec<(ApproverName, Credential)>, Error> {
         let (ledger, approval) = (&self.app.ledger, &self.approval);
         if approval.policy.is_some() {

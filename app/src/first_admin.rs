@@ -66,7 +66,7 @@ async fn can_administer(ledger: &Ledger, user: &User) -> Result<bool, Error> {
     }
     let passkeys = ledger.approver(&user.principal()).await;
     let passkeys = ledger::Error::none_if_erased(passkeys)?;
-    Ok(passkeys.is_some_and(|passkeys| passkeys.active_credentials().next().is_some()))
+    Ok(passkeys.is_some_and(|passkeys| passkeys.active_passkeys().next().is_some()))
 }
 
 async fn create(

@@ -38,6 +38,7 @@ pub mod retention;
 mod scope_names;
 pub mod sessions;
 pub mod setup;
+pub mod software_keys;
 pub mod tasks;
 pub mod templates;
 pub mod token;

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A challenge of a ceremony. Asking again leaves earlier ones valid.
-fn challenge(app: &App, ceremony: Ceremony) -> Challenge {
+pub(crate) fn challenge(app: &App, ceremony: Ceremony) -> Challenge {
     let ledger = &app.ledger;
     let statement = IdentityStatement {
         ledger_id: ledger.id(),
@@ -115,7 +115,7 @@ pub async fn link_options(
         None => app.ledger.approver(&principal).await?,
     };
     let approver = approver.ok_or(Rejection::ApproverNotFound)?;
-    let active = approver.active_credentials();
+    let active = approver.active_passkeys();
     Ok(Options {
         credential_ids: active.map(|one| one.credential_id.clone()).collect(),
         challenge: challenge(app, Ceremony::Link(who.session.user.id, principal)),

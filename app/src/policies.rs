@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::policy::{self, Code, Format, Groups, KnownGroup, Names, Problem, Read, Report};
 use crate::principal::Acting;
 use crate::refusal::Error;
-use ledger::aggregate::{Approver, PolicyVersion, User};
+use ledger::aggregate::{Approver, Credential, PolicyVersion, User};
 use ledger::command::{PutPolicy, RollbackPolicy};
 use ledger::describe;
 use ledger::event::{PolicyChanged, PolicyFormat};
@@ -283,9 +283,10 @@ async fn names(ledger: &Ledger) -> Result<Names, Error> {
     let mut of_configuration = BTreeMap::new();
     for principal in &rules.approvers {
         let approver = ledger.decider(principal).await?;
-        if approver.is_some_and(|approver| approver.active_credentials().next().is_some()) {
+        let best = approver.and_then(|approver| assurance_of(approver.active_credentials()));
+        if let Some(best) = best {
             let person = person(ledger, principal).await?;
-            of_configuration.insert(person, Assurance::Passkey);
+            of_configuration.insert(person, best);
         }
     }
     let mut groups = vec![KnownGroup {
@@ -296,8 +297,8 @@ async fn names(ledger: &Ledger) -> Result<Names, Error> {
     for group in ledger.groups().await? {
         let mut people = BTreeMap::new();
         for member in &group.members {
-            if has_a_passkey(ledger, *member).await? {
-                people.insert(member.to_string(), Assurance::Passkey);
+            if let Some(best) = best_of_user(ledger, *member).await? {
+                people.insert(member.to_string(), best);
             }
         }
         groups.push(KnownGroup {
@@ -323,10 +324,21 @@ async fn person(ledger: &Ledger, principal: &ApproverName) -> Result<String, Err
     Ok(principal.to_string())
 }
 
-async fn has_a_passkey(ledger: &Ledger, user_id: UserId) -> Result<bool, Error> {
+/// The best that somebody can decide with; a command-line key is never as good as a passkey.
+fn assurance_of<'a>(credentials: impl Iterator<Item = &'a Credential>) -> Option<Assurance> {
+    let each = credentials.map(|known| match known.is_passkey() {
+        true => Assurance::Passkey,
+        false => Assurance::Any,
+    });
+    each.max()
+}
+
+async fn best_of_user(ledger: &Ledger, user_id: UserId) -> Result<Option<Assurance>, Error> {
     let user = ledger::Error::none_if_erased(ledger.load::<User>(user_id).await)?;
-    match user.filter(|user| user.is_enabled()) {
-        Some(user) => Ok(!ledger.passkeys_of(&user).await?.is_empty()),
-        None => Ok(false),
-    }
+    let Some(user) = user.filter(|user| user.is_enabled()) else {
+        return Ok(None);
+    };
+    let passkeys = ledger.passkeys_of(&user).await?;
+    let keys = ledger.software_keys_of(&user).await?;
+    Ok(assurance_of(passkeys.iter().chain(&keys)))
 }

@@ -7,14 +7,15 @@ use crate::identity::throttle::Attempt;
 use crate::principal::SessionAccess;
 use crate::refusal::{Error, Forbidden};
 use crate::token::link::SignedToken;
-use ledger::aggregate::{Session, User};
+use ledger::aggregate::{KEY_SESSION_LIFE, Session, User};
 use ledger::command::{
     EndSession, EndSessions, LoginProof, NewPassword, OpenSession, Opened, RecordFailedLogin,
     Reissue, SetPassword,
 };
 use ledger::event::{Assurance, LoginWay, SessionEnd, Via};
 use ledger::{
-    Actor, Assertion, CredentialId, Origin, Rejection, RequestId, SessionId, UserId, UserName,
+    Actor, Assertion, CredentialId, Origin, Rejection, RequestId, SessionId, SoftwareSignature,
+    UserId, UserName,
 };
 use projections::Projection;
 use std::net::IpAddr;
@@ -108,6 +109,48 @@ pub async fn log_in_by_passkey(
     }
 }
 
+/// Begins a session for who has answered a challenge of [`login_options`] by a command-line key of their own. It is
+/// short, and is never as good as one by a passkey.
+///
+/// # Errors
+/// [`Error::Throttled`] before the answer is looked at; [`Rejection::LoginFailed`] whatever was wrong.
+///
+/// [`login_options`]: crate::software_keys::login_options
+pub async fn log_in_by_key(
+    app: &App,
+    signature: SoftwareSignature,
+    address: IpAddr,
+    request_id: Option<RequestId>,
+) -> Result<LoggedIn, Error> {
+    let now = app.ledger.clock().now();
+    app.logins.answer_by_passkey(address, now)?;
+    let key = CredentialId::unchecked(signature.credential_id.clone());
+    let user = match app.ledger.user_of_passkey(&key).await {
+        Err(ledger::Error::Rejected(_)) => None,
+        found => found?,
+    };
+    let begun = match (&user, signature.challenge()) {
+        (Some(user), Ok(challenge)) => {
+            // One challenge, one session.
+            let session_id = SessionId::from_bytes(*challenge.nonce());
+            let proof = LoginProof::SoftwareKey(signature);
+            open(app, user, session_id, proof, address, request_id).await
+        }
+        _ => Err(Rejection::LoginFailed.into()),
+    };
+    match begun {
+        Err(Error::Ledger(ledger::Error::Rejected(_))) => {
+            let user_id = user.map(|user| user.id);
+            Err(failed(app, user_id, address, LoginWay::SoftwareKey).await?)
+        }
+        Ok(begun) => {
+            app.logins.succeeded_by_passkey(address);
+            Ok(begun)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Records that a login has failed; gives what is told of it.
 async fn failed(
     app: &App,
@@ -136,6 +179,11 @@ async fn open(
     let assurance = match proof {
         LoginProof::Password => Assurance::Password,
         LoginProof::Passkey(_) => Assurance::PasskeyUv,
+        LoginProof::SoftwareKey(_) => Assurance::SoftwareKey,
+    };
+    let life = match proof {
+        LoginProof::SoftwareKey(_) => app.session_ttl.min(KEY_SESSION_LIFE),
+        _ => app.session_ttl,
     };
     let open = OpenSession {
         session_id,
@@ -144,7 +192,7 @@ async fn open(
         token_hash: cookie.hash(),
         proof,
         address: address.to_string(),
-        expires_at: app.ledger.now().plus(app.session_ttl),
+        expires_at: app.ledger.now().plus(life),
     };
     let actor = Actor::User {
         user_id: user.id,
@@ -282,7 +330,9 @@ pub async fn own(app: &App, who: &SessionAccess) -> Result<Vec<Arc<Session>>, Er
     sessions.retain(|session| session.is_valid(user, now));
     let mut in_force = Vec::with_capacity(sessions.len());
     for session in sessions {
-        if !app.ledger.is_session_locked(user, &session).await? {
+        let is_over = app.ledger.is_session_locked(user, &session).await?
+            || app.ledger.is_session_key_gone(&session).await?;
+        if !is_over {
             in_force.push(session);
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::challenge::Bound;
 use crate::id::{LedgerId, SessionId, UserId};
-use crate::name::ApproverName;
+use crate::name::{ApproverName, CredentialId};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +18,8 @@ pub enum Ceremony {
     StepUp(SessionId),
     /// To be the user whose principal this is from here on.
     Link(UserId, ApproverName),
+    /// To open a session by that command-line key.
+    KeyLogin(CredentialId),
 }
 
 /// A ceremony of one ledger, with everything that makes it unmistakable.
@@ -31,7 +33,7 @@ pub struct IdentityStatement {
 
 impl IdentityStatement {
     /// The canonical JSON (RFC 8785) of `{"ceremony","ledger_id","v":1}` with, where there are any,
-    /// `"session_id"`, or `"principal"` and `"user_id"`.
+    /// `"session_id"`, `"principal"` and `"user_id"`, or `"credential_id"` in base64url.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
         let ledger_id = self.ledger_id;
@@ -43,6 +45,10 @@ impl IdentityStatement {
             Ceremony::Link(user_id, principal) => json!({
                 "ceremony": "link", "ledger_id": ledger_id, "principal": principal,
                 "user_id": user_id, "v": 1,
+            }),
+            Ceremony::KeyLogin(credential_id) => json!({
+                "ceremony": "key_login", "credential_id": credential_id.to_base64url(),
+                "ledger_id": ledger_id, "v": 1,
             }),
         };
         // Keys of a JSON object are in order, and its one number is a small whole one.
@@ -67,10 +73,11 @@ mod tests {
     use std::collections::HashSet;
 
     /// By another implementation of JSON and SHA-256.
-    const GOLDEN: [&str; 3] = [
+    const GOLDEN: [&str; 4] = [
         "409a22793c6ae541b22e820207beb14af0bb5465db3c0a424c603c4cc105ab30",
         "3e8a9ab67d0b182548799f2e186d16ee4287f419af2e576941c84e45cd4276f2",
         "cc948e355def5b22dd2fccf56cf41a125cfa16d597a5c527c19fa7b5f24f67ad",
+        "14b715a11423d1aadbad2e8ca3aadedf7b652dce8091f3472ffb22db2a27a004",
     ];
 
     fn all() -> Vec<IdentityStatement> {
@@ -81,6 +88,7 @@ mod tests {
                 UserId::from_bytes([3; 16]),
                 ApproverName::unchecked("Zo\u{eb} \"Z\" \u{1}"),
             ),
+            Ceremony::KeyLogin(CredentialId::unchecked(b"laptop".as_slice())),
         ];
         let of = |ceremony| IdentityStatement {
             ledger_id: LedgerId::from_bytes([1; 16]),
@@ -103,6 +111,6 @@ mod tests {
     #[test]
     fn no_two_statements_are_bound_by_one_challenge() {
         let digests: HashSet<_> = all().iter().map(Bound::digest).collect();
-        assert_eq!(digests.len(), 3);
+        assert_eq!(digests.len(), 4);
     }
 }

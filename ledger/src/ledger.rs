@@ -21,7 +21,7 @@ use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
 use crate::counts::Lately;
 use crate::error::Error;
-use crate::event::{Actor, Envelope, LockTarget, Recorded, SessionTokenHash};
+use crate::event::{Actor, CredentialStatus, Envelope, LockTarget, Recorded, SessionTokenHash};
 use crate::id::{AgentId, CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
 use crate::label::UserName;
 use crate::locks::Locks;
@@ -242,7 +242,7 @@ impl Ledger {
         for principal in user.principals() {
             let approver = Error::none_if_erased(self.approver(&principal).await)?;
             if let Some(approver) = approver {
-                let active = approver.active_credentials().cloned();
+                let active = approver.active_passkeys().cloned();
                 passkeys.extend(
                     active.filter(|passkey| user.logs_in_by(&principal, &passkey.credential_id)),
                 );
@@ -300,6 +300,27 @@ impl Ledger {
         targets.push(LockTarget::Agent(agent));
         targets.extend_from_slice(besides);
         Ok(locks.admit(&targets, self.now())?)
+    }
+
+    /// Whether the command-line key that opened a session was taken away since.
+    pub async fn is_session_key_gone(&self, session: &Session) -> Result<bool, Error> {
+        let Some(key) = &session.key else {
+            return Ok(false);
+        };
+        let holder = Error::none_if_erased(self.approver_of(key).await)?;
+        let credential = holder.as_ref().and_then(|holder| holder.credential(key));
+        let is_active = |known: &Credential| known.status == CredentialStatus::Active;
+        Ok(!credential.is_some_and(is_active))
+    }
+
+    /// The command-line keys of a user's own that are in force, in the order in which they were added.
+    pub async fn software_keys_of(&self, user: &User) -> Result<Vec<Credential>, Error> {
+        let own = Error::none_if_erased(self.approver(&user.principal()).await)?;
+        let active = own.iter().flat_map(|own| own.active_credentials());
+        Ok(active
+            .filter(|known| !known.is_passkey())
+            .cloned()
+            .collect())
     }
 
     /// Whether a lock on its user, or on a passkey by which the user logs in, ended a session.

@@ -55,6 +55,7 @@ mod rejection;
 mod retention;
 mod rules;
 pub mod seal;
+mod software_key;
 pub mod statement;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 pub mod storage;
@@ -114,6 +115,11 @@ pub use rejection::{Rejection, RejectionKind};
 pub use retention::{Binding, Breadth, KeptMode, Retention, WantedRetention};
 pub use rules::{Quotas, Rules};
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
+pub use software_key::{
+    CredentialKey, CredentialKeyError, DecisionProof, DecisionProofError, ProvenDecision,
+    SOFTWARE_KEY_ALGORITHM, SOFTWARE_KEY_FORMAT, SoftwareKey, SoftwareKeyError, SoftwareSignature,
+    SoftwareSignatureError, key_login_message, software_decision_message,
+};
 pub use statement::{
     Choice, Decision, DecisionStatement, InvalidDecision, ReasonDigest, Statement,
 };

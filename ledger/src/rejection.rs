@@ -557,6 +557,11 @@ refusals! {
         "this needs a passkey of the last five minutes: log in with one, or confirm with one at POST /v1/auth/step-up/options, as the page at / does; without one send the service token, or use the command line on the service's machine with --local --reason TEXT"
     )]
     StepUpRequired => Forbidden, "step_up_required";
+    /// A session that a command-line key has opened asks for what takes a login by a person.
+    #[error(
+        "a session by a command-line key cannot do this: log in with a passkey or a password"
+    )]
+    KeySession => Forbidden, "key_session";
 }
 
 impl Rejection {

@@ -196,9 +196,9 @@ pub(crate) async fn counted<P: People>(
 
 /// What somebody shows who signs with that credential.
 fn shows(credential: &Credential) -> Assurance {
-    match credential.public_key_format.as_str() {
-        "cose" => Assurance::Passkey,
-        _ => Assurance::Any,
+    match credential.is_passkey() {
+        true => Assurance::Passkey,
+        false => Assurance::Any,
     }
 }
 

@@ -54,10 +54,13 @@ pub(super) fn attributes(act: &Act, stream: StreamId, by: &Actor, topic: &Topic)
             json!({"user": agent(), "session": {"uid": token_id}, "privileges": [task]})
         }
         // An agent may do what was asked for, or may not.
-        Act::Decision { credential_id } => json!({
+        Act::Decision {
+            credential_id,
+            is_passkey,
+        } => json!({
             "user": agent(),
             "privileges": or_else(&topic.operations, "what was asked for"),
-            "session": {"credential_uid": credential_id, "is_mfa": true},
+            "session": {"credential_uid": credential_id, "is_mfa": is_passkey},
         }),
         Act::Grants { grants } => {
             json!({"user": agent(), "privileges": or_else(grants, "all")})

@@ -11,6 +11,7 @@ use crate::narrative::Told;
 use attributes::{activity, actor, attributes};
 use class::{PRODUCT, VERSION};
 use ledger::Recorded;
+use ledger::describe::Act;
 use serde_json::{Map, Value, json};
 
 /// One event as an OCSF object, from its line in a narrative of everything.
@@ -24,7 +25,7 @@ pub(crate) fn event(recorded: &Recorded, told: &Told) -> Value {
     let (category_uid, category) = activity.class.category();
     let (severity_id, severity) = class::severity(facts.severity);
     let (status_id, status) = class::status(facts.status);
-    let common = json!({
+    let mut common = json!({
         "class_uid": activity.class.uid(),
         "class_name": activity.class.caption(),
         "category_uid": category_uid,
@@ -68,6 +69,14 @@ pub(crate) fn event(recorded: &Recorded, told: &Told) -> Value {
             "agent": line.agent,
         },
     });
+    // The actor of a decision names its credential, and the decision says what that is.
+    if let Act::Decision {
+        is_passkey: false, ..
+    } = &facts.act
+        && let Some(is_mfa) = common.pointer_mut("/actor/session/is_mfa")
+    {
+        *is_mfa = Value::Bool(false);
+    }
     let mut object = match common {
         Value::Object(common) => common,
         _ => Map::new(),

@@ -46,6 +46,7 @@ async fn forge(sandbox: &Sandbox) {
         origin: ORIGIN.to_owned(),
         sign_count: 9,
         on_screen: None,
+        challenge: None,
     };
     let stream: StreamId = requested.stream_id();
     let actor = Actor::system("ledger");

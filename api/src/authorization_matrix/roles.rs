@@ -3,13 +3,14 @@
 use super::routes::ROUTES;
 use super::service::TestService;
 use crate::testing::{Answer, OpenedSession};
-use app::{Action, Who};
+use app::{Action, Who, sessions, software_keys};
 use fixtures::approver::SoftApprover;
+use fixtures::soft_key::SoftKey;
 use http::Request;
 use http::request::Builder;
 use ledger::aggregate::User;
 use ledger::command::{Enrol, OpenUserEnrolment, StepUp};
-use ledger::{Ceremony, Origin, Role};
+use ledger::{Ceremony, Origin, Role, key_login_message};
 use serde_json::Value;
 
 const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
@@ -214,6 +215,68 @@ async fn with_a_token_the_cookie_is_not_read() {
             let asked = by_cookie(request(method, &path), &session);
             let answer = service.ask(asked.header("authorization", token), "").await;
             assert_eq!(answer.status, 401, "{method} {template}: {answer:?}");
+        }
+    }
+}
+
+/// A user of that role with a command-line key of their own.
+async fn with_key(service: &TestService, role: Role) -> SoftKey {
+    let ledger = &service.stage.state.app.ledger;
+    let name = format!("key-of-{}", role.as_str());
+    let user_id = service.stage.user(&name, role).await.id;
+    let system = || Origin::system("test");
+    let invited = ledger.execute(system(), OpenUserEnrolment { user_id });
+    let passkey = SoftApprover::new(&User::principal_of(user_id)).without_counter();
+    let enrol = Enrol {
+        enrolment_id: invited.await.unwrap().enrolment_id,
+        credential: passkey.new_credential(),
+    };
+    ledger.execute(system(), enrol).await.unwrap();
+    let epoch = ledger.load::<User>(user_id).await.unwrap().unwrap().epoch;
+    let login = fixtures::people::passkey_login(ledger, user_id, epoch, &passkey);
+    let by = fixtures::people::login_of(&login);
+    let session = ledger.execute(by, login).await.unwrap().session;
+    let key = SoftKey::new(&name);
+    let added = ledger.execute(
+        fixtures::people::by(&session),
+        key.addition(user_id).unwrap(),
+    );
+    added.await.unwrap();
+    key
+}
+
+/// The bearer token of a session that a key has opened.
+async fn by_key(service: &TestService, key: &SoftKey) -> String {
+    let app = &service.stage.state.app;
+    let address = std::net::IpAddr::from([192, 0, 2, 1]);
+    let challenge = software_keys::login_options(app, key.credential_id(), address).unwrap();
+    let challenge = challenge.to_bytes();
+    let signed = key.sign(&challenge, &key_login_message(&challenge));
+    let begun = sessions::log_in_by_key(app, signed, address, None).await;
+    begun.unwrap().bearer.into_revealed()
+}
+
+#[tokio::test]
+async fn every_route_holds_a_session_of_a_command_line_key_to_the_role_of_its_user() {
+    let service = TestService::build().await;
+    for role in ROLES {
+        let key = with_key(&service, role).await;
+        for (method, template, action) in routes() {
+            // One each, because some routes end it.
+            let bearer = by_key(&service, &key).await;
+            let path = service.filled(template);
+            let asked = request(method, &path).header("authorization", format!("Bearer {bearer}"));
+            let answer = service.ask(asked, "{\"nonsense\":").await;
+            let expected = match action {
+                Action::LogOutEverywhere => Some((403, "key_session", None)),
+                // Its own passkey invites nobody by a session that has shown none.
+                Action::ManageOwnPasskeys if *template == "/v1/me/enrolment" => {
+                    Some((403, "step_up_required", None))
+                }
+                other => expected(*other, role, *method != "GET"),
+            };
+            let place = format!("{method} {template} by a key of a {}", role.as_str());
+            assert_refused(&answer, expected, &place);
         }
     }
 }

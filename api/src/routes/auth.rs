@@ -8,10 +8,11 @@ use crate::schemes::cookie;
 use crate::schemes::cross_site::OwnSite;
 use crate::shapes::passkeys::{AssertionOptions, PasskeyAnswer, PasskeyLoginRequest, SteppedUp};
 use crate::shapes::sessions::{ChangePasswordRequest, LoginAnswer, LoginRequest};
+use crate::shapes::software_keys::{KeyLoginAnswer, KeyLoginOptions, KeyLoginRequest, KeySession};
 use crate::state::AppState;
 use app::identity::password::Password;
 use app::sessions::LoggedIn;
-use app::{action, own_passkeys, sessions};
+use app::{action, own_passkeys, sessions, software_keys};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -30,6 +31,8 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(change_password))
         .routes(routes!(passkey_options))
         .routes(routes!(log_in_by_passkey))
+        .routes(routes!(key_options))
+        .routes(routes!(log_in_by_key))
         .routes(routes!(step_up_options))
         .routes(routes!(step_up))
 }
@@ -180,6 +183,50 @@ async fn log_in_by_passkey(
     let assertion = request.assertion()?;
     let begun = sessions::log_in_by_passkey(&state.app, assertion, address, Some(id)).await?;
     begin(&state, begun, &site)
+}
+
+/// A challenge for a login by a command-line key
+///
+/// It is good once, for the life of a passkey's challenge, whether or not there is such a key.
+#[utoipa::path(
+    post, path = "/v1/auth/key/options", tag = "auth", request_body = KeyLoginRequest, security(()),
+    responses(
+        (status = 200, body = KeyLoginOptions),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn key_options(
+    State(state): State<AppState>,
+    _: OwnSite,
+    ClientAddress(address): ClientAddress,
+    StrangersJson(request): StrangersJson<KeyLoginRequest>,
+) -> Result<Json<KeyLoginOptions>, ApiError> {
+    let key = request.credential_id()?;
+    let challenge = software_keys::login_options(&state.app, key, address)?;
+    Ok(Json(challenge.into()))
+}
+
+/// Log in by a command-line key
+///
+/// By a key of a user's own. The session is good for at most 15 minutes and ends with the key. It has the user's role,
+/// never counts as one by a passkey, and cannot be stepped up.
+#[utoipa::path(
+    post, path = "/v1/auth/key/verify", tag = "auth", request_body = KeyLoginAnswer, security(()),
+    responses(
+        (status = 200, body = KeySession),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn log_in_by_key(
+    State(state): State<AppState>,
+    _: OwnSite,
+    ClientAddress(address): ClientAddress,
+    Extension(id): Extension<RequestId>,
+    StrangersJson(request): StrangersJson<KeyLoginAnswer>,
+) -> Result<Json<KeySession>, ApiError> {
+    let signature = request.signature()?;
+    let begun = sessions::log_in_by_key(&state.app, signature, address, Some(id)).await?;
+    Ok(Json(begun.into()))
 }
 
 /// Options to show a passkey once more

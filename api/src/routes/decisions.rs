@@ -219,7 +219,7 @@ async fn options_with_reason(
 
 /// Decides
 ///
-/// Records the decision that the passkey signed, with its whole proof. `decision` and `reason` must be
+/// Records the decision that the passkey or command-line key signed, with its whole proof. `decision` and `reason` must be
 /// the ones that the options were asked for, and `statement` the one that they held where they were asked for with a
 /// retention; one that is not what the question says now is refused (409 `question_changed`). `on_screen` is recorded as what the browser says; it proves
 /// nothing. Where the question needs others too, an approval is a vote: `status` is `voted`, and `waits` says for whom.
@@ -237,10 +237,10 @@ async fn verify(
 ) -> Result<Json<Decided>, ApiError> {
     let question = Undecided::of(&state.app, &who).await?;
     let decision = request.decision()?;
-    let assertion = request.assertion()?;
+    let proof = request.proof()?;
     let on_screen = request.on_screen.map(OnScreen::from);
     let (reason, statement) = (request.reason, request.statement);
-    let decided = question.decide(decision, reason, statement, assertion, on_screen);
+    let decided = question.decide(decision, reason, statement, proof, on_screen);
     let approval = decided.await?;
     let votes = match approval.state {
         ApprovalState::Pending => Votes::told(&state.app.ledger, &approval).await?,

@@ -81,7 +81,7 @@ async fn page(
         is_user: invitation.user.is_some(),
         label: None,
         may_decide: Eligibility::of(state, &approver.principal).may_decide,
-        registered: approver.active_credentials().count(),
+        registered: approver.active_passkeys().count(),
         expires_at,
         now: Moment::new(now),
     };

@@ -4,12 +4,13 @@ use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
-use crate::shapes::approvers::{UserEnrolmentOpened, credential_id};
+use crate::shapes::approvers::{CredentialView, UserEnrolmentOpened, credential_id};
 use crate::shapes::devices::{DeviceRequest, OwnDevice, OwnDevices};
 use crate::shapes::passkeys::{AssertionOptions, LinkRequest, Linked, OwnPasskeys, PasskeyAnswer};
 use crate::shapes::sessions::{Me, OwnSessions};
+use crate::shapes::software_keys::{OwnSoftwareKeys, SoftwareKeyRequest};
 use crate::state::AppState;
-use app::{Principal, action, devices, enrolments, sessions, users};
+use app::{Principal, action, devices, enrolments, sessions, software_keys, users};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -26,6 +27,9 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(invite_oneself))
         .routes(routes!(own_passkeys))
         .routes(routes!(remove_passkey))
+        .routes(routes!(own_software_keys))
+        .routes(routes!(add_software_key))
+        .routes(routes!(remove_software_key))
         .routes(routes!(link_principal_options))
         .routes(routes!(link_principal))
         .routes(routes!(own_devices))
@@ -148,6 +152,67 @@ async fn remove_passkey(
 ) -> Result<StatusCode, ApiError> {
     let id = credential_id(&id).map_err(|_| Rejection::CredentialNotFound)?;
     app::own_passkeys::remove(&state.app, who, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The command-line keys of one's own
+///
+/// Those that are in force.
+#[utoipa::path(
+    get, path = "/v1/me/software-keys", tag = "auth", security(("session" = [])),
+    responses(
+        (status = 200, body = OwnSoftwareKeys),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn own_software_keys(
+    State(state): State<AppState>,
+    By(who): By<action::ReadOwnKeys>,
+) -> Result<Json<OwnSoftwareKeys>, ApiError> {
+    let own = software_keys::own(&state.app, &who).await?;
+    Ok(Json(OwnSoftwareKeys::of(&own)))
+}
+
+/// Add a command-line key of one's own
+///
+/// It decides what one may decide, as `software_key` and never as a passkey, and opens short sessions that have one's
+/// role. It needs a passkey of the last five minutes.
+#[utoipa::path(
+    post, path = "/v1/me/software-keys", tag = "auth", request_body = SoftwareKeyRequest,
+    security(("session" = [])),
+    responses(
+        (status = 201, body = CredentialView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn add_software_key(
+    State(state): State<AppState>,
+    By(who): By<action::ManageOwnKeys>,
+    StrictJson(request): StrictJson<SoftwareKeyRequest>,
+) -> Result<(StatusCode, Json<CredentialView>), ApiError> {
+    let (id, key) = request.read()?;
+    let added = software_keys::add(&state.app, who, id, key).await?;
+    Ok((StatusCode::CREATED, Json(CredentialView::from(&added))))
+}
+
+/// Take a command-line key of one's own away
+///
+/// It decides nothing from the next request on, and its sessions end. It needs a passkey of the last five minutes.
+#[utoipa::path(
+    delete, path = "/v1/me/software-keys/{credential_id}", tag = "auth", security(("session" = [])),
+    params(("credential_id" = String, Path, description = "base64url")),
+    responses(
+        (status = 204, description = "It is taken away"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn remove_software_key(
+    State(state): State<AppState>,
+    By(who): By<action::ManageOwnKeys>,
+    PathParams(id): PathParams<String>,
+) -> Result<StatusCode, ApiError> {
+    let id = credential_id(&id).map_err(|_| Rejection::CredentialNotFound)?;
+    software_keys::remove(&state.app, who, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,5 +1,6 @@
 //! Approvers' credentials, and invitations to register one.
 
+use super::software_keys::software_key;
 use super::{reason, word};
 use crate::problem::ApiError;
 use crate::state::AppState;
@@ -10,7 +11,10 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use ledger::aggregate::{Approver, Credential};
 use ledger::command::NewCredential;
 use ledger::event::CredentialStatus;
-use ledger::{Algorithm, ApproverName, Blob, CredentialId, PublicKey};
+use ledger::{
+    Algorithm, ApproverName, Blob, CredentialId, PublicKey, SOFTWARE_KEY_ALGORITHM,
+    SOFTWARE_KEY_FORMAT,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,15 +24,15 @@ use utoipa::ToSchema;
 pub(crate) struct CredentialRequest {
     /// The authenticator's name for it, base64url.
     credential_id: String,
-    /// The COSE key (RFC 9052, section 7), base64 or base64url.
+    /// The COSE key (RFC 9052, section 7), or the 32 bytes of an Ed25519 key; base64 or base64url.
     public_key_b64: String,
     /// `active` or `revoked`; active when left out.
     #[serde(default)]
     status: Option<String>,
-    /// ES256, ES384 or RS256; ES256 when left out.
+    /// ES256, ES384 or RS256, ES256 when left out; Ed25519 of a command-line key.
     #[serde(default)]
     algorithm: Option<String>,
-    /// Always `cose`.
+    /// `cose` when left out; `raw` of a command-line key.
     #[serde(default)]
     public_key_format: Option<String>,
     /// Whether the authenticator may back the key up; learnt at its first use when left out.
@@ -57,11 +61,14 @@ impl CredentialRequest {
                 return Err(ApiError::bad_request("status: \"active\" or \"revoked\""));
             }
         };
-        if self
-            .public_key_format
-            .is_some_and(|format| format != "cose")
-        {
-            return Err(ApiError::bad_request("public_key_format: only \"cose\""));
+        match self.public_key_format.as_deref() {
+            None | Some("cose") => {}
+            Some(SOFTWARE_KEY_FORMAT) => return self.read_software_key(credential_id, status),
+            Some(_) => {
+                return Err(ApiError::bad_request(
+                    "public_key_format: \"cose\", or \"raw\" with algorithm \"Ed25519\"",
+                ));
+            }
         }
         let algorithm: Algorithm = word(
             "algorithm",
@@ -96,8 +103,39 @@ impl CredentialRequest {
     }
 }
 
+impl CredentialRequest {
+    /// A command-line key, checked, and the reason.
+    fn read_software_key(
+        self,
+        credential_id: CredentialId,
+        status: CredentialStatus,
+    ) -> Result<(NewCredential, Option<String>), ApiError> {
+        if self.algorithm.as_deref() != Some(SOFTWARE_KEY_ALGORITHM) {
+            return Err(ApiError::bad_request(
+                "algorithm: a key of format \"raw\" is for \"Ed25519\"",
+            ));
+        }
+        if self.backup_eligible.is_some() {
+            return Err(ApiError::bad_request(
+                "backup_eligible: only authenticators say that",
+            ));
+        }
+        let key = software_key(&self.public_key_b64)?;
+        let credential = NewCredential {
+            credential_id,
+            status,
+            algorithm: SOFTWARE_KEY_ALGORITHM.to_owned(),
+            public_key: Blob::from(key.to_raw().to_vec()),
+            public_key_thumbprint: key.thumbprint().into(),
+            backup_eligible: None,
+            sign_count: 0,
+        };
+        Ok((credential, reason(self.reason)?))
+    }
+}
+
 /// base64 or base64url, padded or not: both are in use for keys.
-fn any_base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn any_base64(text: &str) -> Option<Vec<u8>> {
     let bare = text.trim_end_matches('=');
     URL_SAFE_NO_PAD
         .decode(bare)
@@ -189,9 +227,9 @@ pub(crate) struct CredentialView {
     pub(crate) credential_id: String,
     /// `active` or `revoked`.
     pub(crate) status: String,
-    /// `ES256`, `ES384` or `RS256`.
+    /// `ES256`, `ES384` or `RS256`; `Ed25519` of a command-line key.
     pub(crate) algorithm: String,
-    /// `cose`
+    /// `cose`; `raw` of a command-line key.
     pub(crate) public_key_format: String,
     /// RFC 9679 thumbprint, base64url.
     pub(crate) public_key_thumbprint: String,

@@ -27,6 +27,7 @@ pub(crate) mod projections;
 pub(crate) mod sessions;
 pub(crate) mod shortcuts;
 pub(crate) mod shortened;
+pub(crate) mod software_keys;
 pub(crate) mod stream;
 pub(crate) mod tasks;
 pub(crate) mod templates;

@@ -6,7 +6,10 @@ use app::passkey::RelyingParty;
 use app::retention::RetentionWords;
 use app::votes::Votes;
 use ledger::aggregate::Session;
-use ledger::{Assertion, Blob, CredentialId, Decision, OnScreen, WantedRetention};
+use ledger::{
+    Assertion, Blob, CredentialId, Decision, DecisionProof, OnScreen, SoftwareSignature,
+    WantedRetention,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -171,18 +174,27 @@ impl AssertionOptions {
     }
 }
 
-/// The answer of a passkey to the options, with the decision that they were asked for. Binary values
-/// are base64url.
+/// The answer of a passkey to the options, or the signature of a command-line key, with the decision that they were
+/// asked for. Binary values are base64url.
+///
+/// A passkey sends `client_data_json`, `authenticator_data` and its `signature`; a command-line key sends `challenge`,
+/// `statement` and the Ed25519 signature over `llm-permission-proxy software decision v2`, the SHA-256 of the statement
+/// and the challenge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifyRequest {
     /// Which credential signed.
     pub(crate) credential_id: String,
-    /// `response.clientDataJSON`
-    pub(crate) client_data_json: String,
-    /// `response.authenticatorData`
-    pub(crate) authenticator_data: String,
-    /// `response.signature`
+    /// `response.clientDataJSON`; of a passkey alone.
+    #[serde(default)]
+    pub(crate) client_data_json: Option<String>,
+    /// `response.authenticatorData`; of a passkey alone.
+    #[serde(default)]
+    pub(crate) authenticator_data: Option<String>,
+    /// The challenge of the options; of a command-line key alone.
+    #[serde(default)]
+    pub(crate) challenge: Option<String>,
+    /// `response.signature`, or the 64 bytes of a command-line key.
     pub(crate) signature: String,
     /// `response.userHandle`
     #[serde(default)]
@@ -397,17 +409,51 @@ impl VerifyRequest {
         decision(self.decision.as_deref())
     }
 
-    /// The bytes of the assertion.
-    pub(crate) fn assertion(&self) -> Result<Assertion, ApiError> {
+    /// The bytes of the proof.
+    pub(crate) fn proof(&self) -> Result<DecisionProof, ApiError> {
         let Self {
             credential_id: id,
             client_data_json: client,
             authenticator_data: data,
+            challenge,
             signature,
+            user_handle,
             ..
         } = self;
-        assertion([id, client, data, signature], self.user_handle.as_deref())
+        match (client, data, challenge) {
+            (Some(client), Some(data), None) => {
+                Ok(assertion([id, client, data, signature], user_handle.as_deref())?.into())
+            }
+            (None, None, Some(challenge)) => {
+                if user_handle.is_some() || self.on_screen.is_some() {
+                    return Err(ApiError::bad_request(
+                        "user_handle, on_screen: a command-line key has none",
+                    ));
+                }
+                if self.statement.is_none() {
+                    return Err(ApiError::bad_request(
+                        "statement: a command-line key says which statement it has signed",
+                    ));
+                }
+                Ok(software_signature([id, challenge, signature])?.into())
+            }
+            _ => Err(ApiError::bad_request(
+                "a passkey's answer has client_data_json and authenticator_data, a command-line \
+                 key's has challenge",
+            )),
+        }
     }
+}
+
+/// The bytes of a command-line key's id, its challenge and its signature.
+pub(crate) fn software_signature(
+    [id, challenge, signature]: [&String; 3],
+) -> Result<SoftwareSignature, ApiError> {
+    Ok(SoftwareSignature {
+        credential_id: bytes("credential_id", id)?,
+        challenge: bytes("challenge", challenge)?,
+        signature: bytes("signature", signature)?,
+    })
 }
 
 impl PasskeyAnswer {

@@ -191,6 +191,8 @@ pub(super) fn concerns_identities(recorded: &Recorded) -> bool {
                 | AggregateKind::Session
                 | AggregateKind::Key
                 | AggregateKind::Lock
+                // A command-line key that is taken away ends the sessions that it has opened.
+                | AggregateKind::Approver
         ) | None
     ) || kind.is_some_and(|kind| kind.traits.outlives_token)
 }

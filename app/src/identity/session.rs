@@ -4,8 +4,8 @@ use crate::refusal::Error;
 use crate::token::link::{LinkKey, Said};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ledger::aggregate::{Session, User};
-use ledger::event::{Assurance, LoginWay, SessionTokenHash, Via};
+use ledger::aggregate::{Approver, Session, User};
+use ledger::event::{Assurance, CredentialStatus, LoginWay, SessionTokenHash, Via};
 use ledger::{Actor, Ledger, Random, Rejection, Role, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -143,7 +143,8 @@ impl UserSession {
         let user = ledger::Error::none_if_erased(ledger.load::<User>(session.user_id).await)?;
         let user = user.ok_or(Rejection::SessionEnded)?;
         let is_locked = ledger.is_session_locked(&user, &session).await?;
-        match session.is_valid(&user, ledger.now()) && !is_locked {
+        let is_over = is_locked || ledger.is_session_key_gone(&session).await?;
+        match session.is_valid(&user, ledger.now()) && !is_over {
             true => Ok(Self { user, session }),
             false => Err(Rejection::SessionEnded.into()),
         }
@@ -177,8 +178,24 @@ impl UserSession {
         tokio::select! {
             session = session => drop(session?),
             user = user => drop(user?),
+            gone = self.key_gone(ledger, left) => gone?,
         }
         self.again(ledger).await.map(drop)
+    }
+
+    /// Waits until the command-line key that opened the session is taken away; for ever where none did.
+    async fn key_gone(&self, ledger: &Ledger, left: Duration) -> Result<(), Error> {
+        let Some(key) = &self.session.key else {
+            return std::future::pending().await;
+        };
+        let holder = ledger.approver_of(key).await?;
+        let holder = holder.ok_or(Rejection::SessionEnded)?;
+        let is_gone = |holder: &Approver| {
+            let credential = holder.credential(key);
+            !credential.is_some_and(|known| known.status == CredentialStatus::Active)
+        };
+        ledger.wait_for(holder.id, left, is_gone).await?;
+        Ok(())
     }
 
     #[must_use]
@@ -208,9 +225,10 @@ impl UserSession {
             user_id: self.user.id,
             via: Via::Session,
             via_id: self.session.id,
-            assurance: match has_passkey {
-                true => Assurance::PasskeyUv,
-                false => Assurance::Password,
+            assurance: match (has_passkey, self.session.via) {
+                (_, LoginWay::SoftwareKey) => Assurance::SoftwareKey,
+                (true, _) => Assurance::PasskeyUv,
+                (false, _) => Assurance::Password,
             },
         }
     }

@@ -194,7 +194,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
         .unwrap();
     let assertion = passkey.assert(RP_ID, ORIGIN, &options.options.challenge.to_bytes());
     let decided = question
-        .decide(Decision::Approve, None, None, assertion, None)
+        .decide(Decision::Approve, None, None, assertion.into(), None)
         .await;
     assert_eq!(decided.unwrap().id, waiting.approval.id);
 

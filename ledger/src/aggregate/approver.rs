@@ -7,11 +7,26 @@ use crate::event::{CredentialPut, CredentialStatus, Event};
 use crate::id::{ApproverId, EnrolmentId};
 use crate::name::{ApproverName, CredentialId};
 use crate::rejection::Rejection;
+use crate::software_key::{CredentialKey, CredentialKeyError, SOFTWARE_KEY_FORMAT};
 
 /// A registered credential, as its newest event says.
 pub type Credential = CredentialPut;
 
 impl Credential {
+    /// Its public key.
+    ///
+    /// # Errors
+    /// What keeps it from being a sound one.
+    pub fn key(&self) -> Result<CredentialKey, CredentialKeyError> {
+        CredentialKey::read(&self.public_key_format, self.public_key.as_slice())
+    }
+
+    /// True for a passkey, false for a command-line key, which is never as good as one.
+    #[must_use]
+    pub fn is_passkey(&self) -> bool {
+        self.public_key_format != SOFTWARE_KEY_FORMAT
+    }
+
     /// Whether nobody answers by it afterwards who could not before: it keeps its key, and is not given back.
     pub(crate) fn may_become(&self, public_key: &Blob, status: CredentialStatus) -> bool {
         let is_given_back =
@@ -61,6 +76,11 @@ impl Approver {
         self.credentials
             .iter()
             .filter(|c| c.status == CredentialStatus::Active)
+    }
+
+    /// The passkeys that may decide.
+    pub fn active_passkeys(&self) -> impl Iterator<Item = &Credential> {
+        self.active_credentials().filter(|c| c.is_passkey())
     }
 
     /// The invitation with that id.

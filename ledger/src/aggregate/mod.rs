@@ -28,7 +28,7 @@ pub use group::Group;
 pub use key::Key;
 pub use lock::Lock;
 pub use policy::PolicyVersion;
-pub use session::{SESSION_LIFE, STEP_UP_LIFE, Session};
+pub use session::{KEY_SESSION_LIFE, SESSION_LIFE, STEP_UP_LIFE, Session};
 pub use task::{Callback, Task, Token};
 pub(crate) use task::{task_life, whole_seconds};
 pub use template::Template;

@@ -4,6 +4,7 @@ use super::{Aggregate, User};
 use crate::clock::Timestamp;
 use crate::event::{Event, LoginWay, SessionEnd, SessionProof, SessionTokenHash};
 use crate::id::{SessionId, UserId};
+use crate::name::CredentialId;
 use crate::rejection::Rejection;
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
@@ -13,6 +14,9 @@ pub const STEP_UP_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// The longest life of a session.
 pub const SESSION_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest life of a session that a command-line key has opened.
+pub const KEY_SESSION_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// The state of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct Session {
     pub token_hash: SessionTokenHash,
     /// The way by which it began.
     pub via: LoginWay,
+    /// The command-line key that opened it, with which it ends.
+    pub key: Option<CredentialId>,
     /// The address from which it began.
     pub address: String,
     /// The time of its beginning.
@@ -78,6 +84,11 @@ impl Aggregate for Session {
                     SessionProof::Password => (LoginWay::Password, None),
                     SessionProof::Passkey(_) => (LoginWay::Passkey, Some(at.plus(STEP_UP_LIFE))),
                     SessionProof::Continued { via, .. } => (*via, None),
+                    SessionProof::SoftwareKey(_) => (LoginWay::SoftwareKey, None),
+                };
+                let key = match &opened.proof {
+                    SessionProof::SoftwareKey(proof) => Some(proof.credential_id.clone()),
+                    _ => None,
                 };
                 *state = Some(Self {
                     id: opened.session_id,
@@ -85,6 +96,7 @@ impl Aggregate for Session {
                     epoch: opened.epoch,
                     token_hash: opened.token_hash,
                     via,
+                    key,
                     address: opened.address.clone(),
                     opened_at: at,
                     expires_at: opened.expires_at,

@@ -2,6 +2,7 @@
 //! taken it away.
 
 use super::locked::is_session_dead;
+use super::software_keys::is_key_gone;
 use crate::aggregate::{Session, User};
 use crate::error::Error;
 use crate::event::{Actor, Role};
@@ -51,7 +52,7 @@ pub(super) async fn acting_session(
     let now = tx.context().now;
     let session = session.filter(|session| session.is_valid(user, now));
     let session = session.ok_or(Rejection::SessionEnded)?;
-    if is_session_dead(tx, user, &session).await? {
+    if is_session_dead(tx, user, &session).await? || is_key_gone(tx, &session).await? {
         return Err(Rejection::SessionEnded.into());
     }
     tx.user_acts_by(session.id);

@@ -14,6 +14,7 @@ use crate::event::{
 use crate::id::{ApproverId, EnrolmentId};
 use crate::name::{ApproverName, CredentialId, RecordedThumbprint};
 use crate::rejection::Rejection;
+use crate::software_key::format_of;
 use crate::storage::{LookupKey, NewEvent, credential_counter};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ const ENROLMENT_TTL: Duration = Duration::from_secs(15 * 60);
 pub struct NewCredential {
     pub credential_id: CredentialId,
     pub status: CredentialStatus,
-    /// `ES256`, `ES384` or `RS256`.
+    /// `ES256`, `ES384` or `RS256` of a passkey; `Ed25519` of a command-line key, whose format is `raw`.
     pub algorithm: String,
     pub public_key: Blob,
     /// RFC 9679 thumbprint of the key.
@@ -95,7 +96,7 @@ fn is_no_users(principal: &ApproverName) -> Result<(), Rejection> {
 }
 
 /// The approver's stream, made where it is heard of for the first time.
-fn identify(
+pub(super) fn identify(
     known: Option<&Approver>,
     principal: &ApproverName,
     context: &Context<'_>,
@@ -111,7 +112,7 @@ fn identify(
     (approver_id, vec![context.event(approver_id, registered)])
 }
 
-async fn put(
+pub(super) async fn put(
     tx: &mut Transaction<'_>,
     approver_id: ApproverId,
     credential: NewCredential,
@@ -139,8 +140,8 @@ async fn put(
         CredentialPut {
             credential_id: credential.credential_id,
             status: credential.status,
+            public_key_format: format_of(&credential.algorithm).to_owned(),
             algorithm: credential.algorithm,
-            public_key_format: "cose".to_owned(),
             public_key: credential.public_key,
             public_key_thumbprint: credential.public_key_thumbprint,
             backup_eligible,

@@ -10,10 +10,10 @@ use super::ruled::{Again, cancelled, look_again};
 use super::votes::{Tally, tally};
 use super::{Command, RecordedRefusal, Ruling, clearances, locked};
 use crate::aggregate::{Apply, Approval, Approver, Credential, Task};
-use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
+use crate::assertion::{Assertion, Expectation, Verified, verify_assertion};
 use crate::blob::Blob;
 use crate::callback_report;
-use crate::challenge::Bound;
+use crate::challenge::{Bound, Challenge};
 use crate::error::Error;
 use crate::event::{
     ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied, OnApproval, Voted,
@@ -22,12 +22,13 @@ use crate::id::{ApprovalId, LedgerId};
 use crate::name::CredentialId;
 use crate::on_screen::OnScreen;
 use crate::rejection::Rejection;
+use crate::software_key::{DecisionProof, ProvenDecision};
 use crate::statement::{Choice, Decision, DecisionStatement, ReasonDigest, Statement};
 use crate::storage::{LookupKey, NewEvent, credential_counter};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
-/// Approves or denies, proven by a passkey.
+/// Approves or denies, proven by a passkey or a command-line key.
 #[derive(Debug, Clone)]
 pub struct DecideApproval {
     pub approval_id: ApprovalId,
@@ -36,7 +37,7 @@ pub struct DecideApproval {
     pub reason: Option<String>,
     /// The statement that was signed; where there is none it is of the first form, for the question alone.
     pub statement: Option<String>,
-    pub assertion: Assertion,
+    pub proof: DecisionProof,
     /// The operations that the browser says were on its screen.
     pub on_screen: Option<OnScreen>,
 }
@@ -100,7 +101,7 @@ impl Command for DecideApproval {
             let apply = tx.existing::<Apply>(approval.apply_id).await?;
             self.on_screen = Some(OnScreen::of(said, apply.operations.len()));
         }
-        let credential_id = CredentialId::unchecked(self.assertion.credential_id.clone());
+        let credential_id = CredentialId::unchecked(self.proof.credential_id());
         let holder = LookupKey::credential(&credential_id);
         let approver = tx.find_state::<Approver>(&holder).await?;
         // Of a question of a policy its tally says so.
@@ -246,19 +247,20 @@ fn decide(
         });
     }
     let (approver, credential) = eligible(command, (approval, tally), approver)?;
-    let verified = verify(&command.assertion, credential, statement, context)?;
-    counts_on(&verified, counted)?;
+    let verified = prove(&command.proof, credential, statement, context)?;
+    counts_on(verified.sign_count, counted)?;
     let mut events = tally.map_or_else(Vec::new, |tally| tally.voids(approval, context));
-    match credential.backup_eligible {
-        Some(known) if known != verified.backup_eligible => {
+    match (credential.backup_eligible, verified.backup_eligible) {
+        (_, None) => {}
+        (Some(known), Some(said)) if known != said => {
             return Err(Rejection::BackupEligibilityChanged);
         }
-        Some(_) => {}
-        None => events.push(context.event(
+        (Some(_), Some(_)) => {}
+        (None, Some(backup_eligible)) => events.push(context.event(
             approver.id,
             BackupEligibilityLearnt {
                 credential_id: credential.credential_id.clone(),
-                backup_eligible: verified.backup_eligible,
+                backup_eligible,
             },
         )),
     }
@@ -283,9 +285,9 @@ fn decide(
 }
 
 /// Whether a credential's counter goes on. One that stays at zero is not kept by the authenticator.
-pub(super) const fn counts_on(verified: &Verified, counted: u32) -> Result<(), Rejection> {
-    let counts = verified.sign_count > 0 || counted > 0;
-    if counts && verified.sign_count <= counted {
+pub(super) const fn counts_on(sign_count: u32, counted: u32) -> Result<(), Rejection> {
+    let counts = sign_count > 0 || counted > 0;
+    if counts && sign_count <= counted {
         return Err(Rejection::CounterWentBack);
     }
     Ok(())
@@ -301,7 +303,7 @@ fn eligible<'a>(
     let approver = approver
         .filter(|approver| tally.is_some() || approval.approvers.contains(&approver.principal))
         .ok_or(Rejection::CredentialNotEligible)?;
-    let credential_id = CredentialId::unchecked(command.assertion.credential_id.clone());
+    let credential_id = CredentialId::unchecked(command.proof.credential_id());
     let credential = approver
         .credential(&credential_id)
         .filter(|credential| credential.status == CredentialStatus::Active)
@@ -309,7 +311,55 @@ fn eligible<'a>(
     Ok((approver, credential))
 }
 
-/// Whether the assertion is by that credential, about that statement, to a challenge of ours and in time.
+/// Whether the proof is by that credential, about that statement, to a challenge of ours and in time.
+fn prove(
+    proof: &DecisionProof,
+    credential: &Credential,
+    statement: &dyn Bound,
+    context: &Context<'_>,
+) -> Result<ProvenDecision, Rejection> {
+    let invalid = |why: String| Rejection::AssertionInvalid { why };
+    let key = credential
+        .key()
+        .map_err(|error| invalid(error.to_string()))?;
+    let expectation = expectation(credential, statement, context);
+    let proven = proof.verify(&key, &expectation);
+    let proven = proven.map_err(|error| invalid(error.to_string()))?;
+    let challenge = proof.challenge();
+    is_ours(
+        challenge.map_err(|error| invalid(error.to_string()))?,
+        context,
+    )?;
+    Ok(proven)
+}
+
+fn expectation<'a>(
+    credential: &'a Credential,
+    statement: &'a dyn Bound,
+    context: &'a Context<'_>,
+) -> Expectation<'a> {
+    Expectation {
+        credential_id: credential.credential_id.as_slice(),
+        rp_id: &context.rules.rp_id,
+        origin: &context.rules.origin,
+        challenge_binds: statement,
+    }
+}
+
+/// Whether a challenge is one of ours, and still answered in time.
+pub(super) fn is_ours(challenge: Challenge, context: &Context<'_>) -> Result<(), Rejection> {
+    if !challenge.check_mac(&context.rules.challenge_key) {
+        return Err(Rejection::AssertionInvalid {
+            why: "its challenge was not issued by this service".to_owned(),
+        });
+    }
+    match context.now < challenge.valid_until() {
+        true => Ok(()),
+        false => Err(Rejection::ChallengeExpired),
+    }
+}
+
+/// Whether the assertion is by that passkey, about that statement, to a challenge of ours and in time.
 pub(super) fn verify(
     assertion: &Assertion,
     credential: &Credential,
@@ -317,27 +367,18 @@ pub(super) fn verify(
     context: &Context<'_>,
 ) -> Result<Verified, Rejection> {
     let invalid = |why: String| Rejection::AssertionInvalid { why };
-    let key = PublicKey::from_cose(credential.public_key.as_slice())
+    let key = credential
+        .key()
         .map_err(|error| invalid(error.to_string()))?;
-    let expectation = Expectation {
-        credential_id: credential.credential_id.as_slice(),
-        rp_id: &context.rules.rp_id,
-        origin: &context.rules.origin,
-        challenge_binds: statement,
-    };
-    let verified = verify_assertion(&key, assertion, &expectation)
+    // What a command-line key signs is no answer of a passkey.
+    let key = key.passkey().ok_or(Rejection::PasskeyNotEligible)?;
+    let expectation = expectation(credential, statement, context);
+    let verified = verify_assertion(key, assertion, &expectation)
         .map_err(|error| invalid(error.to_string()))?;
     let challenge = assertion
         .challenge()
         .map_err(|error| invalid(error.to_string()))?;
-    if !challenge.check_mac(&context.rules.challenge_key) {
-        return Err(invalid(
-            "its challenge was not issued by this service".to_owned(),
-        ));
-    }
-    if context.now >= challenge.valid_until() {
-        return Err(Rejection::ChallengeExpired);
-    }
+    is_ours(challenge, context)?;
     Ok(verified)
 }
 
@@ -346,23 +387,39 @@ fn decided(
     approver: &Approver,
     credential: &Credential,
     statement: &DecisionStatement,
-    verified: &Verified,
+    verified: &ProvenDecision,
     context: &Context<'_>,
 ) -> ApprovalDecided {
-    let assertion = &command.assertion;
-    ApprovalDecided {
+    let mut decided = ApprovalDecided {
         principal: approver.principal.clone(),
         reason: command.reason.clone(),
         statement: statement.to_text(),
         credential_id: credential.credential_id.clone(),
         public_key_thumbprint: credential.public_key_thumbprint.clone(),
-        client_data_json: assertion.client_data_json.clone().into(),
-        authenticator_data: assertion.authenticator_data.clone().into(),
-        signature: assertion.signature.clone().into(),
-        user_handle: assertion.user_handle.clone().map(Blob::from),
-        rp_id: context.rules.rp_id.clone(),
-        origin: context.rules.origin.clone(),
+        client_data_json: Vec::new().into(),
+        authenticator_data: Vec::new().into(),
+        signature: Vec::new().into(),
+        user_handle: None,
+        rp_id: String::new(),
+        origin: String::new(),
         sign_count: verified.sign_count,
-        on_screen: command.on_screen.clone(),
+        on_screen: None,
+        challenge: None,
+    };
+    match &command.proof {
+        DecisionProof::Passkey(assertion) => {
+            decided.client_data_json = assertion.client_data_json.clone().into();
+            decided.authenticator_data = assertion.authenticator_data.clone().into();
+            decided.signature = assertion.signature.clone().into();
+            decided.user_handle = assertion.user_handle.clone().map(Blob::from);
+            decided.rp_id = context.rules.rp_id.clone();
+            decided.origin = context.rules.origin.clone();
+            decided.on_screen = command.on_screen.clone();
+        }
+        DecisionProof::Software(signature) => {
+            decided.signature = signature.signature.clone().into();
+            decided.challenge = Some(signature.challenge.clone().into());
+        }
     }
+    decided
 }

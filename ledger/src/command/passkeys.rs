@@ -108,7 +108,7 @@ async fn prove(
     let verified = verify(assertion, credential, &statement, &context)?;
     let (key, read) = credential_counter(&credential_id);
     let counted = tx.look_up(&key).await?.map_or(0, |value| read(&value));
-    counts_on(&verified, counted)?;
+    counts_on(verified.sign_count, counted)?;
     let known = credential.backup_eligible;
     if known.is_some_and(|known| known != verified.backup_eligible) {
         return Err(Rejection::BackupEligibilityChanged.into());
@@ -126,7 +126,10 @@ async fn prove(
     Ok((proof, approver))
 }
 
-fn active<'a>(approver: &'a Approver, id: &CredentialId) -> Result<&'a Credential, Rejection> {
+pub(super) fn active<'a>(
+    approver: &'a Approver,
+    id: &CredentialId,
+) -> Result<&'a Credential, Rejection> {
     let credential = approver.credential(id);
     let credential = credential.filter(|known| known.status == CredentialStatus::Active);
     credential.ok_or(Rejection::PasskeyNotEligible)
@@ -175,6 +178,10 @@ impl Command for StepUp {
         let session = tx.named::<Session>(self.session_id).await?;
         let user = tx.existing::<User>(session.user_id).await?;
         let session = acting_session(tx, &user, session.id).await?;
+        // A stolen key file does not become a way to have a passkey asked for.
+        if session.key.is_some() {
+            return Err(Rejection::KeySession.into());
+        }
         if session.has_seen(&self.assertion.client_data_json) {
             return Err(Rejection::ChallengeUsed.into());
         }

@@ -5,13 +5,12 @@ use super::authority::owner;
 use super::clearances::{Ground, key_of};
 use super::passkeys::is_owner_enabled;
 use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
-use crate::assertion::{Assertion, Expectation, PublicKey, verify_assertion};
-use crate::blob::Blob;
+use crate::assertion::Expectation;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{ApprovalDecided, Approved, CredentialStatus, Event, Recorded};
 use crate::id::UserId;
-use crate::policy::{NeedGroup, are_met};
+use crate::policy::{Assurance, NeedGroup, are_met};
 use crate::rejection::Rejection;
 use crate::statement::{Choice, Decision};
 use crate::storage::LookupKey;
@@ -106,8 +105,13 @@ async fn prove_enough(
             (Some(_), None) => false,
         };
         let needs = groups.iter().enumerate();
+        // A command-line key is never as good as a passkey.
+        let shows = |index: &usize| {
+            let need = of.needs.get(*index);
+            signed.challenge.is_none() || need.is_some_and(|need| need.assurance == Assurance::Any)
+        };
         let needs = needs
-            .filter(|(_, group)| meets(group))
+            .filter(|(index, group)| meets(group) && shows(index))
             .map(|(index, _)| index);
         counted.push(Counted {
             person,
@@ -214,31 +218,31 @@ fn check(
         statement.canonical_bytes() == decided.statement.as_bytes(),
         "its statement is of another question",
     )?;
-    let assertion = assertion_of(decided);
+    let proof = decided.proof();
     let expectation = Expectation {
         credential_id: credential.credential_id.as_slice(),
         rp_id: &decided.rp_id,
         origin: &decided.origin,
         challenge_binds: &statement,
     };
-    let verified = PublicKey::from_cose(credential.public_key.as_slice())
-        .map_err(|error| error.to_string())
-        .and_then(|key| {
-            verify_assertion(&key, &assertion, &expectation).map_err(|error| error.to_string())
-        })
-        .map_err(|why| forged(&why))?;
+    let key = credential
+        .key()
+        .map_err(|error| forged(&error.to_string()))?;
+    let verified = proof.verify(&key, &expectation);
+    let verified = verified.map_err(|error| forged(&error.to_string()))?;
     must(
         verified.sign_count == decided.sign_count && at < verified.valid_until,
         "its counter or its time is not what was signed",
     )?;
     // What depends on the settings is proven under those of now.
     let rules = context.rules;
-    if (&decided.rp_id, &decided.origin) != (&rules.rp_id, &rules.origin) {
+    let is_elsewhere = (&decided.rp_id, &decided.origin) != (&rules.rp_id, &rules.origin);
+    if key.passkey().is_some() && is_elsewhere {
         return Err(unproven(
             "it was made at another address than this service has now",
         ));
     }
-    let is_ours = assertion
+    let is_ours = proof
         .challenge()
         .is_ok_and(|challenge| challenge.check_mac(&rules.challenge_key));
     if !is_ours {
@@ -246,17 +250,6 @@ fn check(
         return Err(unproven(why));
     }
     Ok(())
-}
-
-fn assertion_of(decided: &ApprovalDecided) -> Assertion {
-    let bytes = |blob: &Blob| blob.as_slice().to_vec();
-    Assertion {
-        credential_id: decided.credential_id.as_slice().to_vec(),
-        client_data_json: bytes(&decided.client_data_json),
-        authenticator_data: bytes(&decided.authenticator_data),
-        signature: bytes(&decided.signature),
-        user_handle: decided.user_handle.as_ref().map(bytes),
-    }
 }
 
 fn forged(why: &str) -> Rejection {

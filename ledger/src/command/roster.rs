@@ -65,7 +65,7 @@ pub(super) async fn is_usable_without(
     let own = LookupKey::approver(&user.principal());
     let passkeys = Error::none_if_erased(tx.find_state::<Approver>(&own).await)?;
     Ok(passkeys.is_some_and(|passkeys| {
-        let mut active = passkeys.active_credentials();
+        let mut active = passkeys.active_passkeys();
         active.any(|passkey| {
             let locked = LockTarget::Credential(passkey.credential_id.clone());
             Some(&passkey.credential_id) != without && !is_locked(locked)

@@ -3,7 +3,8 @@
 use super::Command;
 use super::acting::{acting_session, still_acts_on};
 use super::passkeys::prove_login;
-use crate::aggregate::{SESSION_LIFE, Session, User};
+use super::software_keys::prove_key_login;
+use crate::aggregate::{KEY_SESSION_LIFE, SESSION_LIFE, Session, User};
 use crate::assertion::Assertion;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -13,6 +14,7 @@ use crate::event::{
 };
 use crate::id::{SessionId, UserId};
 use crate::rejection::Rejection;
+use crate::software_key::SoftwareSignature;
 use crate::storage::NewEvent;
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
@@ -24,13 +26,15 @@ pub enum LoginProof {
     Password,
     /// An assertion by a passkey of the user, made for a login.
     Passkey(Assertion),
+    /// A signature by a command-line key of the user, made for a login.
+    SoftwareKey(SoftwareSignature),
 }
 
 /// Opens a session for a user who has proven who they are.
 #[derive(Debug, Clone)]
 pub struct OpenSession {
-    /// The session, by a new id: the actor of the command names it. By passkey it is the nonce of the
-    /// challenge.
+    /// The session, by a new id: the actor of the command names it. By passkey or command-line key it is the nonce
+    /// of the challenge.
     pub session_id: SessionId,
     /// The user.
     pub user_id: UserId,
@@ -42,7 +46,7 @@ pub struct OpenSession {
     pub proof: LoginProof,
     /// The client's address.
     pub address: String,
-    /// Until when it lives, at most a day.
+    /// Until when it lives, at most a day; by command-line key at most [`KEY_SESSION_LIFE`].
     pub expires_at: Timestamp,
 }
 
@@ -70,6 +74,9 @@ impl Command for OpenSession {
             LoginProof::Passkey(assertion) => {
                 SessionProof::Passkey(prove_login(tx, &user, self.session_id, assertion).await?)
             }
+            LoginProof::SoftwareKey(signature) => SessionProof::SoftwareKey(
+                prove_key_login(tx, &user, self.session_id, signature).await?,
+            ),
         };
         let event = decide_open(&self, &user, proof, &tx.context())?;
         open(tx, event, self.session_id).await
@@ -92,17 +99,23 @@ fn decide_open(
 ) -> Result<NewEvent, Rejection> {
     let is_shown = match proof {
         SessionProof::Password => user.password.is_some(),
-        SessionProof::Passkey(_) | SessionProof::Continued { .. } => true,
+        SessionProof::Passkey(_)
+        | SessionProof::Continued { .. }
+        | SessionProof::SoftwareKey(_) => true,
     };
     // Since the proof was verified, a command before this one may have taken it away.
     if !is_shown || !user.is_enabled() || user.epoch != command.epoch {
         return Err(Rejection::LoginFailed);
     }
-    let longest = context.now.plus(SESSION_LIFE);
+    let longest = context.now.plus(match proof {
+        SessionProof::SoftwareKey(_) => KEY_SESSION_LIFE,
+        _ => SESSION_LIFE,
+    });
     if command.expires_at <= context.now || command.expires_at > longest {
         return Err(Rejection::Invalid {
             code: "invalid_session_life",
-            detail: "a session lives for at most a day".to_owned(),
+            detail: "a session lives for at most a day, one of a command-line key for 15 minutes"
+                .to_owned(),
         });
     }
     let opened = SessionOpened {
@@ -140,6 +153,10 @@ pub(super) async fn reissue(
         Some(reissue) => Some(acting_session(tx, user, reissue.session_id).await?),
         None => None,
     };
+    // What goes on would not end with the key.
+    if acting.as_ref().is_some_and(|acting| acting.key.is_some()) {
+        return Err(Rejection::KeySession.into());
+    }
     tx.append(vec![ends]).await?;
     let user = tx.existing::<User>(user.id).await?;
     let (Some(reissue), Some(acting)) = (reissue, acting) else {

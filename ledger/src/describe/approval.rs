@@ -103,8 +103,12 @@ impl ApprovalDecided {
         let mut text = format!("{verb} by {}", named(&self.principal, topic));
         if topic.detailed {
             let (id, key) = (&self.credential_id, &self.public_key_thumbprint);
+            let what = match self.challenge {
+                None => "passkey",
+                Some(_) => "command-line key",
+            };
             text = format!(
-                "{text} with passkey {} (key {})",
+                "{text} with {what} {} (key {})",
                 shown(&id.to_base64url(), 16),
                 thumbprint(key)
             );
@@ -129,7 +133,13 @@ impl ApprovalDecided {
             severity: Severity::Low,
             status,
             detail: self.reason.clone(),
-            ..Facts::of(2, Act::Decision { credential_id })
+            ..Facts::of(
+                2,
+                Act::Decision {
+                    credential_id,
+                    is_passkey: self.challenge.is_none(),
+                },
+            )
         }
     }
 }

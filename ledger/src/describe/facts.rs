@@ -129,6 +129,8 @@ pub enum Act {
     Decision {
         /// The passkey.
         credential_id: CredentialId,
+        /// True where a passkey has signed, whose authenticator verified the approver.
+        is_passkey: bool,
     },
     /// The agent's grants were replaced.
     Grants {

@@ -17,6 +17,9 @@ impl Describe for SessionOpened {
             SessionProof::Password => "by password".to_owned(),
             SessionProof::Passkey(proof) => format!("by passkey {}", proof.credential_id),
             SessionProof::Continued { session_id, .. } => format!("instead of {session_id}"),
+            SessionProof::SoftwareKey(proof) => {
+                format!("by command-line key {}", proof.credential_id)
+            }
         };
         let until = self.expires_at;
         format!("session{of} opened {how} from {from}, until {until}")
@@ -41,6 +44,9 @@ impl Describe for SessionOpened {
             SessionProof::Passkey(proof) => vec![Reference::Passkeys(proof.principal.clone())],
             SessionProof::Continued { session_id, .. } => {
                 vec![Reference::Stream((*session_id).into())]
+            }
+            SessionProof::SoftwareKey(proof) => {
+                vec![Reference::Passkeys(proof.principal.clone())]
             }
         }
     }

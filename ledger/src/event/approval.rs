@@ -1,6 +1,7 @@
 //! Events of an approval's stream. Frozen forms.
 
 use super::evaluation::{AskedByPolicy, AskedByPolicyV1};
+use crate::assertion::Assertion;
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::fingerprint::Fingerprint;
@@ -8,6 +9,7 @@ use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::{AgentName, ApproverName, CredentialId, RecordedThumbprint};
 use crate::on_screen::OnScreen;
 use crate::operation::Scope;
+use crate::software_key::{DecisionProof, SoftwareSignature};
 use serde::{Deserialize, Serialize};
 
 /// `approval.requested` 3.
@@ -183,9 +185,79 @@ pub struct ApprovalNarrowed {
     pub approvers: Vec<ApproverName>,
 }
 
-/// `approval.approved` 2 and `approval.denied` 2: who decided, and the whole proof.
+/// `approval.approved` 3 and `approval.denied` 3: who decided, and the whole proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalDecided {
+    /// The approver.
+    pub principal: ApproverName,
+    /// What they wrote.
+    pub reason: Option<String>,
+    /// The canonical JSON statement that the challenge binds.
+    pub statement: String,
+    /// The credential, as registered.
+    pub credential_id: CredentialId,
+    /// RFC 9679 thumbprint of its public key.
+    pub public_key_thumbprint: RecordedThumbprint,
+    /// A passkey's: the assertion's client data, byte for byte. Empty of a command-line key.
+    pub client_data_json: Blob,
+    /// A passkey's: the assertion's authenticator data. Empty of a command-line key.
+    pub authenticator_data: Blob,
+    /// The signature.
+    pub signature: Blob,
+    /// The assertion's user handle.
+    pub user_handle: Option<Blob>,
+    /// The relying party id that was checked; empty of a command-line key.
+    pub rp_id: String,
+    /// The origin that was checked; empty of a command-line key.
+    pub origin: String,
+    /// The authenticator's signature counter.
+    pub sign_count: u32,
+    /// The operations that the browser says were on its screen; absent where it says nothing of that.
+    pub on_screen: Option<OnScreen>,
+    /// The challenge that a command-line key has signed. A passkey's stands in its client data.
+    pub challenge: Option<Blob>,
+}
+
+impl ApprovalDecided {
+    /// The proof, as it was verified.
+    #[must_use]
+    pub fn proof(&self) -> DecisionProof {
+        let bytes = |blob: &Blob| blob.as_slice().to_vec();
+        let credential_id = self.credential_id.as_slice().to_vec();
+        let signature = bytes(&self.signature);
+        match &self.challenge {
+            Some(challenge) => DecisionProof::Software(SoftwareSignature {
+                credential_id,
+                challenge: bytes(challenge),
+                signature,
+            }),
+            None => DecisionProof::Passkey(Assertion {
+                credential_id,
+                client_data_json: bytes(&self.client_data_json),
+                authenticator_data: bytes(&self.authenticator_data),
+                signature,
+                user_handle: self.user_handle.as_ref().map(bytes),
+            }),
+        }
+    }
+
+    /// True where nothing stands in it that its kind of proof has not.
+    #[must_use]
+    pub fn is_of_one_kind(&self) -> bool {
+        let has_no_passkeys = self.client_data_json.as_slice().is_empty()
+            && self.authenticator_data.as_slice().is_empty()
+            && self.user_handle.is_none()
+            && self.rp_id.is_empty()
+            && self.origin.is_empty()
+            && self.sign_count == 0
+            && self.on_screen.is_none();
+        self.challenge.is_none() || has_no_passkeys
+    }
+}
+
+/// `approval.approved` 2 and `approval.denied` 2: only passkeys decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalDecidedV2 {
     /// The approver.
     pub principal: ApproverName,
     /// What they wrote.
@@ -259,6 +331,28 @@ impl From<ApprovalDecidedV1> for ApprovalDecided {
             origin: old.origin,
             sign_count: old.sign_count,
             on_screen: None,
+            challenge: None,
+        }
+    }
+}
+
+impl From<ApprovalDecidedV2> for ApprovalDecided {
+    fn from(old: ApprovalDecidedV2) -> Self {
+        Self {
+            principal: old.principal,
+            reason: old.reason,
+            statement: old.statement,
+            credential_id: old.credential_id,
+            public_key_thumbprint: old.public_key_thumbprint,
+            client_data_json: old.client_data_json,
+            authenticator_data: old.authenticator_data,
+            signature: old.signature,
+            user_handle: old.user_handle,
+            rp_id: old.rp_id,
+            origin: old.origin,
+            sign_count: old.sign_count,
+            on_screen: old.on_screen,
+            challenge: None,
         }
     }
 }

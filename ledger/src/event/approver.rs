@@ -43,11 +43,11 @@ pub struct CredentialPut {
     pub credential_id: CredentialId,
     /// Whether it may decide.
     pub status: CredentialStatus,
-    /// `ES256`, `ES384` or `RS256`.
+    /// `ES256`, `ES384` or `RS256` of a passkey, `Ed25519` of a command-line key.
     pub algorithm: String,
-    /// `cose`.
+    /// `cose` of a passkey, `raw` of a command-line key.
     pub public_key_format: String,
-    /// The COSE key (RFC 9052).
+    /// The COSE key (RFC 9052), or the 32 bytes of an Ed25519 key (RFC 8032).
     pub public_key: Blob,
     /// RFC 9679 thumbprint of the key.
     pub public_key_thumbprint: RecordedThumbprint,

@@ -40,8 +40,8 @@ pub use apply::{
     RefusalsCounted, StateBefore,
 };
 pub use approval::{
-    ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1, ApprovalExpired,
-    ApprovalNarrowed, ApprovalReleased, ApprovalRequested, ApprovalRequestedV1,
+    ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1, ApprovalDecidedV2,
+    ApprovalExpired, ApprovalNarrowed, ApprovalReleased, ApprovalRequested, ApprovalRequestedV1,
     ApprovalRequestedV2, PreState, PreStateRecorded, PreStateRecordedV1, VoteLoss, VoteVoided,
     VoteWithdrawn, ZoneNameRead, ZoneRead,
 };
@@ -68,8 +68,8 @@ pub use kind::{ActorKind, AggregateKind, EventKind, Traits};
 pub use lock::{LockLifted, LockSet, LockTarget, LockedOperation};
 pub use policy::{PolicyChanged, PolicyDocument, PolicyFormat, StoredTree};
 pub use session::{
-    FailuresCounted, LoginFailed, LoginWay, PasskeyProof, SessionEnd, SessionEnded, SessionOpened,
-    SessionProof, SessionTokenHash, SteppedUp,
+    FailuresCounted, KeyProof, LoginFailed, LoginWay, PasskeyProof, SessionEnd, SessionEnded,
+    SessionOpened, SessionProof, SessionTokenHash, SteppedUp,
 };
 pub use table::{DecodeError, InStream};
 pub use task::{
@@ -88,6 +88,7 @@ use crate::callback_event::CallbackEvent;
 use crate::clock::Timestamp;
 use crate::describe::Describe;
 use crate::id::{EventId, LedgerId, StreamId, TaskId, UserId};
+use crate::name::CredentialId;
 use crate::record::Header;
 use crate::statement::Decision;
 use kind::by;
@@ -115,17 +116,17 @@ mod stream {
     };
 }
 
-/// `approval.approved` 2.
+/// `approval.approved` 3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Approved(pub ApprovalDecided);
 
-/// `approval.denied` 2.
+/// `approval.denied` 3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Denied(pub ApprovalDecided);
 
-/// `approval.voted` 1: somebody approves, and the question needs others besides. The vote with which its needs are
+/// `approval.voted` 2: somebody approves, and the question needs others besides. The vote with which its needs are
 /// met is `approval.approved`, and one against it is `approval.denied`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -139,6 +140,24 @@ impl From<ApprovalDecidedV1> for Approved {
 
 impl From<ApprovalDecidedV1> for Denied {
     fn from(old: ApprovalDecidedV1) -> Self {
+        Self(old.into())
+    }
+}
+
+impl From<ApprovalDecidedV2> for Approved {
+    fn from(old: ApprovalDecidedV2) -> Self {
+        Self(old.into())
+    }
+}
+
+impl From<ApprovalDecidedV2> for Voted {
+    fn from(old: ApprovalDecidedV2) -> Self {
+        Self(old.into())
+    }
+}
+
+impl From<ApprovalDecidedV2> for Denied {
+    fn from(old: ApprovalDecidedV2) -> Self {
         Self(old.into())
     }
 }
@@ -189,9 +208,9 @@ events! {
         in Approval by READER under ApprovalState;
     32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed)
         in Approval by AGENT under ApprovalState;
-    33, 2, "approval.approved" => ApprovalApproved(Approved) { 1 => ApprovalDecidedV1 }
+    33, 3, "approval.approved" => ApprovalApproved(Approved) { 1 => ApprovalDecidedV1, 2 => ApprovalDecidedV2 }
         in Approval by APPROVER under DecisionAssertion told as ApprovalApproved [looked_up, decides];
-    34, 2, "approval.denied" => ApprovalDenied(Denied) { 1 => ApprovalDecidedV1 }
+    34, 3, "approval.denied" => ApprovalDenied(Denied) { 1 => ApprovalDecidedV1, 2 => ApprovalDecidedV2 }
         in Approval by APPROVER under DecisionAssertion told as ApprovalDenied [looked_up, decides, counted];
     35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired)
         in Approval by EXPIRERS under Deadline told as ApprovalExpired [looked_up];
@@ -281,7 +300,7 @@ events! {
         in Admission by MANAGERS under Admission [begins, looked_up];
     153, 1, "allow.lifted" => AllowLifted(AllowLifted)
         in Admission by MANAGERS under Admission;
-    160, 1, "approval.voted" => ApprovalVoted(Voted)
+    160, 2, "approval.voted" => ApprovalVoted(Voted) { 1 => ApprovalDecidedV2 }
         in Approval by APPROVER under DecisionAssertion [looked_up, decides];
     161, 1, "approval.vote_withdrawn" => ApprovalVoteWithdrawn(VoteWithdrawn)
         in Approval by USERS under Vote;
@@ -341,6 +360,19 @@ impl Event {
             Self::SteppedUp(stepped_up) => Some(&stepped_up.proof),
             Self::SessionOpened(opened) => match &opened.proof {
                 SessionProof::Passkey(proof) => Some(proof),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The passkey or command-line key by which a user has proven to be one, where it records that.
+    #[must_use]
+    pub const fn proving_credential(&self) -> Option<&CredentialId> {
+        match (self, self.passkey_proof()) {
+            (_, Some(proof)) => Some(&proof.credential_id),
+            (Self::SessionOpened(opened), None) => match &opened.proof {
+                SessionProof::SoftwareKey(proof) => Some(&proof.credential_id),
                 _ => None,
             },
             _ => None,

@@ -12,7 +12,7 @@ digest!(
     SessionTokenHash
 );
 
-/// A way to log in.
+/// A way to log in. Frozen: variants are only ever added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginWay {
@@ -20,6 +20,8 @@ pub enum LoginWay {
     Password,
     /// With a passkey.
     Passkey,
+    /// With a command-line key.
+    SoftwareKey,
 }
 
 impl LoginWay {
@@ -29,6 +31,7 @@ impl LoginWay {
         match self {
             Self::Password => "password",
             Self::Passkey => "passkey",
+            Self::SoftwareKey => "software_key",
         }
     }
 }
@@ -54,7 +57,20 @@ pub struct PasskeyProof {
     pub sign_count: u32,
 }
 
-/// The right to a session.
+/// A signature by a command-line key over a login, with all that proves it but the public key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyProof {
+    /// The principal under which the key is registered.
+    pub principal: ApproverName,
+    /// The key.
+    pub credential_id: CredentialId,
+    /// The challenge that was signed.
+    pub challenge: Blob,
+    /// The signature.
+    pub signature: Blob,
+}
+
+/// The right to a session. Frozen: variants are only ever added at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionProof {
@@ -69,6 +85,8 @@ pub enum SessionProof {
         /// The way by which that one began.
         via: LoginWay,
     },
+    /// A command-line key of the user.
+    SoftwareKey(KeyProof),
 }
 
 /// `session.opened` 1.

@@ -306,6 +306,7 @@ fn the_words_of_stored_events_keep_their_numbers() {
     frozen!(LoginWay:
         0 => Password = LoginWay::Password,
         1 => Passkey = LoginWay::Passkey,
+        2 => SoftwareKey = LoginWay::SoftwareKey,
     );
     frozen!(SessionEnd:
         0 => LoggedOut = SessionEnd::LoggedOut,
@@ -321,12 +322,19 @@ fn the_words_of_stored_events_keep_their_numbers() {
         origin: text(),
         sign_count: 0,
     };
+    let key_proof = KeyProof {
+        principal: ApproverName::unchecked("a"),
+        credential_id: CredentialId::unchecked(&bytes[..]),
+        challenge: bytes.as_slice().into(),
+        signature: bytes.as_slice().into(),
+    };
     frozen!(SessionProof:
         0 => Password = SessionProof::Password,
         1 => Passkey = SessionProof::Passkey(proof),
         2 => Continued = SessionProof::Continued {
             session_id: SessionId::from_bytes(bytes), via: LoginWay::Password,
         },
+        3 => SoftwareKey = SessionProof::SoftwareKey(key_proof),
     );
     frozen!(KeyOrigin:
         0 => Created = KeyOrigin::Created,

@@ -47,7 +47,9 @@ impl<'a> Ceremony<'a> {
             approval_id: approval.id,
             decision: self.decision,
             reason: self.reason.map(str::to_owned),
-            assertion: by.assert(self.rp_id, self.origin, &challenge.to_bytes()),
+            proof: by
+                .assert(self.rp_id, self.origin, &challenge.to_bytes())
+                .into(),
             statement: None,
             on_screen: None,
         }
@@ -341,7 +343,7 @@ async fn a_forged_mac_is_refused_even_where_everything_else_fits() {
         approval_id: approval.id,
         decision: Decision::Approve,
         reason: None,
-        assertion: scene.alice.assert(RP_ID, ORIGIN, &bytes),
+        proof: scene.alice.assert(RP_ID, ORIGIN, &bytes).into(),
         statement: None,
         on_screen: None,
     };

@@ -47,6 +47,7 @@ mod renewals;
 mod ruled;
 mod scene;
 mod sessions;
+mod software_keys;
 mod store;
 mod tampering;
 mod tasks;

@@ -122,10 +122,11 @@ async fn what_was_signed_for_one_thing_is_nothing_for_another() {
     let decide = scene
         .alice
         .decide(&scene.ledger, approval, Decision::Approve, None);
-    let challenge = decide.assertion.challenge().unwrap();
+    let signed = decide.proof.passkey().unwrap().clone();
+    let challenge = signed.challenge().unwrap();
     let as_login = OpenSession {
         session_id: SessionId::from_bytes(*challenge.nonce()),
-        proof: LoginProof::Passkey(decide.assertion.clone()),
+        proof: LoginProof::Passkey(signed),
         ..login(&scene.ledger, zoe, &phone).await
     };
     let shown = login(&scene.ledger, zoe, &phone).await;
@@ -136,7 +137,7 @@ async fn what_was_signed_for_one_thing_is_nothing_for_another() {
     // A login is no decision, and no step-up.
     let (assertion, _) = scene.alice.prove(&scene.ledger, Ceremony::Login);
     let as_decision = ledger::command::DecideApproval {
-        assertion,
+        proof: assertion.into(),
         ..decide
     };
     let refused = refusal(scene.run(as_decision).await);

@@ -3,6 +3,7 @@
 mod endings;
 mod kept;
 mod large;
+mod software_keys;
 mod votes;
 
 use crate::testing::{AGENT, Answer, CLIENT, Stage};

@@ -3,7 +3,6 @@
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::aggregate::User;
-use crate::assertion::PublicKey;
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
@@ -12,6 +11,7 @@ use crate::event::{
 };
 use crate::id::{EnrolmentId, StreamId, UserId};
 use crate::name::{ApproverName, CredentialId};
+use crate::software_key::CredentialKey;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,7 @@ pub(super) struct KnownCredential {
     /// As that says, or was learnt since.
     pub(super) backup_eligible: Option<bool>,
     /// The key, where it is sound.
-    pub(super) key: Option<PublicKey>,
+    pub(super) key: Option<CredentialKey>,
     /// Where this key was registered, and by whom.
     pub(super) position: u64,
     pub(super) registered_by: Arc<str>,
@@ -248,26 +248,30 @@ impl History {
         let key = sound_key(now, put);
         self.check_enrolled(now, put.enrolment_id.is_some());
         self.used_invitation(now, put);
-        let known = self.credentials.get(id);
+        let known = self.credentials.get(id).cloned();
         if known.is_none()
             && let Some(State::Approver(approver)) = self.streams.state(stream)
         {
             approver.credentials.push(id.clone());
-            let is_users = User::named_by(&approver.principal).is_some();
-            now.expect(
-                !is_users || put.enrolment_id.is_some(),
-                Check::Passkey,
-                || format!("credential {id} comes to a user otherwise than by invitation"),
-            );
+            let user = User::named_by(&approver.principal);
+            self.comes_to_user(now, put, user);
         }
-        match known {
+        let user = self.user_of(stream).flatten();
+        if let (Some(known), Some(_)) = (&known, user) {
+            let stays = known.put.may_become(&put.public_key, put.status);
+            now.expect(stays, Check::Passkey, || {
+                format!("credential {id} of a user gets another key, or is given back")
+            });
+        }
+        match &known {
             Some(known) => now.expect(known.approver == stream, Check::Unique, || {
                 format!("credential {id} is registered for another approver")
             }),
             None if self.partial => now.cannot(Check::Unique, Obstacle::BeforeRange),
             None => {}
         }
-        let same_key = known.filter(|known| known.put.public_key == put.public_key);
+        let same_key = known.as_ref();
+        let same_key = same_key.filter(|known| known.put.public_key == put.public_key);
         now.expect(
             same_key.is_none_or(|known| put.sign_count >= known.counter),
             Check::DecisionCounter,
@@ -299,6 +303,37 @@ impl History {
             counter: put.sign_count,
         };
         self.credentials.insert(id.clone(), credential);
+    }
+
+    /// A user's own passkeys come by invitation, and command-line keys by that user, who has shown a passkey in the
+    /// five minutes before.
+    fn comes_to_user(&mut self, now: &mut Now<'_>, put: &CredentialPut, user: Option<UserId>) {
+        let id = &put.credential_id;
+        let Some(owner) = user else { return };
+        if put.is_passkey() {
+            return now.expect(put.enrolment_id.is_some(), Check::Passkey, || {
+                format!("credential {id} comes to a user otherwise than by invitation")
+            });
+        }
+        let by = match now.envelope.actor {
+            Actor::User {
+                user_id, via_id, ..
+            } if user_id == owner => Some(via_id),
+            _ => None,
+        };
+        let Some(session) = by else {
+            let reason = format!("command-line key {id} comes to a user by somebody else");
+            return now.wrong(Check::Passkey, reason);
+        };
+        let at = now.at();
+        let is_shown = self.streams.find(session, |state| match state {
+            State::Session(session) => Some(session.is_stepped_up(at)),
+            _ => None,
+        });
+        // Of a session that is not there something else is told.
+        now.expect(is_shown.here() != Some(false), Check::Passkey, || {
+            format!("session {session} adds a command-line key, and has shown no passkey in the five minutes before")
+        });
     }
 
     /// An invitation is used in a browser, by whom it was made for; nothing else names one. That of the first
@@ -379,9 +414,9 @@ impl History {
 }
 
 /// The key, where it is sound and everything beside it is true of it.
-fn sound_key(now: &mut Now<'_>, put: &CredentialPut) -> Option<PublicKey> {
+fn sound_key(now: &mut Now<'_>, put: &CredentialPut) -> Option<CredentialKey> {
     let id = &put.credential_id;
-    let key = match PublicKey::from_cose(put.public_key.as_slice()) {
+    let key = match put.key() {
         Ok(key) => key,
         Err(error) => {
             now.wrong(
@@ -392,9 +427,8 @@ fn sound_key(now: &mut Now<'_>, put: &CredentialPut) -> Option<PublicKey> {
         }
     };
     let thumbprint = key.thumbprint();
-    let true_of_it = put.public_key_thumbprint.known() == Some(thumbprint)
-        && put.algorithm == key.algorithm().as_str()
-        && put.public_key_format == "cose";
+    let true_of_it =
+        put.public_key_thumbprint.known() == Some(thumbprint) && put.algorithm == key.algorithm();
     now.expect(true_of_it, Check::Credential, || {
         let thumbprint = thumbprint.to_base64url();
         format!("credential {id} names another algorithm, format or thumbprint than its key has, {thumbprint}")

@@ -1,10 +1,10 @@
-//! A decision: who, about what, and the passkey's signature over exactly that.
+//! A decision: who, about what, and the signature of a passkey or command-line key over exactly that.
 
 use super::approvers::KnownCredential;
 use super::erasures::Unknown;
 use super::streams::State;
 use super::{History, Now};
-use crate::assertion::{Assertion, AssertionError, Expectation, KeyThumbprint, verify_assertion};
+use crate::assertion::{Expectation, KeyThumbprint};
 use crate::audit::check::Check;
 use crate::audit::report::DecidingKey;
 use crate::canonical::parse_strict;
@@ -200,8 +200,11 @@ impl History {
             decisions: 0,
         });
         key.decisions += 1;
-        remember(&mut key.rp_ids, &decided.rp_id);
-        remember(&mut key.origins, &decided.origin);
+        // A command-line key signs at no page.
+        if decided.challenge.is_none() {
+            remember(&mut key.rp_ids, &decided.rp_id);
+            remember(&mut key.origins, &decided.origin);
+        }
     }
 }
 
@@ -232,21 +235,16 @@ fn check_signature(
             "its credential's key is not sound",
         );
     };
-    let bytes = |blob: &crate::blob::Blob| blob.as_slice().to_vec();
-    let assertion = Assertion {
-        credential_id: decided.credential_id.as_slice().to_vec(),
-        client_data_json: bytes(&decided.client_data_json),
-        authenticator_data: bytes(&decided.authenticator_data),
-        signature: bytes(&decided.signature),
-        user_handle: decided.user_handle.as_ref().map(bytes),
-    };
+    now.expect(decided.is_of_one_kind(), Check::PayloadForm, || {
+        "it has parts of a passkey's proof beside a command-line key's".to_owned()
+    });
     let expectation = Expectation {
         credential_id: decided.credential_id.as_slice(),
         rp_id: &decided.rp_id,
         origin: &decided.origin,
         challenge_binds: statement,
     };
-    match verify_assertion(key, &assertion, &expectation) {
+    match decided.proof().verify(key, &expectation) {
         Ok(verified) => {
             let until = verified.valid_until;
             now.expect(
@@ -266,16 +264,14 @@ fn check_signature(
             );
             let known = credential.backup_eligible;
             now.expect(
-                known.is_none_or(|known| known == verified.backup_eligible),
+                known.is_none() || known == verified.backup_eligible,
                 Check::DecisionCredential,
                 || "the credential's backup eligibility has changed".to_owned(),
             );
         }
-        Err(
-            error @ (AssertionError::OtherStatement
-            | AssertionError::Challenge(_)
-            | AssertionError::ChallengeEncoding),
-        ) => now.wrong(Check::DecisionChallenge, error.to_string()),
+        Err(error) if error.is_of_challenge() => {
+            now.wrong(Check::DecisionChallenge, error.to_string());
+        }
         Err(error) => now.wrong(Check::DecisionAssertion, error.to_string()),
     }
 }

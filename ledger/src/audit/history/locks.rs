@@ -7,8 +7,7 @@ use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
 use crate::event::{
-    Actor, AggregateKind, ApplyAccepted, ApprovalDecided, Event, LockSet, LockTarget, PasskeyProof,
-    Role,
+    Actor, AggregateKind, ApplyAccepted, ApprovalDecided, Event, LockSet, LockTarget, Role,
 };
 use crate::id::{AgentId, ApplyId, SessionId, StreamId, TaskId, UserId};
 use crate::name::{ApproverName, CredentialId};
@@ -209,13 +208,13 @@ impl History {
         &mut self,
         now: &mut Now<'_>,
         user_id: Option<UserId>,
-        proof: Option<&PasskeyProof>,
+        credential: Option<&CredentialId>,
     ) {
         if self.locks.is_empty() {
             return;
         }
-        let passkey = proof.map(|proof| LockTarget::Credential(proof.credential_id.clone()));
-        let mut targets: Vec<LockTarget> = passkey.into_iter().collect();
+        let credential = credential.cloned().map(LockTarget::Credential);
+        let mut targets: Vec<LockTarget> = credential.into_iter().collect();
         targets.extend(user_id.map(LockTarget::User));
         self.is_unlocked(now, &targets, None);
     }

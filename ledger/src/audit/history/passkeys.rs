@@ -3,14 +3,15 @@
 use super::approvers::KnownCredential;
 use super::streams::{Seen, State};
 use super::{History, Now};
-use crate::aggregate::User;
+use crate::aggregate::{Session, User};
 use crate::assertion::{Assertion, Expectation, verify_assertion};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
-use crate::event::{Actor, AggregateKind, CredentialPut, CredentialStatus, PasskeyProof};
+use crate::event::{Actor, AggregateKind, CredentialPut, CredentialStatus, KeyProof, PasskeyProof};
 use crate::id::{StreamId, UserId};
 use crate::identity::{Ceremony, IdentityStatement};
 use crate::name::ApproverName;
+use crate::software_key::{CredentialKey, SoftwareSignature};
 
 impl History {
     /// The assertion is by a passkey that was active and the principal's, about that ceremony and in time.
@@ -56,6 +57,64 @@ impl History {
         if let Err(why) = verify(now, proof, &known, &statement) {
             now.wrong(Check::Passkey, why);
         }
+    }
+
+    /// The signature is by a command-line key of the user's own that was active, over a login and in time.
+    pub(super) fn check_key_login(&mut self, now: &mut Now<'_>, proof: &KeyProof, user: &User) {
+        let id = &proof.credential_id;
+        now.expect(proof.principal == user.principal(), Check::Passkey, || {
+            format!("command-line key {id} is not the user's own")
+        });
+        let Some(known) = self.credentials.get(id).cloned() else {
+            return match self.partial || !self.hidden_approvers.is_empty() {
+                true => now.cannot(Check::Passkey, Obstacle::BeforeRange),
+                false => now.wrong(
+                    Check::Passkey,
+                    format!("command-line key {id} was never registered"),
+                ),
+            };
+        };
+        let is_active = known.put.status == CredentialStatus::Active;
+        now.expect(is_active, Check::Passkey, || {
+            format!("command-line key {id} was taken away before")
+        });
+        let is_holders = match self.streams.state(known.approver) {
+            Some(State::Approver(approver)) => approver.principal == proof.principal,
+            _ => true,
+        };
+        now.expect(is_holders, Check::Passkey, || {
+            format!("command-line key {id} is not of {:?}", proof.principal)
+        });
+        let Some(ledger_id) = self.ledger_id else {
+            return now.cannot(Check::Passkey, Obstacle::BeforeRange);
+        };
+        let Some(CredentialKey::Software(key)) = &known.key else {
+            return now.wrong(Check::Passkey, format!("{id} is no command-line key"));
+        };
+        let statement = IdentityStatement {
+            ledger_id,
+            ceremony: Ceremony::KeyLogin(id.clone()),
+        };
+        let signature = SoftwareSignature {
+            credential_id: id.as_slice().to_vec(),
+            challenge: proof.challenge.as_slice().to_vec(),
+            signature: proof.signature.as_slice().to_vec(),
+        };
+        match signature.verify_login(key, id.as_slice(), &statement) {
+            Err(error) => now.wrong(Check::Passkey, error.to_string()),
+            Ok(until) => now.expect(now.at() < until, Check::Passkey, || {
+                "its challenge was answered too late".to_owned()
+            }),
+        }
+    }
+
+    /// Whether the command-line key that opened a session is still in force, as far as can be seen.
+    pub(super) fn is_key_in_force(&self, session: &Session) -> bool {
+        let known = session
+            .key
+            .as_ref()
+            .and_then(|key| self.credentials.get(key));
+        known.is_none_or(|known| known.put.status == CredentialStatus::Active)
     }
 
     /// The user whose principal it is, if it is one's, may still do something.
@@ -185,6 +244,7 @@ fn verify(
     statement: &IdentityStatement,
 ) -> Result<(), String> {
     let key = known.key.as_ref().ok_or("its key is not sound")?;
+    let key = key.passkey().ok_or("it is a command-line key")?;
     let bytes = |blob: &crate::blob::Blob| blob.as_slice().to_vec();
     let assertion = Assertion {
         credential_id: proof.credential_id.as_slice().to_vec(),

@@ -2,7 +2,9 @@
 
 use super::streams::{Seen, State};
 use super::{History, Now};
-use crate::aggregate::{Aggregate as _, SESSION_LIFE, STEP_UP_LIFE, Session, User};
+use crate::aggregate::{
+    Aggregate as _, KEY_SESSION_LIFE, SESSION_LIFE, STEP_UP_LIFE, Session, User,
+};
 use crate::assertion::Assertion;
 use crate::audit::check::Check;
 use crate::challenge::Challenge;
@@ -40,11 +42,11 @@ impl History {
         let stream = now.header.stream_id;
         match event {
             Event::SessionOpened(opened) => {
-                self.person_unlocked(now, Some(opened.user_id), event.passkey_proof());
+                self.person_unlocked(now, Some(opened.user_id), event.proving_credential());
                 self.session_opened(now, opened);
             }
             Event::SteppedUp(stepped_up) => {
-                self.person_unlocked(now, None, event.passkey_proof());
+                self.person_unlocked(now, None, event.proving_credential());
                 self.stepped_up(now, stepped_up);
             }
             Event::LoginFailed(failed) => {
@@ -84,10 +86,14 @@ impl History {
             "another session was opened with its token".to_owned()
         });
         let (at, until) = (now.at(), opened.expires_at);
+        let (longest, words) = match &opened.proof {
+            SessionProof::SoftwareKey(_) => (KEY_SESSION_LIFE, "15 minutes"),
+            _ => (SESSION_LIFE, "a day"),
+        };
         now.expect(
-            at < until && until <= at.plus(SESSION_LIFE),
+            at < until && until <= at.plus(longest),
             Check::Session,
-            || format!("it lives until {until}, which is not within a day"),
+            || format!("it lives until {until}, which is not within {words}"),
         );
         let user = self.streams.find(opened.user_id, |state| match state {
             State::User(user) => Some(User::clone(user)),
@@ -108,6 +114,14 @@ impl History {
             }),
             SessionProof::Continued { session_id, via } => {
                 self.continued(now, opened, *session_id, *via);
+            }
+            SessionProof::SoftwareKey(proof) => {
+                let challenge = Challenge::parse(proof.challenge.as_slice()).ok();
+                let nonce = challenge.as_ref().map(Challenge::nonce);
+                now.expect(nonce == Some(stream.as_bytes()), Check::Passkey, || {
+                    "it is not named by the challenge that it was opened with".to_owned()
+                });
+                self.check_key_login(now, proof, &user);
             }
             SessionProof::Passkey(proof) => {
                 let logs_in = user.logs_in_by(&proof.principal, &proof.credential_id);
@@ -134,6 +148,9 @@ impl History {
         };
         let session = Session::clone(session);
         let proof = &stepped_up.proof;
+        now.expect(session.key.is_none(), Check::Session, || {
+            "a session of a command-line key is stepped up".to_owned()
+        });
         let is_seen = session.has_seen(proof.client_data_json.as_slice());
         now.expect(!is_seen, Check::Passkey, || {
             "its assertion has counted before".to_owned()
@@ -178,7 +195,8 @@ impl History {
         let fits = session.user_id == opened.user_id
             && Some(session.epoch) == opened.epoch.checked_sub(1)
             && session.expires_at == opened.expires_at
-            && session.via == via;
+            && session.via == via
+            && session.key.is_none();
         now.expect(fits, Check::Session, || {
             format!("it is not what session {before} goes on as")
         });
@@ -196,6 +214,9 @@ impl History {
             Seen::Erased => return Seen::Erased,
             Seen::Never => return Seen::Never,
         };
+        if !self.is_key_in_force(&session) {
+            return Seen::Never;
+        }
         self.streams.find(session.user_id, |state| match state {
             State::User(user) if session.is_valid(user, now.at()) => Some(User::clone(user)),
             _ => None,

@@ -203,7 +203,9 @@ impl History {
         let own = self.principals.get(&user.principal());
         let has_passkey = || {
             self.credentials.values().any(|known| {
-                Some(&known.approver) == own && known.put.status == CredentialStatus::Active
+                Some(&known.approver) == own
+                    && known.put.status == CredentialStatus::Active
+                    && known.put.is_passkey()
             })
         };
         user.role == Role::Admin && user.is_enabled() && (user.password.is_some() || has_passkey())

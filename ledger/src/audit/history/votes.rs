@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::event::{Actor, ApprovalDecided, CredentialStatus, VoteVoided, VoteWithdrawn};
 use crate::id::{AgentId, GroupId, KeyId, StreamId, TaskId, UserId};
 use crate::name::{ApproverName, CredentialId};
-use crate::policy::{Excluded, Exclusion, NeedGroup, are_met};
+use crate::policy::{Assurance, Excluded, Exclusion, NeedGroup, are_met};
 use crate::retention::Retention;
 use crate::statement::Decision;
 use crate::voters::{Counted, Person, candidates, narrowest, retention_of};
@@ -208,6 +208,8 @@ impl History {
         if status == Some(CredentialStatus::Revoked) {
             return Count::Nothing("signs with a passkey that was revoked");
         }
+        let known = self.credentials.get(credential_id);
+        let is_passkey = known.is_none_or(|known| known.put.is_passkey());
         let owner = match self.owner_of_principal(principal) {
             Ok(owner) => owner,
             Err(why) => return Count::Unknown(why),
@@ -243,7 +245,8 @@ impl History {
                     _ => false,
                 },
             };
-            if is_of_group {
+            // A command-line key is never as good as a passkey.
+            if is_of_group && (is_passkey || need.assurance == Assurance::Any) {
                 counted.insert(index);
             }
         }

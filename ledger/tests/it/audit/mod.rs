@@ -21,6 +21,7 @@ mod records;
 mod releases;
 mod roles;
 mod ruled;
+mod software_keys;
 mod streams;
 mod votes;
 

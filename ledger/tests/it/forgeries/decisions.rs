@@ -51,7 +51,10 @@ async fn signed_approval(scene: &Scene, asked: &Submitted) -> (ApprovalDecided, 
     let signed = scene
         .alice
         .decide(&scene.ledger, &approval, Decision::Approve, None)
-        .assertion;
+        .proof
+        .passkey()
+        .unwrap()
+        .clone();
     let statement = approval.statement(scene.ledger.id(), Decision::Approve, None);
     let count = *signed.authenticator_data.last().unwrap();
     let decided = ApprovalDecided {
@@ -68,6 +71,7 @@ async fn signed_approval(scene: &Scene, asked: &Submitted) -> (ApprovalDecided, 
         origin: fixtures::rules::ORIGIN.to_owned(),
         sign_count: u32::from(count),
         on_screen: None,
+        challenge: None,
     };
     (decided, count)
 }

@@ -47,6 +47,7 @@ async fn unsigned_approval(scene: &Scene, asked: &Submitted) -> (StreamId, Event
         origin: fixtures::rules::ORIGIN.to_owned(),
         sign_count: 7,
         on_screen: None,
+        challenge: None,
     };
     (approval.id.into(), Approved(decided).into())
 }

@@ -8,6 +8,7 @@ mod passkey_logins;
 mod passkeys;
 mod sessions;
 mod setup;
+mod software_keys;
 
 use crate::schemes::client_address::PeerAddress;
 use crate::testing::{Answer, SERVICE_TOKEN, Stage};
