@@ -12,6 +12,7 @@ mod core_dumps;
 mod demo;
 mod doctor;
 mod dossier;
+mod key_file;
 mod known_checkpoint;
 mod narrative;
 mod ocsf;
@@ -162,7 +163,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Allow(args) => command::admission(&environment, args, "allows"),
         Command::Unlock(args) => command::read_api(&environment, args),
         Command::Policy(command) => command::policy(&environment, command),
-        Command::Approver(args) => command::ask_api(&environment, args),
+        Command::Approver(command) => command::approver(&environment, *command),
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
         Command::Completions(args) => command::completions(&args),
         Command::Man(args) => command::man(&args),

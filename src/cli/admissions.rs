@@ -5,7 +5,7 @@ use super::anchors::read_token;
 use crate::api_client::{ApiRequest, Shown};
 use clap::Args;
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const COLUMNS: &[&str] = &[
     "id",
@@ -65,6 +65,15 @@ pub(crate) struct AdmissionArgs {
     json: bool,
 }
 
+/// The body that blocks or allows a client.
+pub(super) fn client_body(client: &str, duration: Option<&str>, reason: Option<&str>) -> Value {
+    let (kind, value) = match client.split_once(':') {
+        Some((kind @ ("agent" | "subject" | "asn"), value)) => (kind, value),
+        _ => ("address", client),
+    };
+    json!({"kind": kind, "value": value, "duration": duration, "reason": reason})
+}
+
 impl AdmissionArgs {
     /// The request on that list, and how it is asked.
     pub(crate) fn into_request(self, list: &'static str) -> (ApiRequest, Access) {
@@ -82,16 +91,7 @@ impl AdmissionArgs {
             let form = Shown::Rows(list, COLUMNS);
             return (ApiRequest::get(&[list], form).with_page(self.page), access);
         };
-        let (kind, value) = match client.split_once(':') {
-            Some((kind @ ("agent" | "subject" | "asn"), value)) => (kind, value),
-            _ => ("address", client.as_str()),
-        };
-        let body = json!({
-            "kind": kind,
-            "value": value,
-            "duration": self.duration,
-            "reason": self.reason,
-        });
+        let body = client_body(&client, self.duration.as_deref(), self.reason.as_deref());
         (ApiRequest::post(&[list], body, Shown::Members), access)
     }
 }

@@ -1,4 +1,4 @@
-//! `agent …`, `key …`, `pairing …`, `template …` and `approver …`.
+//! `agent …`, `key …`, `pairing …` and `template …`.
 
 use super::access::{ACCESS_HELP, Page};
 use super::duration::parse_ttl;
@@ -188,19 +188,6 @@ pub(super) fn parse_operation(text: &str) -> Result<AllowedOperation, String> {
     }
 }
 
-/// `approver …`
-#[derive(Debug, Subcommand)]
-#[command(after_help = ACCESS_HELP)]
-pub(crate) enum ApproverCommand {
-    /// Print who can decide
-    List(Page),
-    /// Make a link under which an approver registers a passkey, and print it
-    Invite {
-        /// The approver's name
-        principal: String,
-    },
-}
-
 const AGENT_COLUMNS: &[&str] = &[
     "agent",
     "owner",
@@ -217,7 +204,6 @@ const KEY_COLUMNS: &[&str] = &[
     "revoked_at",
 ];
 const TEMPLATE_COLUMNS: &[&str] = &["name", "agents", "expires_in_seconds", "needs_approval"];
-const APPROVER_COLUMNS: &[&str] = &["principal", "user_id", "credentials"];
 
 impl From<AgentCommand> for ApiRequest {
     fn from(command: AgentCommand) -> Self {
@@ -296,21 +282,6 @@ impl From<TemplateCommand> for ApiRequest {
                 Self::post(&["task-templates"], body, Shown::Members)
             }
             TemplateCommand::Delete { name } => Self::delete(&["task-templates", &name]),
-        }
-    }
-}
-
-impl From<ApproverCommand> for ApiRequest {
-    fn from(command: ApproverCommand) -> Self {
-        match command {
-            ApproverCommand::List(page) => {
-                let form = Shown::Rows("approvers", APPROVER_COLUMNS);
-                Self::get(&["approvers"], form).with_page(page)
-            }
-            ApproverCommand::Invite { principal } => {
-                let form = Shown::Secret("enrolment_url");
-                Self::post(&["approvers", &principal, "enrolment"], json!({}), form)
-            }
         }
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod admissions;
 mod agents;
 mod anchors;
+mod approvers;
 mod backup;
 mod clearances;
 mod doctor;
@@ -30,8 +31,10 @@ mod witness;
 
 pub(crate) use access::{Access, ApiArgs, ApiRead};
 pub(crate) use admissions::AdmissionArgs;
-pub(crate) use agents::{
-    AgentCommand, ApproverCommand, KeyCommand, PairingCommand, TemplateCommand,
+pub(crate) use agents::{AgentCommand, KeyCommand, PairingCommand, TemplateCommand};
+pub(crate) use approvers::{
+    ApproverCommand, ByKey, DecideArgs, GlobalRulesArgs, KeyAccess, KeygenArgs, Mode, PendingArgs,
+    Words,
 };
 pub(crate) use backup::BackupArgs;
 pub(crate) use clearances::ClearanceCommand;
@@ -192,8 +195,9 @@ pub(crate) enum Command {
     Block(AdmissionArgs),
     /// Keep an agent, a subject or an address from being blocked; print the allows
     Allow(AdmissionArgs),
-    /// Those who can decide
-    Approver(ApiArgs<ApproverCommand>),
+    /// Those who can decide; decide from a terminal with a command-line key
+    #[command(subcommand)]
+    Approver(Box<ApproverCommand>),
     /// Mint and look at tokens
     #[command(subcommand)]
     Token(TokenCommand),

@@ -1,6 +1,7 @@
 //! What the commands do, one file for each.
 
 mod approvals;
+mod approver;
 mod ask_api;
 mod backup;
 mod bootstrap_token;
@@ -37,6 +38,7 @@ mod texts;
 mod witness_serve;
 
 pub(crate) use approvals::{approval_open, approval_watch};
+pub(crate) use approver::approver;
 pub(crate) use ask_api::{admission, ask_api, lock, read_api};
 pub(crate) use backup::backup;
 pub(crate) use bootstrap_token::bootstrap_token;
@@ -86,6 +88,11 @@ fn tell(warnings: &[Warning]) {
     for warning in warnings {
         note!("warning: {warning}");
     }
+}
+
+/// Prints an object in a line of its own.
+fn tell_json(object: &serde_json::Value) {
+    say!("{object}");
 }
 
 /// The settings of storage, where a ledger stands there.

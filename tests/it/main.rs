@@ -10,6 +10,7 @@ mod shim;
 
 mod answers;
 mod api_commands;
+mod approver_keys;
 mod audits;
 mod backups;
 mod callback_proofs;

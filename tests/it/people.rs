@@ -9,10 +9,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 
 const PASSWORD: &str = "a password of the tests\n";
-const TOKEN: &str = "the-service-token-of-the-tests-of-people";
+pub(crate) const TOKEN: &str = "the-service-token-of-the-tests-of-people";
 
 /// A sandbox whose service is reached where its settings say, with a home for the person.
-async fn desk() -> Sandbox {
+pub(crate) async fn desk() -> Sandbox {
     let mut sandbox = Sandbox::new().await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
@@ -32,7 +32,7 @@ async fn desk() -> Sandbox {
 }
 
 /// Runs a command with this on its standard input.
-fn run(sandbox: &Sandbox, line: &str, input: &str) -> Output {
+pub(crate) fn run(sandbox: &Sandbox, line: &str, input: &str) -> Output {
     let mut command = sandbox.command(line);
     command
         .stdin(Stdio::piped())
@@ -45,13 +45,13 @@ fn run(sandbox: &Sandbox, line: &str, input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn done(sandbox: &Sandbox, line: &str, input: &str) -> String {
+pub(crate) fn done(sandbox: &Sandbox, line: &str, input: &str) -> String {
     let output = run(sandbox, line, input);
     assert!(output.status.success(), "{line}: {:?}", said(&output));
     said(&output).0
 }
 
-fn refused(sandbox: &Sandbox, line: &str, input: &str) -> String {
+pub(crate) fn refused(sandbox: &Sandbox, line: &str, input: &str) -> String {
     let output = run(sandbox, line, input);
     assert_eq!(output.status.code(), Some(1), "{line}: {:?}", said(&output));
     said(&output).1

@@ -1,0 +1,254 @@
+//! `approver …`: what an approver does from a terminal with a command-line key.
+
+mod alerts;
+mod decide;
+
+use super::ask_api::read_api;
+use super::tell_json;
+use crate::api_client::{ApiClient, ApiRequest, Refused, Shown, show};
+use crate::cli::{ApproverCommand, ByKey, GlobalRulesArgs, KeyAccess, KeygenArgs, PendingArgs};
+use crate::config::Environment;
+use crate::key_file::KeyFile;
+use crate::output::{note, say};
+use crate::password::Passwords;
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ledger::operation::shown;
+use ledger::{Decision, key_login_message};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+use url::Url;
+
+/// The longest text of one member, in characters.
+const MOST: usize = 200;
+
+/// Carries out a command of an approver.
+pub(crate) fn approver(
+    environment: &Environment,
+    command: ApproverCommand,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        ApproverCommand::List(args) => read_api(environment, args),
+        ApproverCommand::Invite(args) => read_api(environment, args),
+        ApproverCommand::Keygen(args) => keygen(&args),
+        ApproverCommand::Pending(args) => pending(args),
+        ApproverCommand::Alerts(args) => alerts::alerts(args),
+        ApproverCommand::Approve(args) => decide::decide(args, Decision::Approve),
+        ApproverCommand::Deny(args) => decide::decide(args, Decision::Deny),
+        ApproverCommand::History(ByKey { asked, access }) => ask(&access, &asked.into()),
+        ApproverCommand::Block(ByKey { asked, access }) => {
+            ask(&access, &asked.into_request("blocks"))
+        }
+        ApproverCommand::Allow(ByKey { asked, access }) => {
+            ask(&access, &asked.into_request("allows"))
+        }
+        ApproverCommand::GlobalRules(args) => global_rules(args),
+        ApproverCommand::Lock(ByKey { asked, access }) => ask(&access, &asked.into()),
+    }
+}
+
+fn keygen(args: &KeygenArgs) -> anyhow::Result<ExitCode> {
+    let passphrase = match args.passphrase {
+        true => {
+            let mut passwords = Passwords::new(args.passphrase_stdin);
+            Some(passwords.read_new("Passphrase of the key: ")?)
+        }
+        false => None,
+    };
+    let key = KeyFile::draw()?;
+    key.create(&args.out, passphrase.as_ref())?;
+    let (id, public_key, thumbprint) = (key.credential_id(), key.public_key(), key.thumbprint()?);
+    if args.json {
+        tell_json(&json!({
+            "credential_id": id, "public_key": public_key, "thumbprint": thumbprint,
+        }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    say!("credential_id  {id}");
+    say!("public_key     {public_key}");
+    say!("thumbprint     {thumbprint}");
+    if passphrase.is_none() {
+        note!("whoever has {} decides as you do", args.out.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A key that is open, and the service that it is for.
+struct Approver {
+    key: KeyFile,
+    url: Url,
+}
+
+/// A login's challenge.
+#[derive(Deserialize)]
+struct Challenged {
+    challenge: String,
+}
+
+/// A session that the key has opened.
+#[derive(Deserialize)]
+struct LoggedIn {
+    token: SecretString,
+}
+
+impl Approver {
+    fn open(access: &KeyAccess) -> anyhow::Result<Self> {
+        super::install_crypto()?;
+        let mut passwords = Passwords::new(access.passphrase_stdin);
+        let asked = || passwords.read(&format!("Passphrase of {}: ", access.key.display()));
+        Ok(Self {
+            key: KeyFile::read(&access.key, asked)?,
+            url: access.url.clone(),
+        })
+    }
+
+    /// A client with a new session, which lives for a quarter of an hour.
+    async fn log_in(&self) -> anyhow::Result<ApiClient> {
+        let client = ApiClient::new(self.url.clone())?;
+        let id = self.key.credential_id();
+        let options = ApiRequest::post(
+            &["auth", "key", "options"],
+            json!({"credential_id": id}),
+            Shown::Members,
+        );
+        let Challenged { challenge } = client.ask_json(&options).await?;
+        let bytes = challenge_bytes(&challenge)?;
+        let answer = json!({
+            "credential_id": id,
+            "challenge": challenge,
+            "signature": self.key.sign(&key_login_message(&bytes)),
+        });
+        let verify = ApiRequest::post(&["auth", "key", "verify"], answer, Shown::Members);
+        let LoggedIn { token } = client.ask_json(&verify).await?;
+        Ok(client.with_token(token))
+    }
+}
+
+fn challenge_bytes(challenge: &str) -> anyhow::Result<Vec<u8>> {
+    let bytes = URL_SAFE_NO_PAD.decode(challenge);
+    bytes.context("the service's challenge is not base64url")
+}
+
+/// Asks one thing by a session of the key, and prints the answer.
+fn ask(access: &KeyAccess, request: &ApiRequest) -> anyhow::Result<ExitCode> {
+    let approver = Approver::open(access)?;
+    let body = super::runtime()?.block_on(async {
+        let client = approver.log_in().await?;
+        client.ask(request).await
+    })?;
+    show_lines(request.shown, &body, access.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints an answer; for programs an object a line.
+fn show_lines(form: Shown, body: &[u8], json: bool) -> anyhow::Result<()> {
+    let (Shown::Rows(list, _), true) = (form, json) else {
+        return show(form, body, json);
+    };
+    let answer: Value =
+        serde_json::from_slice(body).context("the service's answer is not understood")?;
+    for row in answer
+        .get(list)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        tell_json(row);
+    }
+    Ok(())
+}
+
+/// Questions, the newest first.
+#[derive(Deserialize)]
+struct Questions {
+    approvals: Vec<Value>,
+    as_of: u64,
+}
+
+/// A question in a list.
+#[derive(Debug, Clone, Deserialize)]
+struct Question {
+    approval_id: String,
+    task_id: String,
+    agent: String,
+    operation_fingerprint: String,
+    expires_at: String,
+    approval_url: Option<String>,
+}
+
+fn newest(agent: Option<String>) -> ApiRequest {
+    ApiRequest::get(&["approvals"], Shown::Members)
+        .with_query("limit", Some("200".to_owned()))
+        .with_query("state", Some("pending".to_owned()))
+        .with_query("agent", agent)
+}
+
+async fn questions(client: &ApiClient, agent: Option<String>) -> anyhow::Result<Questions> {
+    client.ask_json(&newest(agent)).await
+}
+
+fn read(row: &Value) -> anyhow::Result<Question> {
+    Question::deserialize(row).context("the service's answer is not understood")
+}
+
+fn line(question: &Question) -> String {
+    format!(
+        "{}  {}  until {}  task {}",
+        shown(&question.approval_id, MOST),
+        shown(&question.agent, MOST),
+        shown(&question.expires_at, 40),
+        shown(&question.task_id, MOST),
+    )
+}
+
+fn pending(args: ByKey<PendingArgs>) -> anyhow::Result<ExitCode> {
+    let approver = Approver::open(&args.access)?;
+    let questions = super::runtime()?.block_on(async {
+        let client = approver.log_in().await?;
+        questions(&client, args.asked.agent).await
+    })?;
+    if questions.approvals.is_empty() && !args.access.json {
+        note!("nothing waits for a decision");
+    }
+    for row in questions.approvals.iter().rev() {
+        match args.access.json {
+            true => tell_json(row),
+            false => say!("{}", line(&read(row)?)),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+const RULE_COLUMNS: &[&str] = &["id", "kind", "value", "until", "lifted_at", "by", "reason"];
+
+fn global_rules(args: ByKey<GlobalRulesArgs>) -> anyhow::Result<ExitCode> {
+    let approver = Approver::open(&args.access)?;
+    let json = args.access.json;
+    super::runtime()?.block_on(async {
+        let client = approver.log_in().await?;
+        let Some(id) = args.asked.id else {
+            for list in ["blocks", "allows"] {
+                let request = ApiRequest::get(&[list], Shown::Rows(list, RULE_COLUMNS));
+                show_lines(request.shown, &client.ask(&request).await?, json)?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        };
+        let lifted = client.ask(&ApiRequest::delete(&["blocks", &id])).await;
+        let is_other = |error: &anyhow::Error| {
+            error
+                .downcast_ref::<Refused>()
+                .is_some_and(|refused| refused.status == 404)
+        };
+        let body = match lifted {
+            Err(error) if is_other(&error) => {
+                client.ask(&ApiRequest::delete(&["allows", &id])).await?
+            }
+            lifted => lifted?,
+        };
+        show(Shown::Done, &body, json)?;
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,375 @@
+//! `approver approve` and `approver deny`.
+
+use super::{Approver, MOST, Question, challenge_bytes, questions, read};
+use crate::api_client::{ApiClient, ApiRequest, Refused, Shown};
+use crate::cli::{ByKey, DecideArgs, Mode, Words};
+use crate::command::tell_json;
+use crate::output::{say, write_error};
+use anyhow::{Context, bail, ensure};
+use ledger::operation::shown;
+use ledger::{Decision, ReasonDigest, parse_strict, software_decision_message};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::ExitCode;
+
+/// How long an approval is kept where nobody says, in seconds.
+const KEPT_SECONDS: &str = "300";
+/// So many characters at the end of an id are typed to approve what is sensitive.
+const TYPED: usize = 6;
+/// More than anybody types.
+const MOST_TYPED: u64 = 1024;
+/// The longest statement in words.
+const MOST_MEANS: usize = 4000;
+
+/// What the service asks to be signed.
+#[derive(Deserialize)]
+struct Options {
+    challenge: String,
+    statement: String,
+    means: String,
+}
+
+#[derive(Deserialize)]
+struct Operation {
+    operation_id: String,
+    risk_tier: String,
+}
+
+#[derive(Deserialize)]
+struct Catalog {
+    operations: Vec<Operation>,
+}
+
+#[derive(Deserialize)]
+struct Apply {
+    approval_id: Option<String>,
+    operations: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Applies {
+    applies: Vec<Apply>,
+}
+
+/// Decides a question, which a person confirms.
+pub(super) fn decide(args: ByKey<DecideArgs>, decision: Decision) -> anyhow::Result<ExitCode> {
+    let words = Words::read(&args.asked.words, decision).map_err(anyhow::Error::msg)?;
+    ensure!(
+        args.asked.yes || !args.access.passphrase_stdin,
+        "with --passphrase-stdin nobody can answer the question: --yes does"
+    );
+    let approver = Approver::open(&args.access)?;
+    let done = crate::command::runtime()?.block_on(async {
+        let client = approver.log_in().await?;
+        let question = named(&client, &words.id).await?;
+        let (options, retention) = asked(&client, &question, decision, &words).await?;
+        check(&options.statement, &question, decision, &words, retention)?;
+        let is_sensitive =
+            decision == Decision::Approve && is_sensitive(&client, &question).await?;
+        let says = Says {
+            question: &question,
+            decision,
+            means: &options.means,
+            reason: words.reason.as_deref(),
+        };
+        confirm(&says, is_sensitive, args.asked.yes)?;
+        answer(&approver, &client, &question, (decision, &words), &options).await
+    })?;
+    match args.access.json {
+        true => tell_json(&done),
+        false => {
+            let status = done.get("status").and_then(Value::as_str).unwrap_or("?");
+            let id = done.get("approval_id").and_then(Value::as_str);
+            say!("{} {}", shown(status, 40), shown(id.unwrap_or("?"), MOST));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The open question that has that part in its id.
+async fn named(client: &ApiClient, part: &str) -> anyhow::Result<Question> {
+    let listed = questions(client, None).await?;
+    let mut found = Vec::new();
+    for row in &listed.approvals {
+        let question = read(row)?;
+        if question.approval_id.contains(&part.to_lowercase()) {
+            found.push(question);
+        }
+    }
+    match found.as_slice() {
+        [] => bail!("no open question has {part:?} in its id"),
+        [one] => Ok(one.clone()),
+        many => {
+            let ids: Vec<String> = many
+                .iter()
+                .map(|one| shown(&one.approval_id, MOST))
+                .collect();
+            bail!(
+                "{part:?} is in the ids of {} open questions: {}",
+                ids.len(),
+                ids.join(", ")
+            )
+        }
+    }
+}
+
+/// A request behind the link of a question, at the address that was given for the service.
+fn request(question: &Question, last: &str, body: Value) -> anyhow::Result<ApiRequest> {
+    let url = question.approval_url.as_deref();
+    let url = url.context("the service hands out no link to this question")?;
+    let link = url.trim_end_matches('/').rsplit('/').next();
+    let link = link.context("the link to this question is not understood")?;
+    Ok(ApiRequest::post(
+        &["approve", link, last],
+        body,
+        Shown::Members,
+    ))
+}
+
+/// The options of the decision, and whether it is kept. Where nobody said, an approval is kept for a while where that
+/// is offered.
+async fn asked(
+    client: &ApiClient,
+    question: &Question,
+    decision: Decision,
+    words: &Words,
+) -> anyhow::Result<(Options, bool)> {
+    let is_kept = match (words.mode, &words.duration, decision) {
+        (Some(Mode::Once), ..) => false,
+        (Some(Mode::Cache), ..) | (None, Some(_), _) | (None, None, Decision::Approve) => true,
+        (None, None, Decision::Deny) => false,
+    };
+    let is_chosen = words.mode.is_some() || words.duration.is_some();
+    let body = |is_kept: bool| {
+        let duration = words.duration.as_deref().unwrap_or(KEPT_SECONDS);
+        let retention = is_kept.then(|| json!({"mode": "cache", "duration": duration}));
+        json!({"decision": decision.as_str(), "reason": words.reason, "retention": retention})
+    };
+    let kept = client
+        .ask_json(&request(question, "options", body(is_kept))?)
+        .await;
+    let is_not_offered = |error: &anyhow::Error| {
+        let refused = error.downcast_ref::<Refused>();
+        refused.is_some_and(|refused| refused.code == "retention_not_allowed")
+    };
+    match kept {
+        Err(error) if is_kept && !is_chosen && is_not_offered(&error) => {
+            let once = request(question, "options", body(false))?;
+            Ok((client.ask_json(&once).await?, false))
+        }
+        kept => Ok((kept?, is_kept)),
+    }
+}
+
+/// Holds the statement to what was asked: nothing else is signed, whatever the service says.
+fn check(
+    statement: &str,
+    question: &Question,
+    decision: Decision,
+    words: &Words,
+    is_kept: bool,
+) -> anyhow::Result<()> {
+    let statement = parse_strict(statement.as_bytes());
+    let statement = statement
+        .ok()
+        .context("the service's statement is not understood")?;
+    let digest = words.reason.as_deref().map(ReasonDigest::of);
+    let is = |name: &str, value: Value| statement.get(name) == Some(&value);
+    let is_none = |name: &str| statement.get(name).is_none_or(Value::is_null);
+    let fits = is("approval_id", json!(question.approval_id))
+        && is("task_id", json!(question.task_id))
+        && is("fingerprint", json!(question.operation_fingerprint))
+        && is("decision", json!(decision.as_str()))
+        && is(
+            "reason_digest",
+            json!(digest.map(|digest| digest.to_string())),
+        )
+        && is_none("retention") != is_kept
+        && is_none("block")
+        && is_none("break_glass");
+    ensure!(
+        fits,
+        "the service asks to sign something else than was asked for: nothing is signed"
+    );
+    Ok(())
+}
+
+/// Whether an operation of the question is sensitive, or may be.
+async fn is_sensitive(client: &ApiClient, question: &Question) -> anyhow::Result<bool> {
+    let catalog = ApiRequest::get(&["operations"], Shown::Members);
+    let Catalog { operations } = client.ask_json(&catalog).await?;
+    let applies = ApiRequest::get(&["tasks", &question.task_id, "applies"], Shown::Members);
+    let Applies { applies } = client.ask_json(&applies).await?;
+    let asking = applies
+        .iter()
+        .find(|apply| apply.approval_id.as_ref() == Some(&question.approval_id));
+    let Some(asking) = asking else {
+        return Ok(true);
+    };
+    let is_harmless = |id: &String| {
+        let known = operations.iter().find(|known| known.operation_id == *id);
+        known.is_some_and(|known| known.risk_tier != "sensitive")
+    };
+    Ok(!asking.operations.iter().all(is_harmless))
+}
+
+/// What a person is asked.
+struct Says<'a> {
+    question: &'a Question,
+    decision: Decision,
+    means: &'a str,
+    reason: Option<&'a str>,
+}
+
+impl Says<'_> {
+    /// Everything that others have written is shown in one line each, without a character that moves the cursor; the
+    /// question itself comes last.
+    fn text(&self) -> String {
+        let Self {
+            question,
+            decision,
+            means,
+            reason,
+        } = self;
+        let reason = reason.map_or(String::new(), |reason| {
+            format!("reason    {}\n", shown(reason, 1000))
+        });
+        format!(
+            "agent     {}\ntask      {}\nuntil     {}\ndigest    {}\n{reason}{}\n{} {}",
+            shown(&question.agent, MOST),
+            shown(&question.task_id, MOST),
+            shown(&question.expires_at, MOST),
+            shown(&question.operation_fingerprint, MOST),
+            shown(means, MOST_MEANS),
+            match decision {
+                Decision::Approve => "Approve",
+                Decision::Deny => "Deny",
+            },
+            shown(&question.approval_id, MOST),
+        )
+    }
+}
+
+/// Has a person confirm.
+fn confirm(says: &Says<'_>, is_sensitive: bool, yes: bool) -> anyhow::Result<()> {
+    let id = &says.question.approval_id;
+    if is_sensitive {
+        let last: String = id.chars().rev().take(TYPED).collect();
+        let last: String = last.chars().rev().collect();
+        write_error(format_args!(
+            "{}? It is sensitive: type the last {TYPED} characters of its id: ",
+            says.text()
+        ));
+        let terminal = File::options().read(true).write(true).open("/dev/tty");
+        let terminal = terminal.context(
+            "there is no terminal: what is sensitive is approved at one, or with a passkey on the page",
+        )?;
+        let typed = line_of(&mut BufReader::new(terminal))?;
+        ensure!(
+            typed == last,
+            "{typed:?} is not {last:?}: nothing was decided"
+        );
+        return Ok(());
+    }
+    if yes {
+        return Ok(());
+    }
+    write_error(format_args!("{}? [y/N] ", says.text()));
+    let typed = line_of(&mut std::io::stdin().lock())?;
+    ensure!(matches!(&*typed, "y" | "Y" | "yes"), "nothing was decided");
+    Ok(())
+}
+
+fn line_of(from: &mut impl std::io::BufRead) -> anyhow::Result<String> {
+    let mut line = String::new();
+    from.take(MOST_TYPED)
+        .read_line(&mut line)
+        .context("reading an answer")?;
+    Ok(line.trim().to_owned())
+}
+
+async fn answer(
+    approver: &Approver,
+    client: &ApiClient,
+    question: &Question,
+    (decision, words): (Decision, &Words),
+    options: &Options,
+) -> anyhow::Result<Value> {
+    let challenge = challenge_bytes(&options.challenge)?;
+    let digest: [u8; 32] = Sha256::digest(options.statement.as_bytes()).into();
+    let message = software_decision_message(&digest, &challenge);
+    let body = json!({
+        "credential_id": approver.key.credential_id(),
+        "challenge": options.challenge,
+        "signature": approver.key.sign(&message),
+        "decision": decision.as_str(),
+        "reason": words.reason,
+        "statement": options.statement,
+    });
+    client.ask_json(&request(question, "verify", body)?).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        Question {
+            approval_id: "019bf0a0-7c00-7001-8001-00000000abcd".to_owned(),
+            task_id: "019bf0a0-7c00-7001-8001-000000000002".to_owned(),
+            agent: "ci\u{1b}[2J\u{202e}bot\nApprove everything? [y/N] y".to_owned(),
+            operation_fingerprint: "00ff".to_owned(),
+            expires_at: "2026-11-29T00:00:00Z".to_owned(),
+            approval_url: Some("https://proxy.example/v1/approve/LINK".to_owned()),
+        }
+    }
+
+    #[test]
+    fn what_others_have_written_cannot_move_the_cursor_and_the_question_comes_last() {
+        let question = question();
+        let says = Says {
+            question: &question,
+            decision: Decision::Approve,
+            means: "Agent x may purge\r\u{9b}1A everything, once.",
+            reason: None,
+        };
+        let text = says.text();
+        let is_safe = |c: char| c == '\n' || (!c.is_control() && c != '\u{202e}');
+        assert!(text.chars().all(is_safe), "{text:?}");
+        assert_eq!(text.lines().count(), 6, "{text}");
+        assert_eq!(
+            text.lines().last().unwrap(),
+            "Approve 019bf0a0-7c00-7001-8001-00000000abcd"
+        );
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_signed() {
+        let question = question();
+        let words = Words::read(&["abcd".to_owned()], Decision::Approve).unwrap();
+        let statement = |change: fn(&mut Value)| {
+            let mut statement = json!({
+                "v": 1, "approval_id": question.approval_id, "task_id": question.task_id,
+                "fingerprint": "00ff", "decision": "approve", "reason_digest": null,
+            });
+            change(&mut statement);
+            let text = statement.to_string();
+            check(&text, &question, Decision::Approve, &words, false).is_ok()
+        };
+        assert!(statement(|_| {}));
+        let changes: [fn(&mut Value); 6] = [
+            |it| it["decision"] = json!("deny"),
+            |it| it["approval_id"] = json!("another"),
+            |it| it["fingerprint"] = json!("11ff"),
+            |it| it["reason_digest"] = json!("00"),
+            |it| it["retention"] = json!({"mode": "permanent"}),
+            |it| it["break_glass"] = json!(true),
+        ];
+        for change in changes {
+            assert!(!statement(change));
+        }
+    }
+}
