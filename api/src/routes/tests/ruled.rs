@@ -86,6 +86,7 @@ async fn what_the_policy_denies_names_its_rules_and_a_plan_says_it_before() {
 #[tokio::test]
 async fn what_a_rule_asks_about_waits_although_it_is_granted_and_the_apply_says_which_rule() {
     let scene = Scene::granted().await;
+    scene.approver().await;
     put(&scene, 1, "ask", &json!({"literal": true})).await;
     let asked = scene.apply("k", &[dns("a.example.com")]).await;
     assert_eq!(asked.status, 202, "{asked:?}");

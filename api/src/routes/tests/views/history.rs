@@ -60,7 +60,7 @@ impl Scene {
         ruling.unwrap().accepted().unwrap();
     }
 
-    async fn approver(&self) -> SoftApprover {
+    pub(in crate::routes::tests) async fn approver(&self) -> SoftApprover {
         let approver = SoftApprover::new("default");
         let registered = self
             .stage
