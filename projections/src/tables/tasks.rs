@@ -119,7 +119,10 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             task.newest_apply_id = Some(accepted.apply_id);
             follow(folding, accepted.task_id)
         }
-        Event::ApplyAuthorised(_) | Event::ApplyEnded(_) | Event::ApplyResolved(_) => {
+        Event::ApplyAuthorised(_)
+        | Event::ApplyAskedAnew(_)
+        | Event::ApplyEnded(_)
+        | Event::ApplyResolved(_) => {
             let id = ApplyId::from(stream);
             let apply = folding.known::<ApplyView>("apply", &id)?;
             let task_id = apply.task_id;

@@ -11,6 +11,7 @@ use ledger::command::{
 };
 use ledger::event::OperationOutcome;
 use ledger::operation::Operation;
+use ledger::policy::{Assurance, RuleAction};
 use ledger::{ApplyId, Decision};
 use projections::{ApplyState, ApplyView, ApprovalStatus, Projections, Runner, TaskStatus};
 use std::time::Duration;
@@ -167,6 +168,44 @@ async fn an_apply_follows_its_approval_until_it_is_continued() {
     assert_eq!(approval.decided_by.as_deref(), Some(APPROVER));
     assert_eq!(approval.approved_at(), Some(scene.ledger.now()));
     assert_eq!(approval.denied_reason(), None);
+}
+
+#[tokio::test]
+async fn an_apply_that_is_asked_anew_waits_for_the_new_question() {
+    let mut scene = Scene::begin().await;
+    let mut policy = fixtures::policies::policy();
+    policy.rules = vec![fixtures::policies::rule(
+        "ask".parse().unwrap(),
+        RuleAction::Ask,
+    )];
+    let put = fixtures::policies::put(policy.clone(), 0);
+    scene.ledger.run(put).await.unwrap();
+    let submitted = scene.submit("k", vec![commands::purge()]).await;
+    let apply = submitted.apply.id;
+    scene.decide(&submitted, Decision::Approve).await;
+    assert_eq!(scene.stands(apply).await.1, TaskStatus::Approved);
+    policy.rules[0].needs[0].assurance = Assurance::Passkey;
+    let stricter = fixtures::policies::put(policy, 1);
+    scene.ledger.run(stricter).await.unwrap();
+
+    let command = commands::continue_apply(&scene.token, &submitted);
+    let anew = scene.run(command).await.accepted().unwrap();
+
+    let asked = [&submitted, &anew].map(|it| it.approval.as_ref().unwrap().id);
+    assert_ne!(asked[0], asked[1]);
+    assert_eq!(scene.stands(apply).await.1, TaskStatus::RequiresApproval);
+    for (id, state) in asked
+        .into_iter()
+        .zip([ApprovalStatus::Cancelled, ApprovalStatus::Pending])
+    {
+        let approval = scene.projections.approval(id).await.unwrap().unwrap();
+        assert_eq!(approval.state, state);
+    }
+    scene.decide(&anew, Decision::Approve).await;
+    assert_eq!(scene.stands(apply).await.1, TaskStatus::Approved);
+    let command = commands::continue_apply(&scene.token, &anew);
+    scene.run(command).await.accepted().unwrap();
+    assert_eq!(scene.stands(apply).await.1, TaskStatus::Applying);
 }
 
 #[tokio::test]
