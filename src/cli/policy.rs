@@ -37,9 +37,10 @@ Example:
   llm-permission-proxy policy diff policy.old.toml policy.toml
   llm-permission-proxy policy diff 3 policy.toml
 
-A number is a version of the service at --url, unless there is such a file; version 0 is no document. With
---json each difference is an object on a line of its own. What means the same is the same, however it is written. Exits with 0 when the two mean the same and
-with 1 when they differ.";
+A number is a version of the service at --url, unless there is such a file; version 0 is no
+document. With --json each difference is an object on a line of its own. What means the same is
+the same, however it is written. Exits with 0 when the two mean the same and with 1 when they
+differ.";
 
 /// What can be done with policy documents.
 #[derive(Debug, Subcommand)]

@@ -103,7 +103,7 @@ settings! {
     SERVICE_TOKEN: String = secret(parse::header_token, "a bearer token with the rights of an admin, for programs of the operator");
     SESSION_TTL_SECONDS: Duration = plain("43200", parse::seconds::<60, 86_400>, "how long a session of a person lasts");
     TRUSTED_PROXIES: IpNet = unset(parse::network, "networks of proxies, comma-separated, whose X-Forwarded-For is believed");
-    GEOIP_FILE: PathBuf = unset(parse::path, "MaxMind files, comma-separated, by which policies know the country and the autonomous system of an address");
+    GEOIP_FILE: PathBuf = unset(parse::path, "MaxMind files, comma-separated: countries and networks of addresses");
     AUTH_DISABLE: bool = plain("0", parse::numeric_switch, "`1` or `true` makes whoever reaches the service an admin; a developer's machine only");
     AGENT_API_KEY: String = secret(parse::header_token, "deprecated: one key that every agent sends, with its name");
     MASTER_KEY: parse::Key = secret(parse::key, "seals callback secrets and stored keys");

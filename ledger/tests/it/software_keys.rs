@@ -281,6 +281,8 @@ async fn a_principals_key_logs_nobody_in() {
 #[tokio::test]
 async fn a_session_ends_with_its_key_and_with_nothing_less() {
     let ledger = TestLedger::open().await;
+    // The agent of the templates.
+    ledger.grant_all().await;
     let (zoe, session, key) = owner(&ledger).await;
     let command = login(&ledger, zoe, &key).await;
     let opened = ledger.run(command).await.unwrap().session;
