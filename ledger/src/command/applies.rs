@@ -23,13 +23,10 @@ use crate::id::{ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
 use crate::locks::Locks;
 use crate::name::IdempotencyKey;
 use crate::operation::Operation;
-use crate::policy::{Edge, NeedGroup, Requirement};
+use crate::policy::{Edge, NeedGroup};
 use crate::purpose::Purpose;
-use crate::questions::asked_from;
 use crate::rejection::Rejection;
-use crate::rules::Rules;
 use crate::storage::{LookupKey, NewEvent};
-use crate::voters::{Electorate, can_be_met};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
@@ -208,30 +205,11 @@ impl Command for SubmitApply {
                 .as_ref()
                 .is_none_or(|ruled| ruled.is_answered_by(open))
         });
-        if asks
-            && shared.is_none()
-            && let Some(required) = ruled
-                .as_ref()
-                .and_then(|ruled| ruled.said.requirement.as_ref())
-            && !can_be_met(tx, &asked_by(required, tx.context().rules)).await?
-        {
-            let why = "not enough people could approve this, without those whose wish it is";
-            let refused = Rejection::ApprovalUnsatisfiable { why };
-            return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
-        }
-        if asks && shared.is_none() && has_most_open(tx, &task).await? {
-            let most = tx.context().rules.quotas.open_approvals;
-            let refused = Rejection::TooManyOpenApprovals { most };
-            return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
-        }
         if asks && shared.is_none() {
-            let (name, agent) = (&task.agent, agent.as_deref());
-            let from = asked_from(ruled.as_ref().map(|ruled| &ruled.recorded));
-            let asked = self.operations.iter().map(|operation| operation.entry.id);
-            let asked: Vec<_> = asked.collect();
-            let asked = (&*asked, from);
-            let passed = question_limits::passed(tx, name, agent, asked).await?;
-            if let Some(refused) = passed {
+            let agent = agent.as_deref();
+            let (ruled, requested) = (ruled.as_ref(), &check.requested);
+            let refused = question_limits::keeps(tx, (&task, agent), ruled, requested).await?;
+            if let Some(refused) = refused {
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
             }
         }
@@ -251,9 +229,7 @@ impl Command for SubmitApply {
         }
         let devices = match asks && shared.is_none() {
             true => {
-                let required = ruled
-                    .as_ref()
-                    .and_then(|ruled| ruled.said.requirement.as_ref());
+                let required = ruled.as_ref().and_then(Ruled::requirement);
                 devices_of_approvers(tx, required).await?
             }
             false => Vec::new(),
@@ -290,15 +266,6 @@ impl Command for SubmitApply {
     }
 }
 
-/// Who answers a question that is asked now.
-pub(super) fn asked_by<'a>(required: &'a Requirement, rules: &'a Rules) -> Electorate<'a> {
-    Electorate {
-        approvers: &rules.approvers,
-        needs: &required.needs,
-        exclude: &required.exclude,
-    }
-}
-
 /// The approval that an apply with the same operations waits for already, while it is open.
 fn shared<'a>(known: Option<&'a Approval>, context: &Context<'_>) -> Option<&'a Approval> {
     known.filter(|approval| is_open(approval, context))
@@ -306,31 +273,6 @@ fn shared<'a>(known: Option<&'a Approval>, context: &Context<'_>) -> Option<&'a 
 
 fn is_open(approval: &Approval, context: &Context<'_>) -> bool {
     approval.is_open_at(context.now)
-}
-
-/// Open streams for each question that may be open, from where on they are not looked through: the writer
-/// serves everybody.
-const STREAMS_FOR_EACH: usize = 10;
-
-/// True when the task has as many open questions as it may. One whose time is over does not count, even
-/// before that is recorded.
-pub(super) async fn has_most_open(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Error> {
-    let most = tx.context().rules.quotas.open_approvals;
-    let streams = tx.open_streams(task.id).await?;
-    if streams.len() < most {
-        return Ok(false);
-    }
-    if streams.len() >= most.saturating_mul(STREAMS_FOR_EACH) {
-        return Ok(true);
-    }
-    let mut open = 0_usize;
-    for stream in streams {
-        let Some(approval) = tx.load_if::<Approval>(stream).await? else {
-            continue;
-        };
-        open += usize::from(is_open(&approval, &tx.context()));
-    }
-    Ok(open >= most)
 }
 
 struct Asked<'a> {

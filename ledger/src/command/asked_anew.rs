@@ -1,7 +1,7 @@
 //! Asking about an apply anew, where the policy wants another answer than its question would get.
 
 use super::Presented;
-use super::applies::{Question, after_locks, ask, asked_by, has_most_open};
+use super::applies::{Question, after_locks, ask};
 use super::clearances::{self, Unasked};
 use super::devices::devices_of_approvers;
 use super::question_limits;
@@ -12,10 +12,8 @@ use crate::aggregate::{Agent, Apply, Approval, Task};
 use crate::error::Error;
 use crate::event::{ApplyAskedAnew, OnApproval};
 use crate::locks::Locks;
-use crate::questions::asked_from;
 use crate::rejection::Rejection;
 use crate::storage::LookupKey;
-use crate::voters::can_be_met;
 use crate::writer::Transaction;
 
 /// Lets an apply wait for another question in the place of one that was cancelled: one that is open about the same
@@ -64,25 +62,12 @@ pub(super) async fn ask_anew(
         Some(shared) => shared.id,
         None => {
             tx.needs_room()?;
-            let required = ruled.said.requirement.clone();
-            if let Some(required) = &required
-                && !can_be_met(tx, &asked_by(required, tx.context().rules)).await?
-            {
-                let why = "not enough people could approve this, without those whose wish it is";
-                return Err(Rejection::ApprovalUnsatisfiable { why }.into());
-            }
-            if has_most_open(tx, task).await? {
-                let most = tx.context().rules.quotas.open_approvals;
-                return Err(Rejection::TooManyOpenApprovals { most }.into());
-            }
-            let operations = apply.check.requested.iter();
-            let operations: Vec<_> = operations.map(|asked| asked.operation).collect();
-            let asked = (&*operations, asked_from(Some(&ruled.recorded)));
-            let passed = question_limits::passed(tx, &task.agent, agent, asked).await?;
-            if let Some(refused) = passed {
+            let requested = &apply.check.requested;
+            let kept = question_limits::keeps(tx, (task, agent), Some(&ruled), requested).await?;
+            if let Some(refused) = kept {
                 return Err(refused.into());
             }
-            let devices = devices_of_approvers(tx, required.as_ref()).await?;
+            let devices = devices_of_approvers(tx, ruled.requirement()).await?;
             let context = tx.context();
             if let Some(known) = &known {
                 events.extend(super::approvals::expire(&context, task, known));

@@ -1,14 +1,18 @@
-//! The most questions that may be open: asked for only where a new one would be.
+//! What keeps a question from being asked: looked at only where a new one would be.
 
-use crate::aggregate::Agent;
+use super::ruled::Ruled;
+use crate::aggregate::{Agent, Approval, Task};
 use crate::catalog::OperationId;
 use crate::error::Error;
+use crate::event::CheckedOperation;
 use crate::id::UserId;
 use crate::name::AgentName;
-use crate::policy::Limits;
-use crate::questions::Counted;
+use crate::policy::{Limits, Requirement};
+use crate::questions::{Counted, asked_from};
 use crate::rejection::Rejection;
+use crate::rules::Rules;
 use crate::storage::LookupKey;
+use crate::voters::{Electorate, can_be_met};
 use crate::writer::Transaction;
 use std::net::IpAddr;
 
@@ -21,8 +25,65 @@ const WITHOUT_DOCUMENT: Limits = Limits {
     per_address: 0,
 };
 
+/// The refusal of one more question, where something keeps it from being asked: not enough people could answer it, or
+/// a limit would be passed.
+pub(super) async fn keeps(
+    tx: &mut Transaction<'_>,
+    (task, agent): (&Task, Option<&Agent>),
+    ruled: Option<&Ruled>,
+    requested: &[CheckedOperation],
+) -> Result<Option<Rejection>, Error> {
+    if let Some(required) = ruled.and_then(Ruled::requirement)
+        && !can_be_met(tx, &asked_by(required, tx.context().rules)).await?
+    {
+        let why = "not enough people could approve this, without those whose wish it is";
+        return Ok(Some(Rejection::ApprovalUnsatisfiable { why }));
+    }
+    if has_most_open(tx, task).await? {
+        let most = tx.context().rules.quotas.open_approvals;
+        return Ok(Some(Rejection::TooManyOpenApprovals { most }));
+    }
+    let operations: Vec<_> = requested.iter().map(|asked| asked.operation).collect();
+    let asked = (&*operations, asked_from(ruled.map(|ruled| &ruled.recorded)));
+    passed(tx, &task.agent, agent, asked).await
+}
+
+/// Who answers a question that is asked now.
+fn asked_by<'a>(required: &'a Requirement, rules: &'a Rules) -> Electorate<'a> {
+    Electorate {
+        approvers: &rules.approvers,
+        needs: &required.needs,
+        exclude: &required.exclude,
+    }
+}
+
+/// Open streams for each question that may be open, from where on they are not looked through: the writer
+/// serves everybody.
+const STREAMS_FOR_EACH: usize = 10;
+
+/// True when the task has as many open questions as it may. One whose time is over does not count, even
+/// before that is recorded.
+async fn has_most_open(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Error> {
+    let most = tx.context().rules.quotas.open_approvals;
+    let streams = tx.open_streams(task.id).await?;
+    if streams.len() < most {
+        return Ok(false);
+    }
+    if streams.len() >= most.saturating_mul(STREAMS_FOR_EACH) {
+        return Ok(true);
+    }
+    let mut open = 0_usize;
+    for stream in streams {
+        let Some(approval) = tx.load_if::<Approval>(stream).await? else {
+            continue;
+        };
+        open += usize::from(approval.is_open_at(tx.context().now));
+    }
+    Ok(open >= most)
+}
+
 /// The limit that one more question of this agent about these operations would pass, if one.
-pub(super) async fn passed(
+async fn passed(
     tx: &mut Transaction<'_>,
     name: &AgentName,
     agent: Option<&Agent>,

@@ -89,6 +89,11 @@ impl Ruled {
         check
     }
 
+    /// What an answer needs, where it asks.
+    pub(super) const fn requirement(&self) -> Option<&Requirement> {
+        self.said.requirement.as_ref()
+    }
+
     /// Whom a question that is asked now excludes from its answer.
     pub(super) fn exclude(&mut self, excluded: Vec<Excluded>) {
         if let Some(requirement) = &mut self.said.requirement {
