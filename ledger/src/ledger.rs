@@ -21,7 +21,7 @@ use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
 use crate::counts::Lately;
 use crate::error::Error;
-use crate::event::{Actor, CredentialStatus, Envelope, LockTarget, Recorded, SessionTokenHash};
+use crate::event::{Actor, Envelope, LockTarget, Recorded, SessionTokenHash};
 use crate::id::{AgentId, CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
 use crate::label::UserName;
 use crate::locks::Locks;
@@ -308,9 +308,7 @@ impl Ledger {
             return Ok(false);
         };
         let holder = Error::none_if_erased(self.approver_of(key).await)?;
-        let credential = holder.as_ref().and_then(|holder| holder.credential(key));
-        let is_active = |known: &Credential| known.status == CredentialStatus::Active;
-        Ok(!credential.is_some_and(is_active))
+        Ok(holder.is_none_or(|holder| holder.active_credential(key).is_none()))
     }
 
     /// The command-line keys of a user's own that are in force, in the order in which they were added.

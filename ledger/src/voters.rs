@@ -6,7 +6,7 @@
 use crate::aggregate::{Approval, ApprovalState, Approver, Credential, Group, User};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{CredentialStatus, LockTarget, VoteLoss};
+use crate::event::{LockTarget, VoteLoss};
 use crate::id::{GroupId, UserId};
 use crate::locks::Locks;
 use crate::name::{ApproverName, CredentialId};
@@ -164,8 +164,7 @@ pub(crate) async fn counted<P: People>(
     let approver = Error::none_if_erased(people.approver(principal).await)?;
     let credential = approver
         .as_ref()
-        .and_then(|known| known.credential(credential_id));
-    let credential = credential.filter(|known| known.status == CredentialStatus::Active);
+        .and_then(|known| known.active_credential(credential_id));
     let Some(credential) = credential else {
         return Ok(Err(VoteLoss::Passkey));
     };
@@ -360,13 +359,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// How many people are counted, and how many are needed.
+    /// The number of people who are counted, and the number that is needed.
     #[must_use]
     pub fn sums(&self) -> (usize, usize) {
         let needed = |need: &Need| usize::try_from(need.n).unwrap_or(usize::MAX);
         let has = self.needs.iter().map(|(_, has)| has).sum();
-        let of = self.needs.iter().map(|(need, _)| needed(need)).sum();
-        (has, of)
+        let of = self.needs.iter().map(|(need, _)| needed(need));
+        (has, of.fold(0, usize::saturating_add))
     }
 }
 

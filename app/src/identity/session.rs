@@ -5,7 +5,7 @@ use crate::token::link::{LinkKey, Said};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger::aggregate::{Approver, Session, User};
-use ledger::event::{Assurance, CredentialStatus, LoginWay, SessionTokenHash, Via};
+use ledger::event::{Assurance, LoginWay, SessionTokenHash, Via};
 use ledger::{Actor, Ledger, Random, Rejection, Role, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -190,10 +190,7 @@ impl UserSession {
         };
         let holder = ledger.approver_of(key).await?;
         let holder = holder.ok_or(Rejection::SessionEnded)?;
-        let is_gone = |holder: &Approver| {
-            let credential = holder.credential(key);
-            !credential.is_some_and(|known| known.status == CredentialStatus::Active)
-        };
+        let is_gone = |holder: &Approver| holder.active_credential(key).is_none();
         ledger.wait_for(holder.id, left, is_gone).await?;
         Ok(())
     }

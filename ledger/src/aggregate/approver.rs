@@ -71,6 +71,13 @@ impl Approver {
             .find(|credential| credential.credential_id == *id)
     }
 
+    /// The credential with that id, where it may decide.
+    #[must_use]
+    pub fn active_credential(&self, id: &CredentialId) -> Option<&Credential> {
+        self.credential(id)
+            .filter(|known| known.status == CredentialStatus::Active)
+    }
+
     /// The credentials that may decide.
     pub fn active_credentials(&self) -> impl Iterator<Item = &Credential> {
         self.credentials

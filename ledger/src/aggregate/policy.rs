@@ -36,9 +36,7 @@ impl PolicyVersion {
             in_force,
         }
     }
-}
 
-impl PolicyVersion {
     /// The change that an event of a version is.
     #[must_use]
     pub fn change(event: Event) -> Option<PolicyChanged> {

@@ -13,8 +13,8 @@ use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest, ed
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{
-    AskedByPolicy, CheckedOperation, ClearanceEnd, ClearanceEnded, ClearanceMade, CredentialStatus,
-    LockTarget, PolicyEvaluation, Role,
+    AskedByPolicy, CheckedOperation, ClearanceEnd, ClearanceEnded, ClearanceMade, LockTarget,
+    PolicyEvaluation, Role,
 };
 use crate::fingerprint::operations_of;
 use crate::id::ClearanceId;
@@ -347,9 +347,8 @@ async fn may_still_decide(tx: &mut Transaction<'_>, approval: &Approval) -> Resu
     let holder = LookupKey::credential(&decided.credential_id);
     let approver = Error::none_if_erased(tx.find_state::<Approver>(&holder).await)?;
     let is_active = approver.is_some_and(|approver| {
-        let credential = approver.credential(&decided.credential_id);
         approver.principal == decided.principal
-            && credential.is_some_and(|one| one.status == CredentialStatus::Active)
+            && approver.active_credential(&decided.credential_id).is_some()
     });
     let is_asked = tx.context().rules.approvers.contains(&decided.principal);
     Ok(is_active && is_asked && is_owner_enabled(tx, &decided.principal).await?)

@@ -15,9 +15,7 @@ use crate::blob::Blob;
 use crate::callback_report;
 use crate::challenge::{Bound, Challenge};
 use crate::error::Error;
-use crate::event::{
-    ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied, OnApproval, Voted,
-};
+use crate::event::{ApprovalDecided, Approved, BackupEligibilityLearnt, Denied, OnApproval, Voted};
 use crate::id::{ApprovalId, LedgerId};
 use crate::name::CredentialId;
 use crate::on_screen::OnScreen;
@@ -305,8 +303,7 @@ fn eligible<'a>(
         .ok_or(Rejection::CredentialNotEligible)?;
     let credential_id = CredentialId::unchecked(command.proof.credential_id());
     let credential = approver
-        .credential(&credential_id)
-        .filter(|credential| credential.status == CredentialStatus::Active)
+        .active_credential(&credential_id)
         .ok_or(Rejection::CredentialNotEligible)?;
     Ok((approver, credential))
 }

@@ -10,9 +10,7 @@ use super::users::{CreateUser, is_last_by, living};
 use crate::aggregate::{Approver, Credential, STEP_UP_LIFE, Session, User};
 use crate::assertion::Assertion;
 use crate::error::Error;
-use crate::event::{
-    Actor, CredentialStatus, LockTarget, PasskeyProof, PrincipalLinked, Role, SteppedUp,
-};
+use crate::event::{Actor, LockTarget, PasskeyProof, PrincipalLinked, Role, SteppedUp};
 use crate::id::{SessionId, StreamId, UserId};
 use crate::identity::{Ceremony, IdentityStatement};
 use crate::label::UserName;
@@ -130,8 +128,7 @@ pub(super) fn active<'a>(
     approver: &'a Approver,
     id: &CredentialId,
 ) -> Result<&'a Credential, Rejection> {
-    let credential = approver.credential(id);
-    let credential = credential.filter(|known| known.status == CredentialStatus::Active);
+    let credential = approver.active_credential(id);
     credential.ok_or(Rejection::PasskeyNotEligible)
 }
 

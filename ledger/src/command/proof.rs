@@ -108,7 +108,7 @@ async fn prove_enough(
         // A command-line key is never as good as a passkey.
         let shows = |index: &usize| {
             let need = of.needs.get(*index);
-            signed.challenge.is_none() || need.is_some_and(|need| need.assurance == Assurance::Any)
+            signed.is_by_passkey() || need.is_some_and(|need| need.assurance == Assurance::Any)
         };
         let needs = needs
             .filter(|(index, group)| meets(group) && shows(index))
@@ -182,7 +182,7 @@ pub(super) async fn prove_kept(
     if key != clearance.key {
         return Err(forged("its maker decided on other operations").into());
     }
-    tx.has_proven(clearance);
+    tx.note_proven(clearance);
     Ok(())
 }
 

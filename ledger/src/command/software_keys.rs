@@ -145,5 +145,5 @@ pub(super) async fn is_key_gone(
     };
     let holder = LookupKey::credential(key);
     let holder = Error::none_if_erased(tx.find_state::<Approver>(&holder).await)?;
-    Ok(holder.is_none_or(|holder| active(&holder, key).is_err()))
+    Ok(holder.is_none_or(|holder| holder.active_credential(key).is_none()))
 }

@@ -137,7 +137,7 @@ impl ApprovalDecided {
                 2,
                 Act::Decision {
                     credential_id,
-                    is_passkey: self.challenge.is_none(),
+                    is_passkey: self.is_by_passkey(),
                 },
             )
         }

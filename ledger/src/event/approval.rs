@@ -251,7 +251,13 @@ impl ApprovalDecided {
             && self.origin.is_empty()
             && self.sign_count == 0
             && self.on_screen.is_none();
-        self.challenge.is_none() || has_no_passkeys
+        self.is_by_passkey() || has_no_passkeys
+    }
+
+    /// Whether a passkey signed it, and not a command-line key.
+    #[must_use]
+    pub const fn is_by_passkey(&self) -> bool {
+        self.challenge.is_none()
     }
 }
 

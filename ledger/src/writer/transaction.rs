@@ -234,7 +234,7 @@ impl<'w> Transaction<'w> {
     }
 
     /// Notes that it was.
-    pub(crate) fn has_proven(&mut self, clearance: &Clearance) {
+    pub(crate) fn note_proven(&mut self, clearance: &Clearance) {
         self.proven.take(clearance);
     }
 

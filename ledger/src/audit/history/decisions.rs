@@ -201,7 +201,7 @@ impl History {
         });
         key.decisions += 1;
         // A command-line key signs at no page.
-        if decided.challenge.is_none() {
+        if decided.is_by_passkey() {
             remember(&mut key.rp_ids, &decided.rp_id);
             remember(&mut key.origins, &decided.origin);
         }
