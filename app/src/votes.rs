@@ -16,6 +16,7 @@ pub struct Votes {
     pub needs: Vec<NeedMet>,
     /// Every vote that did not end the question, in order; the newest of each principal.
     pub votes: Vec<VoteCast>,
+    sums: (usize, usize),
 }
 
 /// A need, and how far it is met.
@@ -51,6 +52,7 @@ impl Votes {
     /// How far the needs are met now.
     pub async fn of(ledger: &Ledger, approval: &Approval) -> Result<Self, Error> {
         let progress = ledger.progress(approval).await?;
+        let sums = progress.sums();
         let mut needs = Vec::with_capacity(progress.needs.len());
         for (need, have) in progress.needs {
             let group = match need.group {
@@ -79,16 +81,14 @@ impl Votes {
         Ok(Self {
             votes: votes.collect(),
             needs,
+            sums,
         })
     }
 
-    /// How many people are counted, and how many are needed.
+    /// The number of people who are counted, and the number that is needed.
     #[must_use]
-    pub fn sums(&self) -> (usize, usize) {
-        let needed = |met: &NeedMet| usize::try_from(met.need.n).unwrap_or(usize::MAX);
-        let have = self.needs.iter().map(|met| met.have).sum();
-        let all = self.needs.iter().map(needed);
-        (have, all.fold(0, usize::saturating_add))
+    pub const fn sums(&self) -> (usize, usize) {
+        self.sums
     }
 
     /// Whether the question waits for a user: one who is in a group that is needed, may answer and has not.
