@@ -14,8 +14,8 @@ use ledger::command::{
 };
 use ledger::event::{Assurance, LoginWay, SessionEnd, Via};
 use ledger::{
-    Actor, Assertion, CredentialId, Origin, Rejection, RequestId, SessionId, SoftwareSignature,
-    UserId, UserName,
+    Actor, Assertion, Challenge, CredentialId, Origin, Rejection, RequestId, SessionId,
+    SoftwareSignature, UserId, UserName,
 };
 use projections::Projection;
 use std::net::IpAddr;
@@ -82,31 +82,10 @@ pub async fn log_in_by_passkey(
 ) -> Result<LoggedIn, Error> {
     let now = app.ledger.clock().now();
     app.logins.answer_by_passkey(address, now)?;
-    let passkey = CredentialId::unchecked(assertion.credential_id.clone());
-    let user = match app.ledger.user_of_passkey(&passkey).await {
-        Err(ledger::Error::Rejected(_)) => None,
-        found => found?,
-    };
-    let begun = match (&user, assertion.challenge()) {
-        (Some(user), Ok(challenge)) => {
-            // One challenge, one session.
-            let session_id = SessionId::from_bytes(*challenge.nonce());
-            let proof = LoginProof::Passkey(assertion);
-            open(app, user, session_id, proof, address, request_id).await
-        }
-        _ => Err(Rejection::LoginFailed.into()),
-    };
-    match begun {
-        Err(Error::Ledger(ledger::Error::Rejected(_))) => {
-            let user_id = user.map(|user| user.id);
-            Err(failed(app, user_id, address, LoginWay::Passkey).await?)
-        }
-        Ok(begun) => {
-            app.logins.succeeded_by_passkey(address);
-            Ok(begun)
-        }
-        Err(error) => Err(error),
-    }
+    let credential_id = CredentialId::unchecked(assertion.credential_id.clone());
+    let challenge = assertion.challenge().ok();
+    let proof = (LoginWay::Passkey, LoginProof::Passkey(assertion));
+    log_in_by(app, (credential_id, challenge), proof, address, request_id).await
 }
 
 /// Begins a session for who has answered a challenge of [`login_options`] by a command-line key of their own. It is
@@ -124,16 +103,28 @@ pub async fn log_in_by_key(
 ) -> Result<LoggedIn, Error> {
     let now = app.ledger.clock().now();
     app.logins.answer_by_passkey(address, now)?;
-    let key = CredentialId::unchecked(signature.credential_id.clone());
-    let user = match app.ledger.user_of_passkey(&key).await {
+    let credential_id = CredentialId::unchecked(signature.credential_id.clone());
+    let challenge = signature.challenge().ok();
+    let proof = (LoginWay::SoftwareKey, LoginProof::SoftwareKey(signature));
+    log_in_by(app, (credential_id, challenge), proof, address, request_id).await
+}
+
+/// Begins a session by a signature of a credential of the user's own, once the client was not throttled.
+async fn log_in_by(
+    app: &App,
+    (credential_id, challenge): (CredentialId, Option<Challenge>),
+    (way, proof): (LoginWay, LoginProof),
+    address: IpAddr,
+    request_id: Option<RequestId>,
+) -> Result<LoggedIn, Error> {
+    let user = match app.ledger.user_of_passkey(&credential_id).await {
         Err(ledger::Error::Rejected(_)) => None,
         found => found?,
     };
-    let begun = match (&user, signature.challenge()) {
-        (Some(user), Ok(challenge)) => {
+    let begun = match (&user, challenge) {
+        (Some(user), Some(challenge)) => {
             // One challenge, one session.
             let session_id = SessionId::from_bytes(*challenge.nonce());
-            let proof = LoginProof::SoftwareKey(signature);
             open(app, user, session_id, proof, address, request_id).await
         }
         _ => Err(Rejection::LoginFailed.into()),
@@ -141,7 +132,7 @@ pub async fn log_in_by_key(
     match begun {
         Err(Error::Ledger(ledger::Error::Rejected(_))) => {
             let user_id = user.map(|user| user.id);
-            Err(failed(app, user_id, address, LoginWay::SoftwareKey).await?)
+            Err(failed(app, user_id, address, way).await?)
         }
         Ok(begun) => {
             app.logins.succeeded_by_passkey(address);
