@@ -27,7 +27,7 @@ pub struct ApprovalPage {
     pub asked_by: Option<AskedByRules>,
     /// True where it is carried out at once after an approval.
     pub executes: bool,
-    /// Who has to approve it together; `None` where any one approver does.
+    /// The people who have to approve it together; `None` where any one approver does.
     pub needed: Option<Needed>,
     /// True where the policy lets whoever asked approve it.
     pub may_approve_own: bool,

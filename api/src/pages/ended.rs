@@ -119,7 +119,7 @@ impl EndedPage {
         line
     }
 
-    /// What the decision says of later requests.
+    /// The decision's effect on later requests.
     const fn afterwards(&self) -> Option<&'static str> {
         match (&self.kept, self.ended) {
             (Some(_), _) => Some(

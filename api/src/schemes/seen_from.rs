@@ -36,7 +36,7 @@ fn seen_from(parts: &Parts, trusted: &[IpNet]) -> SeenFrom {
     }
 }
 
-/// What a header says of the client's certificate. It counts where the connection is a trusted proxy's: from anybody
+/// A header's word on the client's certificate. It counts where the connection is a trusted proxy's: from anybody
 /// else it is made up.
 fn said(parts: &Parts, trusted: &[IpNet], name: &str, read: fn(&str) -> Option<String>) -> Fact {
     let peer = parts.extensions.get::<PeerAddress>();
@@ -101,7 +101,7 @@ mod tests {
         let unknown = || Fact::unknown(NOT_TOLD);
         assert_eq!(seen("192.0.2.1:9", &headers), (unknown(), unknown()));
         assert_eq!(seen(PROXY, &[]), (unknown(), unknown()));
-        // What the proxy says of a connection without a certificate.
+        // The proxy's word for a connection without a certificate.
         let empty = [(SUBJECT, ""), (FINGERPRINT, "")];
         assert_eq!(seen(PROXY, &empty), (unknown(), unknown()));
     }

@@ -330,9 +330,9 @@ pub(crate) struct Decided {
 /// How far the needs of a question are met.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WaitsForOthers {
-    /// How many people are counted.
+    /// The number of people who are counted.
     have: usize,
-    /// How many are needed.
+    /// The number that is needed.
     of: usize,
     /// The same, in words, with the groups that are waited for.
     #[schema(example = "1 of 2 so far; waits for 1 of security")]

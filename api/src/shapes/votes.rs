@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 pub(crate) struct QuestionView {
     /// The approval.
     id: String,
-    /// What is asked about: `apply`.
+    /// The kind of thing that is asked about: `apply`.
     kind: &'static str,
     /// pending, approved, denied, expired, cancelled or consumed.
     state: &'static str,
@@ -31,10 +31,10 @@ pub(crate) struct QuestionView {
     created_at: String,
     /// Until when it can be decided.
     expires_at: String,
-    /// What an answer needs, where a policy asked: its needs, and whom it excludes.
+    /// The requirement of an answer, where a policy asked: its needs, and the users whom it excludes.
     #[schema(value_type = Option<Value>)]
     requirement: Option<Value>,
-    /// What the policy said of the apply that asked; null where none was in force.
+    /// The evaluation of the apply that asked, by the policy; null where none was in force.
     evaluation: Option<EvaluationView>,
     /// The needs, and how many people are counted for each now.
     needs: Vec<NeedView>,
@@ -46,7 +46,7 @@ pub(crate) struct QuestionView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct NeedView {
     group: GroupNamed,
-    /// How many people of it.
+    /// The number of people of it.
     n: u32,
     /// How many are counted for it now. Each person counts for one need.
     have: usize,

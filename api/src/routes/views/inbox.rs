@@ -205,7 +205,7 @@ async fn locks(
 /// The open questions that need others than one approver: whether they wait for the person, and how far they are.
 type Needed = HashMap<ApprovalId, (bool, String)>;
 
-/// Nothing is read where there was never a policy.
+/// Reads nothing where there was never a policy.
 async fn needed(state: &AppState, who: &Acting, open: &[Open]) -> Result<Needed, ApiError> {
     let ledger = &state.app.ledger;
     let mut needed = Needed::new();

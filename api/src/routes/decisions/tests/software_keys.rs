@@ -9,7 +9,7 @@ use ledger::{Origin, software_decision_message};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// What a key sends that decides as the words say.
+/// The body that a key sends to decide as the words say.
 async fn decided_by(stage: &Stage, path: &str, key: &SoftKey, words: &Value) -> Value {
     let options = stage.post(&format!("{path}/options"), words).await;
     assert_eq!(options.status, 200, "{options:?}");
