@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use ledger::Timestamp;
-use ledger::aggregate::Approval;
+use ledger::aggregate::{Approval, AskedApply};
 use projections::{ApprovalStatus, ApprovalView, Carried, Projection};
 use std::time::Duration;
 
@@ -28,9 +28,10 @@ pub struct AgentRecord {
     pub is_erased_in_part: bool,
 }
 
-/// The record beside a question; `None` where the read tables do not give it in time.
+/// The record beside a question of an agent; `None` where the read tables do not give it in time.
 pub async fn beside(app: &App, approval: &Approval, now: Timestamp) -> Option<AgentRecord> {
-    match read(app, approval, now).await {
+    let asked = approval.apply()?;
+    match read(app, approval, asked, now).await {
         Ok(record) => Some(record),
         Err(error) => {
             tracing::warn!(%error, "a question is shown without the record of its agent");
@@ -42,17 +43,16 @@ pub async fn beside(app: &App, approval: &Approval, now: Timestamp) -> Option<Ag
 async fn read(
     app: &App,
     approval: &Approval,
+    asked: &AskedApply,
     now: Timestamp,
 ) -> Result<AgentRecord, projections::Error> {
     let views = &app.projections;
     let read = [Projection::Tasks, Projection::Timeline];
     views.caught_up(&read, PATIENCE).await?;
     let since = now.minus(PERIOD);
-    let agent = &approval.agent;
+    let agent = &asked.agent;
     Ok(AgentRecord {
-        in_task: views
-            .carried_in_task(approval.task_id, approval.apply_id)
-            .await?,
+        in_task: views.carried_in_task(asked.task_id, asked.apply_id).await?,
         in_period: views.carried_by(agent, since).await?,
         asked: views.asked_by(agent, since).await?,
         last: views.last_answer(approval.fingerprint, approval.id).await?,

@@ -3,6 +3,7 @@
 //! words for it.
 
 use crate::app::App;
+use crate::besides;
 use crate::key_holder::load_key;
 use crate::passkey::{EligibleCredential, PasskeyRefused};
 use crate::principal::QuestionAccess;
@@ -21,21 +22,27 @@ use std::sync::Arc;
 pub async fn opened(ledger: &Ledger, who: &QuestionAccess) -> Result<Arc<Approval>, Error> {
     let approval = ledger.load::<Approval>(who.link.approval_id).await?;
     Ok(approval
-        .filter(|approval| approval.task_id == who.link.task_id)
+        .filter(|approval| approval.task_id() == who.link.task_id)
         .ok_or(Rejection::ApprovalNotFound)?)
 }
 
-/// The task that a question is about.
+/// The task of the apply that a question is about.
+///
+/// # Errors
+/// [`Rejection::ApprovalNotFound`] where it is not about one.
 pub async fn task_of(ledger: &Ledger, approval: &Approval) -> Result<Arc<Task>, Error> {
-    Ok(ledger.existing(approval.task_id).await?)
+    Ok(ledger.existing(approval.of_apply()?.task_id).await?)
 }
 
 /// The apply that asked, and the one that has used the approval or given it back, unless it was erased.
+///
+/// # Errors
+/// [`Rejection::ApprovalNotFound`] where the question is not about an apply.
 pub async fn applies_of(
     ledger: &Ledger,
     approval: &Approval,
 ) -> Result<(Arc<Apply>, Option<Arc<Apply>>), Error> {
-    let apply = ledger.existing(approval.apply_id).await?;
+    let apply = ledger.existing(approval.of_apply()?.apply_id).await?;
     Ok((apply, used_by(ledger, approval).await?))
 }
 
@@ -161,18 +168,27 @@ impl<'a> Undecided<'a> {
         let ledger = &self.app.ledger;
         let now = ledger.now();
         let retention = wanted.map(|wanted| wanted.at(now));
-        let task = task_of(ledger, &self.approval).await?;
-        let apply: Arc<Apply> = ledger.existing(self.approval.apply_id).await?;
-        if let Some(retention) = &retention {
-            let asked = (&*apply.check.requested, self.approval.policy.as_deref());
-            check_retention(retention, decision, &task, asked, now)?;
-        }
-        let means = means(
-            (&self.approval, &apply, &task),
-            (decision, retention.as_ref()),
-            &ledger.rules().providers,
-            now,
-        )?;
+        let means = match self.approval.besides() {
+            Some(_) if retention.is_some() => {
+                let why = "an answer is kept for later applies, and this is about none";
+                return Err(Rejection::RetentionNotAllowed { why }.into());
+            }
+            Some(subject) => besides::means(subject, decision),
+            None => {
+                let task = task_of(ledger, &self.approval).await?;
+                let (apply, _) = applies_of(ledger, &self.approval).await?;
+                if let Some(retention) = &retention {
+                    let asked = (&*apply.check.requested, self.approval.policy.as_deref());
+                    check_retention(retention, decision, &task, asked, now)?;
+                }
+                means(
+                    (&self.approval, &apply, &task),
+                    (decision, retention.as_ref()),
+                    &ledger.rules().providers,
+                    now,
+                )?
+            }
+        };
         let choice = Choice {
             retention,
             ..Choice::default()

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub struct Answered {
     pub approval: ApprovalView,
-    /// The apply that asked it, unless that was erased.
+    /// The apply that asked it, unless that was erased or it is not about one.
     pub apply: Option<ApplyView>,
     /// The decision as it is kept, where it is.
     pub kept: Option<ClearanceView>,
@@ -45,8 +45,12 @@ pub async fn page(
         .collect();
     let mut rows = Vec::with_capacity(approvals.len());
     for approval in approvals {
+        let apply = match approval.apply_id {
+            Some(apply_id) => views.apply(apply_id).await?,
+            None => None,
+        };
         rows.push(Answered {
-            apply: views.apply(approval.apply_id).await?,
+            apply,
             kept: kept.remove(&approval.id),
             block: blocks.remove(&approval.id.to_string()),
             approval,

@@ -12,6 +12,7 @@ pub mod applies;
 pub mod approvals;
 pub mod approvers;
 mod authorize;
+pub mod besides;
 pub mod clearances;
 pub mod decisions;
 pub mod deliveries;

@@ -4,8 +4,8 @@ use crate::app::App;
 use crate::policy::{self, Code, Format, Groups, KnownGroup, Names, Problem, Read, Report};
 use crate::principal::Acting;
 use crate::refusal::Error;
-use ledger::aggregate::{Approver, Credential, PolicyVersion, User};
-use ledger::command::{PutPolicy, RollbackPolicy};
+use ledger::aggregate::{Approval, Approver, Credential, PolicyVersion, User};
+use ledger::command::{PolicyChanging, PutPolicy, RollbackPolicy};
 use ledger::describe;
 use ledger::event::{PolicyChanged, PolicyFormat};
 use ledger::policy::{Assurance, NeedGroup, Policy, PolicyDigest, Prepared, not_carried_out};
@@ -25,6 +25,15 @@ pub struct Document {
 pub struct Version {
     pub changed: Changed,
     pub warnings: Vec<Problem>,
+}
+
+/// What became of a change that was asked for.
+#[derive(Debug)]
+pub enum Saved {
+    /// It is in force.
+    InForce(Box<Version>),
+    /// The policy in force has people decide about it.
+    Asked(Arc<Approval>),
 }
 
 /// A change of the policy, as it is recorded.
@@ -84,12 +93,7 @@ pub async fn versions(
 /// # Errors
 /// [`Error::PolicyInvalid`] with everything that is wrong with it; [`Rejection::PolicyVersionMismatch`] where it
 /// does not follow the newest version.
-pub async fn put(
-    app: &App,
-    who: Acting,
-    document: Document,
-    follows: u64,
-) -> Result<Version, Error> {
+pub async fn put(app: &App, who: Acting, document: Document, follows: u64) -> Result<Saved, Error> {
     let read = check_document(app, &document).await?;
     let (read, source) = match (read, String::from_utf8(document.source)) {
         (Ok(read), Ok(source)) => (read, source),
@@ -105,23 +109,21 @@ pub async fn put(
         policy: Arc::new(read.policy),
         follows,
     };
-    let saved = app.ledger.execute(who.origin, command).await?;
-    Ok(Version {
+    let saved = match app.ledger.execute(who.origin, command).await? {
+        PolicyChanging::Changed(saved) => saved,
+        PolicyChanging::Asked(approval) => return Ok(Saved::Asked(approval)),
+    };
+    Ok(Saved::InForce(Box::new(Version {
         changed: of_version(&app.ledger, saved.version).await?,
         warnings: read.warnings,
-    })
+    })))
 }
 
 /// Brings back the document of an earlier version, or none.
 ///
 /// # Errors
 /// As [`put`], where the document could not be saved any more; [`Rejection::PolicyVersionNotFound`].
-pub async fn rollback(
-    app: &App,
-    who: Acting,
-    version: u64,
-    follows: u64,
-) -> Result<Version, Error> {
+pub async fn rollback(app: &App, who: Acting, version: u64, follows: u64) -> Result<Saved, Error> {
     if version > 0
         && let Some(document) = source_of(&of_version(&app.ledger, version).await?)
         && let Err(problems) = check_document(app, &document).await?
@@ -129,8 +131,12 @@ pub async fn rollback(
         return Err(Error::PolicyInvalid(problems));
     }
     let command = RollbackPolicy { version, follows };
-    let saved = app.ledger.execute(who.origin, command).await?;
-    told(app, of_version(&app.ledger, saved.version).await?).await
+    let saved = match app.ledger.execute(who.origin, command).await? {
+        PolicyChanging::Changed(saved) => saved,
+        PolicyChanging::Asked(approval) => return Ok(Saved::Asked(approval)),
+    };
+    let told = told(app, of_version(&app.ledger, saved.version).await?).await?;
+    Ok(Saved::InForce(Box::new(told)))
 }
 
 /// What a document is worth. Nothing is recorded.

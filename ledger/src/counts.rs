@@ -52,7 +52,10 @@ pub(crate) fn counted(event: &Event, state: &State) -> Option<(AgentName, Kind)>
         return Some((AgentName::unchecked(event.agent()?), Kind::Asked));
     }
     match state {
-        State::Approval(question) => Some((question.agent.clone(), Kind::Denied)),
+        State::Approval(question) => {
+            let apply = question.apply()?;
+            Some((apply.agent.clone(), Kind::Denied))
+        }
         State::Apply(apply) => Some((apply.agent.clone(), Kind::Executed)),
         _ => None,
     }
@@ -91,7 +94,8 @@ pub(crate) fn own_share(apply: &Apply, question: Option<&Approval>, now: Timesta
     if now.since(apply.accepted_at) >= HOUR {
         return share;
     }
-    if question.is_some_and(|question| question.apply_id == apply.id) {
+    let asked = question.and_then(Approval::apply);
+    if asked.is_some_and(|asked| asked.apply_id == apply.id) {
         Kind::Asked.add_to(&mut share);
     }
     let begun = apply

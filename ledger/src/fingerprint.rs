@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 const VERSION: u8 = 1;
 const FINGERPRINT_PREFIX: &[u8] = b"llm-permission-proxy operations v1";
+const SUBJECT_PREFIX: &[u8] = b"llm-permission-proxy subject v1";
 
 digest!(
     /// SHA-256 over the canonical bytes of a [`Submission`], under a prefix of its own.
@@ -28,6 +29,15 @@ impl Fingerprint {
     pub fn of(canonical_bytes: &[u8]) -> Self {
         let digest = Sha256::new()
             .chain_update(FINGERPRINT_PREFIX)
+            .chain_update(canonical_bytes);
+        Self::from_bytes(digest.finalize().into())
+    }
+
+    /// The fingerprint of the canonical JSON of what people are asked about besides applies.
+    #[must_use]
+    pub(crate) fn of_subject(canonical_bytes: &[u8]) -> Self {
+        let digest = Sha256::new()
+            .chain_update(SUBJECT_PREFIX)
             .chain_update(canonical_bytes);
         Self::from_bytes(digest.finalize().into())
     }

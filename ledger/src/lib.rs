@@ -121,7 +121,7 @@ pub use software_key::{
     SoftwareSignatureError, key_login_message, software_decision_message,
 };
 pub use statement::{
-    Choice, Decision, DecisionStatement, InvalidDecision, ReasonDigest, Statement,
+    Choice, Decision, DecisionStatement, InvalidDecision, QuestionKind, ReasonDigest, Statement,
 };
 pub use storage::{Log, NewEvent, ReadError, Scan, Scanned, StoredRecord};
 pub use voters::{Person, Progress};

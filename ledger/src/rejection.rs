@@ -261,7 +261,7 @@ refusals! {
     #[error("this passkey may not answer this question: it is of nobody in a group that is needed, or was taken away")]
     VoterNotEligible => Forbidden, "not_eligible";
     /// Its own wish.
-    #[error("who asks for it does not approve it: you own the agent, made its key or opened its task")]
+    #[error("who asks for it does not approve it: you own the agent, made its key, opened its task or proposed the change")]
     VoterExcluded => Forbidden, "excluded";
     /// The same person, perhaps with another passkey.
     #[error("you have voted on this question already, and each person counts once; it waits for others")]

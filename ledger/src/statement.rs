@@ -94,8 +94,8 @@ impl ReasonDigest {
 pub struct Statement {
     /// The ledger that holds the question.
     pub ledger_id: LedgerId,
-    /// The task.
-    pub task_id: TaskId,
+    /// The task; none where the question is not about an apply, which only the second form says.
+    pub task_id: Option<TaskId>,
     /// The question.
     pub approval_id: ApprovalId,
     /// The operations that would be executed.
@@ -119,16 +119,14 @@ impl Statement {
         let reason_digest = self
             .reason_digest
             .map_or_else(|| "null".to_owned(), |digest| format!("\"{digest}\""));
+        let task_id = self
+            .task_id
+            .map_or_else(|| "null".to_owned(), |task| format!("\"{task}\""));
         format!(
             "{{\"approval_id\":\"{}\",\"decision\":\"{}\",\"expires_at\":\"{}\",\
              \"fingerprint\":\"{}\",\"ledger_id\":\"{}\",\"reason_digest\":{reason_digest},\
-             \"task_id\":\"{}\",\"v\":1}}",
-            self.approval_id,
-            self.decision,
-            self.expires_at,
-            self.fingerprint,
-            self.ledger_id,
-            self.task_id,
+             \"task_id\":{task_id},\"v\":1}}",
+            self.approval_id, self.decision, self.expires_at, self.fingerprint, self.ledger_id,
         )
         .into_bytes()
     }
@@ -175,7 +173,7 @@ pub(crate) mod tests {
         pub(crate) fn statement(&self) -> Statement {
             Statement {
                 ledger_id: self.ledger_id.parse().unwrap(),
-                task_id: self.task_id.parse().unwrap(),
+                task_id: Some(self.task_id.parse().unwrap()),
                 approval_id: self.approval_id.parse().unwrap(),
                 fingerprint: self.fingerprint.parse().unwrap(),
                 decision: self.decision,
@@ -201,7 +199,7 @@ pub(crate) mod tests {
                 ..statement
             },
             Statement {
-                task_id: TaskId::from_bytes([9; 16]),
+                task_id: Some(TaskId::from_bytes([9; 16])),
                 ..statement
             },
             Statement {
@@ -277,7 +275,7 @@ pub(crate) mod tests {
         ) {
             let statement = Statement {
                 ledger_id: LedgerId::from_bytes(ids.0),
-                task_id: TaskId::from_bytes(ids.1),
+                task_id: Some(TaskId::from_bytes(ids.1)),
                 approval_id: ApprovalId::from_bytes(ids.2),
                 fingerprint: Fingerprint::from_bytes(ids.3),
                 decision: if deny { Decision::Deny } else { Decision::Approve },
@@ -287,7 +285,7 @@ pub(crate) mod tests {
             let value = json!({
                 "v": 1,
                 "ledger_id": statement.ledger_id.to_string(),
-                "task_id": statement.task_id.to_string(),
+                "task_id": statement.task_id.map(|task| task.to_string()),
                 "approval_id": statement.approval_id.to_string(),
                 "fingerprint": statement.fingerprint.to_string(),
                 "decision": statement.decision.to_string(),

@@ -10,7 +10,9 @@ use crate::event::{LockTarget, VoteLoss};
 use crate::id::{GroupId, UserId};
 use crate::locks::Locks;
 use crate::name::{ApproverName, CredentialId};
-use crate::policy::{Assurance, Candidates, Excluded, Need, NeedGroup, are_met, assigned};
+use crate::policy::{
+    Assurance, Candidates, Excluded, Exclusion, Need, NeedGroup, are_met, assigned,
+};
 use crate::rejection::Rejection;
 use crate::retention::Retention;
 use crate::statement::Choice;
@@ -94,6 +96,13 @@ impl Approval {
                     .map(|vote| retention_of(&vote.cast.statement)),
             ),
         }
+    }
+
+    /// The users whose wish a question is that is not about an apply.
+    pub(crate) fn wanted_by(&self) -> impl Iterator<Item = UserId> {
+        let exclude = self.electorate().exclude.iter();
+        let authors = exclude.filter(|one| one.why == Exclusion::Author);
+        authors.map(|one| one.user_id)
     }
 
     pub(crate) fn electorate(&self) -> Electorate<'_> {

@@ -54,7 +54,7 @@ pub(crate) enum PolicyCommand {
     /// Say where two documents differ
     #[command(after_help = DIFF_HELP)]
     Diff(ApiRead<DiffPolicies>),
-    /// Save a document in a service: it is in force when this ends
+    /// Save a document in a service, or have people approve it where its policy wants that
     #[command(after_help = ACCESS_HELP)]
     Apply(ApiRead<ApplyPolicy>),
     /// Print the document that is in force in a service, or that of a version

@@ -29,8 +29,10 @@ struct Approvals {
 #[derive(Deserialize)]
 struct Approval {
     approval_id: String,
-    task_id: String,
-    agent: String,
+    task_id: Option<String>,
+    agent: Option<String>,
+    #[serde(default)]
+    kind: String,
     state: String,
     expires_at: String,
 }
@@ -141,8 +143,15 @@ impl Watch<'_> {
     }
 
     async fn line(&self, approval: &Approval) -> anyhow::Result<String> {
-        let task = ApiRequest::get(&["tasks", &approval.task_id], Shown::Members);
-        let task: Task = self.client.ask_json(&task).await?;
+        // What is not about an apply has no task; its kind says what it is about.
+        let task_name = match &approval.task_id {
+            Some(task_id) => {
+                let task = ApiRequest::get(&["tasks", task_id], Shown::Members);
+                self.client.ask_json::<Task>(&task).await?.task_name
+            }
+            None => String::new(),
+        };
+        let asker = approval.agent.as_deref().unwrap_or(&approval.kind);
         let style = match approval.state.as_str() {
             "pending" => Style::Strong,
             "denied" | "expired" | "cancelled" => Style::Odd,
@@ -156,8 +165,8 @@ impl Watch<'_> {
         Ok(format!(
             "{}  {}  {:?}  {until}{}",
             self.terminal.paint(style, state),
-            shown(&approval.agent, MOST),
-            shown(&task.task_name, MOST),
+            shown(asker, MOST),
+            shown(&task_name, MOST),
             self.client.page(&["requests", &approval.approval_id])?
         ))
     }
@@ -180,7 +189,10 @@ pub(crate) fn approval_open(
     let request = newest(Some("pending".to_owned()));
     let Approvals { approvals, .. } = super::runtime()?.block_on(client.ask_json(&request))?;
     let task = args.asked.task;
-    let is_asked = |it: &&Approval| task.as_ref().is_none_or(|task| it.task_id == *task);
+    let is_asked = |it: &&Approval| {
+        task.as_ref()
+            .is_none_or(|task| it.task_id.as_ref() == Some(task))
+    };
     let approval = approvals.iter().filter(is_asked);
     // RFC 3339 in UTC sorts as time does, to the second.
     let approval = approval.min_by(|one, other| one.expires_at.cmp(&other.expires_at));

@@ -172,11 +172,29 @@ struct Questions {
 #[derive(Debug, Clone, Deserialize)]
 struct Question {
     approval_id: String,
-    task_id: String,
-    agent: String,
+    /// What is asked about; an apply where nothing is said.
+    kind: Option<String>,
+    /// Of an apply.
+    task_id: Option<String>,
+    agent: Option<String>,
     operation_fingerprint: String,
     expires_at: String,
     approval_url: Option<String>,
+}
+
+impl Question {
+    fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or("apply")
+    }
+
+    /// The agent that asks, or else what it is about.
+    fn asker(&self) -> &str {
+        self.agent.as_deref().unwrap_or(self.kind())
+    }
+
+    fn task(&self) -> &str {
+        self.task_id.as_deref().unwrap_or("none")
+    }
 }
 
 fn newest(agent: Option<String>) -> ApiRequest {
@@ -198,9 +216,9 @@ fn line(question: &Question) -> String {
     format!(
         "{}  {}  until {}  task {}",
         shown(&question.approval_id, MOST),
-        shown(&question.agent, MOST),
+        shown(question.asker(), MOST),
         shown(&question.expires_at, 40),
-        shown(&question.task_id, MOST),
+        shown(question.task(), MOST),
     )
 }
 

@@ -31,6 +31,14 @@ struct Version {
     warnings: Vec<Value>,
 }
 
+/// A change that people are asked about.
+#[derive(Deserialize)]
+struct Asked {
+    approval_id: String,
+    approval_url: String,
+    expires_at: String,
+}
+
 /// Held to what is done over the API alone.
 pub(super) fn over_api(access: &Access) -> anyhow::Result<()> {
     ensure!(
@@ -120,6 +128,15 @@ async fn saved(client: &ApiClient, request: &ApiRequest, json: bool) -> anyhow::
     };
     if json {
         say!("{}", String::from_utf8_lossy(&body));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Ok(asked) = serde_json::from_slice::<Asked>(&body) {
+        say!(
+            "not in force yet: people have to approve it until {}",
+            shown(&asked.expires_at, 64)
+        );
+        say!("approval {}", shown(&asked.approval_id, 64));
+        say!("{}", shown(&asked.approval_url, 2048));
         return Ok(ExitCode::SUCCESS);
     }
     let saved: Version =

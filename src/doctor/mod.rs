@@ -48,7 +48,10 @@ pub(crate) async fn examine(environment: &Environment) -> Examination {
             findings.extend(disk::look(&storage, floor));
             let ledger = ledger_file::look(&storage, keys(environment), &mut findings).await;
             findings.extend(checkpoints::look(&storage, &signing, ledger).await);
-            findings.extend(policy::look(&storage).await);
+            let has_service_token = environment
+                .part(config::service_token)
+                .is_ok_and(|(token, _)| token.is_some());
+            findings.extend(policy::look(&storage, has_service_token).await);
             findings.extend(read_tables::look(&storage, ledger, &approvers).await);
             findings.extend(running::look(environment, &storage));
             findings.extend(leftovers::look(&storage));

@@ -15,6 +15,7 @@
 mod account;
 mod axe;
 mod browser;
+mod changing;
 mod deciding;
 mod devices;
 mod driver;

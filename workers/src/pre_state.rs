@@ -160,7 +160,10 @@ impl Reading {
         if approval.pre_state.is_some() || !is_pending {
             return Ok(());
         }
-        let Some(apply) = ledger.load::<Apply>(approval.apply_id).await? else {
+        let Some(asked) = approval.apply() else {
+            return Ok(());
+        };
+        let Some(apply) = ledger.load::<Apply>(asked.apply_id).await? else {
             return Ok(());
         };
         let read = self.read(&apply).await;

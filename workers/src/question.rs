@@ -61,8 +61,12 @@ impl Question {
         let Some(approval) = Error::none_if_erased(ledger.load::<Approval>(id).await)? else {
             return Ok(None);
         };
-        let task = Error::none_if_erased(ledger.load::<Task>(approval.task_id).await)?;
-        let apply = Error::none_if_erased(ledger.load::<Apply>(approval.apply_id).await)?;
+        // Deliveries tell of applies only.
+        let Some(asked) = approval.apply() else {
+            return Ok(None);
+        };
+        let task = Error::none_if_erased(ledger.load::<Task>(asked.task_id).await)?;
+        let apply = Error::none_if_erased(ledger.load::<Apply>(asked.apply_id).await)?;
         let (Some(task), Some(apply)) = (task, apply) else {
             return Ok(None);
         };
@@ -93,7 +97,7 @@ impl Question {
         let risks = operations.iter().map(|operation| task.risk_of(operation));
         let first = operations.iter().take(SENTENCES).enumerate();
         Some(Self {
-            agent: approval.agent.as_str().to_owned(),
+            agent: task.agent.as_str().to_owned(),
             task_name: task.name.clone(),
             summary: first.map(sentence).collect(),
             operations: operations.len(),

@@ -137,7 +137,7 @@ async fn a_route_behind_a_link_opens_to_its_own_kind_of_link_only() {
     let state = &service.stage.state;
     let approval = ApprovalLink {
         approval_id: ApprovalId::from_bytes([1; 16]),
-        task_id: TaskId::from_bytes([2; 16]),
+        task_id: Some(TaskId::from_bytes([2; 16])),
     };
     let approval = state.app.keys.approval_link.sign(approval).unwrap();
     let enrolment = EnrolmentLink {

@@ -1,7 +1,9 @@
 //! Keys of counts, rates and shares. Two of them are one only when they are of one kind.
 
 use app::identity::throttle::Network;
-use ledger::{AgentId, ApproverName, ClientSubject, EnrolmentId, KeyId, TaskId, UserId};
+use ledger::{
+    AgentId, ApprovalId, ApproverName, ClientSubject, EnrolmentId, KeyId, TaskId, UserId,
+};
 use std::sync::Arc;
 
 /// The one that something is counted for. Cheap to clone.
@@ -21,6 +23,7 @@ enum Kind {
     LinksOf(ClientSubject),
     InvitationsOf(ApproverName),
     Task(TaskId),
+    Question(ApprovalId),
     ViewersOf(TaskId),
     Invitation(EnrolmentId),
     Setup,
@@ -72,6 +75,11 @@ impl CountedFor {
 
     pub(crate) fn task(task: TaskId) -> Self {
         Self(Arc::new(Kind::Task(task)))
+    }
+
+    /// All links of a question that belongs to no task.
+    pub(crate) fn question(approval: ApprovalId) -> Self {
+        Self(Arc::new(Kind::Question(approval)))
     }
 
     pub(crate) fn invitation(enrolment: EnrolmentId) -> Self {

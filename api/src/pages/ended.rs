@@ -47,6 +47,8 @@ pub enum Ended {
     StoppedByLock,
     /// Approved and used; the policy changed before anything was sent.
     StoppedByPolicy,
+    /// Approved, and no apply: it took effect with its decision.
+    InEffect,
 }
 
 #[derive(Debug, Clone)]
@@ -201,6 +203,7 @@ impl Ended {
             Self::PolicyChanged => "policy_changed",
             Self::StoppedByLock => "stopped_by_lock",
             Self::StoppedByPolicy => "stopped_by_policy",
+            Self::InEffect => "in_effect",
         }
     }
 
@@ -221,7 +224,8 @@ impl Ended {
             | Self::LockedOut
             | Self::PolicyChanged
             | Self::StoppedByLock
-            | Self::StoppedByPolicy => false,
+            | Self::StoppedByPolicy
+            | Self::InEffect => false,
         }
     }
 
@@ -237,7 +241,7 @@ impl Ended {
 
     pub(super) fn tone(self) -> &'static str {
         match self {
-            Self::CarriedOut => "good",
+            Self::CarriedOut | Self::InEffect => "good",
             Self::Denied | Self::Failed | Self::FailedForNow | Self::InPart | Self::Unknown => {
                 "bad"
             }
@@ -261,6 +265,7 @@ impl Ended {
             Self::Approved => "Approved, not carried out yet",
             Self::Running => "Approved, being carried out",
             Self::CarriedOut => "Approved and carried out",
+            Self::InEffect => "Approved, and in effect",
             Self::Simulated => "Approved and simulated",
             Self::Failed | Self::FailedForNow => "Approved, but it failed",
             Self::InPart => "Approved, but carried out only in part",
@@ -309,6 +314,7 @@ impl Ended {
                 "The approval has been used for its one execution. What came of it is no longer \
                  recorded here."
             }
+            Self::InEffect => "It took effect in the moment of the last approval.",
             Self::Denied => "Nothing was sent. The agent has been told.",
             Self::Expired => "Nothing was sent. If it is still wanted, the agent has to ask again.",
             Self::Lapsed if was_tried => {
@@ -343,14 +349,14 @@ impl Ended {
     }
 
     /// The decision that stands beside its approver.
-    fn decided(self) -> &'static str {
+    pub(super) fn decided(self) -> &'static str {
         match self {
             Self::Denied => "Denied",
             _ => "Approved",
         }
     }
 
-    fn verb(self) -> &'static str {
+    pub(super) fn verb(self) -> &'static str {
         match self {
             Self::Denied => "Denied",
             Self::Expired | Self::Lapsed => "Expired",
@@ -366,6 +372,7 @@ impl Ended {
             | Self::Stopped
             | Self::StoppedByLock
             | Self::StoppedByPolicy
+            | Self::InEffect
             | Self::Used => "Approved",
         }
     }

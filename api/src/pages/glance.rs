@@ -17,9 +17,10 @@ pub(crate) struct Glance {
     pub(crate) first: Option<Short>,
     /// Where that one has its effect.
     pub(crate) place: Option<Short>,
-    pub(crate) agent: Short,
-    /// The task's name, written by its orchestrator.
-    pub(crate) task_name: Short,
+    /// The agent, and the task's name as its orchestrator wrote it; of what is not about an apply, none.
+    pub(crate) asker: Option<(Short, Short)>,
+    /// What would be different, where it is not about an apply.
+    pub(crate) changes: Option<Short>,
     /// The reasons of who opened the task, and of the agent.
     pub(crate) opener_says: Option<Short>,
     pub(crate) agent_says: Option<Short>,
@@ -64,14 +65,34 @@ impl Glance {
             act,
             first,
             place: place.map(|place| Short::of(place, Self::TEXT)),
-            agent: Short::line(question.approval.agent.as_str(), Self::TEXT),
-            task_name: Short::line(&question.task.name, Self::TEXT),
+            asker: Some((
+                Short::line(question.task.agent.as_str(), Self::TEXT),
+                Short::line(&question.task.name, Self::TEXT),
+            )),
+            changes: None,
             opener_says: Self::reason_of(&question.task.purpose),
             agent_says: Self::reason_of(&question.apply.purpose),
             executes: question.executes,
             risk: risk.unwrap_or(Risk::Safe),
             dangers,
             others: warnings.saturating_sub(dangers),
+        }
+    }
+
+    /// Of a question that is not about an apply. Whatever it is, much depends on it.
+    pub(crate) fn besides(act: &str, changes: &str) -> Self {
+        Self {
+            act: Short::line(act, Self::ACT),
+            first: None,
+            place: None,
+            asker: None,
+            changes: (!changes.is_empty()).then(|| Short::line(changes, Self::TEXT)),
+            opener_says: None,
+            agent_says: None,
+            executes: true,
+            risk: Risk::Sensitive,
+            dangers: 0,
+            others: 0,
         }
     }
 

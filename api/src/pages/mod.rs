@@ -21,6 +21,7 @@ mod record;
 mod refusal;
 mod says;
 mod shown;
+mod subject;
 mod table;
 mod upstream;
 pub(crate) mod views;
@@ -50,6 +51,7 @@ pub(crate) use refusal::{WantsPage, notice, refused};
 pub use says::{Says, ShownLink};
 pub(crate) use shown::Short;
 pub use shown::ShownText;
+pub(crate) use subject::{SubjectQuestion, sentence};
 pub use table::{ShownTable, TableCell, TableRow};
 pub use watch::WatchPage;
 

@@ -61,7 +61,7 @@ impl Question<'_> {
             card
         });
         let mut page = ApprovalPage {
-            agent: ShownText::line(approval.agent.as_str()),
+            agent: ShownText::line(self.task.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
             opener_says: Says::of(&self.task.purpose),
             says: Says::of(&self.apply.purpose),
@@ -69,7 +69,7 @@ impl Question<'_> {
             executes: self.executes,
             needed: self.votes.map(Needed::of),
             may_approve_own: self.may_approve_own,
-            task_id: approval.task_id.to_string(),
+            task_id: self.task.id.to_string(),
             approval_id: approval.id.to_string(),
             operations: cards.collect(),
             about: self.about.cloned(),
@@ -160,12 +160,12 @@ impl Question<'_> {
                 .map(ShownText::block),
             kept: self.kept(),
             on_screen: decision.and_then(|decision| decision.on_screen.clone()),
-            agent: ShownText::line(approval.agent.as_str()),
+            agent: ShownText::line(self.task.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
             opener_says: Says::of(&self.task.purpose),
             says: Says::of(&self.apply.purpose),
             went_on: self.went_on(),
-            task_id: approval.task_id.to_string(),
+            task_id: self.task.id.to_string(),
             operations: operations
                 .iter()
                 .enumerate()

@@ -26,6 +26,9 @@ impl Became {
             ApprovalState::Approved if approval.released_by.is_some() => {
                 (Ended::FailedForNow, decided_at)
             }
+            ApprovalState::Approved if approval.besides().is_some() => {
+                (Ended::InEffect, decided_at)
+            }
             ApprovalState::Approved => (Ended::Approved, decided_at),
             ApprovalState::Consumed => (Ended::of_use(used_by), decided_at),
             ApprovalState::Denied => (Ended::Denied, decided_at),

@@ -58,9 +58,10 @@ fn about() -> AboutAgent {
     let at = Timestamp::from_seconds(1_795_350_000);
     let last = projections::ApprovalView {
         id: ledger::ApprovalId::from_bytes([1; 16]),
-        task_id: ledger::TaskId::from_bytes([2; 16]),
-        agent: ledger::AgentName::unchecked("ci"),
-        apply_id: ledger::ApplyId::from_bytes([3; 16]),
+        kind: "apply".to_owned(),
+        task_id: Some(ledger::TaskId::from_bytes([2; 16])),
+        agent: Some(ledger::AgentName::unchecked("ci")),
+        apply_id: Some(ledger::ApplyId::from_bytes([3; 16])),
         fingerprint: ledger::Fingerprint::of(b"x"),
         state: projections::ApprovalStatus::Denied,
         approvers: Vec::new(),

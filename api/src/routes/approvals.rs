@@ -7,14 +7,15 @@ use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::approvals::{ApprovalLinkView, ApprovalStatus, ApproveRequest, DiscordMessage};
-use crate::shapes::votes::QuestionView;
+use crate::shapes::votes::{QuestionView, SubjectView};
 use crate::state::AppState;
 use app::votes::{self, Votes};
-use app::{action, approvals, decisions};
+use app::{action, approvals, besides, decisions};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use ledger::aggregate::Approval;
+use ledger::event::AskedSubject;
 use ledger::{ApprovalId, Rejection};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -73,11 +74,12 @@ async fn approve(
 ) -> Result<(StatusCode, Json<ApprovalLinkView>), ApiError> {
     let principal = request.unwrap_or_default().approver_principal;
     let approval = approvals::narrow(&state.app, &who, principal).await?;
+    let task_id = approval.of_apply()?.task_id;
     let view = ApprovalLinkView {
-        task_id: approval.task_id.to_string(),
+        task_id: task_id.to_string(),
         approval_id: approval.id.to_string(),
         approval_url: state.approval_url(approval.id),
-        approval_status_url: state.approval_status_url(approval.task_id),
+        approval_status_url: state.approval_status_url(task_id),
         expires_at: approval.expires_at.to_string(),
     };
     Ok((StatusCode::CREATED, Json(view)))
@@ -153,8 +155,16 @@ async fn withdraw_vote(
 
 async fn shown(state: &AppState, approval: &Approval) -> Result<Json<QuestionView>, ApiError> {
     let ledger = &state.app.ledger;
-    let (apply, _) = decisions::applies_of(ledger, approval).await?;
     let votes = Votes::of(ledger, approval).await?;
+    if let Some(subject) = approval.besides() {
+        let changes = match subject {
+            AskedSubject::PolicyChange(change) => besides::differences(ledger, change).await?,
+            AskedSubject::Schedule(_) | AskedSubject::Review(_) => Vec::new(),
+        };
+        let about = SubjectView::of(subject, changes);
+        return QuestionView::besides(approval, about, votes, ledger.now()).map(Json);
+    }
+    let (apply, _) = decisions::applies_of(ledger, approval).await?;
     let in_force = ledger.policy().in_force.clone();
     let policy = in_force.as_ref().map(|known| &*known.policy);
     QuestionView::of(approval, &apply, votes, policy, ledger.now()).map(Json)

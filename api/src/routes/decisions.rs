@@ -8,7 +8,7 @@ use crate::extract::params::QueryParams;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::request_id::ThisRequest;
 use crate::limits::turns::Turn;
-use crate::pages::{self, AboutAgent, Became, Question, WantsPage};
+use crate::pages::{self, AboutAgent, Became, Question, SubjectQuestion, WantsPage};
 use crate::problem::{ApiError, Problem};
 use crate::routes::landing;
 use crate::schemes::By;
@@ -19,13 +19,14 @@ use crate::shapes::passkeys::{
 use crate::state::AppState;
 use app::decisions::{self, Undecided};
 use app::votes::{Votes, may_approve_own};
-use app::{QuestionAccess, action, agent_record};
+use app::{QuestionAccess, action, agent_record, besides};
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use ledger::aggregate::{Approval, ApprovalState, Task};
+use ledger::event::AskedSubject;
 use ledger::{Decision, OnScreen};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -84,6 +85,9 @@ async fn page(
 ) -> Result<Response, ApiError> {
     let ledger = &state.app.ledger;
     let approval = decisions::opened(ledger, who).await?;
+    if let Some(subject) = approval.besides() {
+        return subject_page(state, &approval, subject, &wants).await;
+    }
     let (task, _turn) = turn_for(state, &approval).await?;
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
     let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
@@ -120,6 +124,41 @@ async fn page(
         respond_to(&question, &wants, simulated, &link)
     });
     made.await.map_err(ApiError::internal)?
+}
+
+/// The page of a question that is not about an apply.
+async fn subject_page(
+    state: &AppState,
+    approval: &Approval,
+    subject: &AskedSubject,
+    wants: &WantsPage,
+) -> Result<Response, ApiError> {
+    let ledger = &state.app.ledger;
+    let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
+    let votes = Votes::told(ledger, approval).await?;
+    let wanted_by = besides::wanted_by(&state.app, approval).await?;
+    let changes = match subject {
+        AskedSubject::PolicyChange(change) => besides::differences(ledger, change).await?,
+        AskedSubject::Schedule(_) | AskedSubject::Review(_) => Vec::new(),
+    };
+    let now = ledger.now();
+    let question = SubjectQuestion {
+        approval,
+        subject,
+        passkeys: &passkeys,
+        votes: votes.as_ref(),
+        wanted_by: &wanted_by,
+        changes: &changes,
+        now,
+    };
+    match question.ended(&wants.path) {
+        Some(ended) if wants.page => Ok(pages::respond(StatusCode::GONE, &ended)),
+        Some(ended) => Err(ApiError::Gone {
+            code: decisions::over(approval, now).map_or("gone", |refusal| refusal.code()),
+            detail: ended.in_words(),
+        }),
+        None => Ok(pages::respond(StatusCode::OK, &question.page(&wants.path))),
+    }
 }
 
 fn respond_to(
@@ -253,7 +292,7 @@ async fn verify(
             Decision::Approve => "approved",
             Decision::Deny => "denied",
         },
-        task_id: approval.task_id.to_string(),
+        task_id: approval.task_id().map(|task| task.to_string()),
         waits: votes.as_ref().map(WaitsForOthers::from),
     }))
 }

@@ -7,15 +7,17 @@ use crate::extract::policy_text::PolicyText;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::policy::{
-    CheckedPolicy, Policy, PolicyVersions, RollbackRequest, TestRequest, VersionsQuery,
+    AskedForPolicy, CheckedPolicy, Policy, PolicyVersions, RollbackRequest, TestRequest,
+    VersionsQuery,
 };
 use crate::state::AppState;
+use app::policies::Saved;
 use app::policy::Report;
 use app::{action, policies};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,6 +40,18 @@ fn tagged(policy: Policy) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+/// What became of a change: the version that is in force by it, or the question that people are asked.
+fn answered(state: &AppState, saved: Saved) -> Response {
+    match saved {
+        Saved::InForce(version) => tagged((*version).into()),
+        Saved::Asked(approval) => {
+            let url = state.approval_url(approval.id);
+            let asked = AskedForPolicy::of(&approval, url);
+            (StatusCode::ACCEPTED, Json(asked)).into_response()
+        }
+    }
 }
 
 /// The policy that is in force
@@ -63,6 +77,9 @@ async fn read_policy(
 /// It is in force when the answer is given. `If-Match` names the version that it follows, as the `ETag` of
 /// `GET /v1/policy` does; where another was saved meanwhile, that is 412 `version_mismatch`. A document with
 /// something wrong in it is 400 `policy_invalid` with all `errors`.
+///
+/// Where the policy in force has `policy_change`, nothing is changed yet: 202 with the approval that people are asked
+/// for. Its author cannot give it. The change that is approved first withdraws all others.
 #[utoipa::path(
     put, path = "/v1/policy", tag = "policy",
     params(("if-match" = String, Header, description = "The version that it follows, in quotes: `\"3\"`")),
@@ -70,6 +87,7 @@ async fn read_policy(
     security(("session" = []), ("service" = [])),
     responses(
         (status = 200, body = Policy, headers(("etag" = String, description = "The version in quotes"))),
+        (status = 202, body = AskedForPolicy),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -80,7 +98,7 @@ async fn put_policy(
     PolicyText(document): PolicyText,
 ) -> Result<Response, ApiError> {
     let saved = policies::put(&state.app, who, document, follows).await?;
-    Ok(tagged(saved.into()))
+    Ok(answered(&state, saved))
 }
 
 /// Versions of the policy, newest first
@@ -124,13 +142,15 @@ async fn read_policy_version(
 /// Bring back an earlier version
 ///
 /// The document of that version becomes a new version; 0 is no document. `If-Match` as in `PUT /v1/policy`. A
-/// document that could not be saved now, for its group is gone, is not brought back.
+/// document that could not be saved now, for its group is gone, is not brought back. Where the policy in force has
+/// people approve a change, 202 as there.
 #[utoipa::path(
     post, path = "/v1/policy/rollback", tag = "policy", request_body = RollbackRequest,
     params(("if-match" = String, Header, description = "The version that it follows, in quotes: `\"3\"`")),
     security(("session" = []), ("service" = [])),
     responses(
         (status = 200, body = Policy, headers(("etag" = String, description = "The version in quotes"))),
+        (status = 202, body = AskedForPolicy),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -141,7 +161,7 @@ async fn rollback_policy(
     StrictJson(request): StrictJson<RollbackRequest>,
 ) -> Result<Response, ApiError> {
     let saved = policies::rollback(&state.app, who, request.version, follows).await?;
-    Ok(tagged(saved.into()))
+    Ok(answered(&state, saved))
 }
 
 /// Look whether a document could be saved

@@ -66,7 +66,7 @@ impl Scheme for ToSetup {
 pub(super) async fn find(head: &Head<'_>, approval_id: ApprovalId) -> Result<Principal, ApiError> {
     let none: ApiError = match head.state.app.ledger.load::<Approval>(approval_id).await {
         Ok(Some(approval)) => {
-            let task_id = approval.task_id;
+            let task_id = approval.task_id();
             return Ok(Principal::ApprovalLink(ApprovalLink {
                 approval_id,
                 task_id,
@@ -100,7 +100,10 @@ pub(super) async fn count(principal: &Principal, head: &mut Head<'_>) -> Result<
     let state = head.state;
     let (leads_to, owner) = match principal {
         Principal::ApprovalLink(link) => {
-            let leads_to = CountedFor::task(link.task_id);
+            let leads_to = match link.task_id {
+                Some(task_id) => CountedFor::task(task_id),
+                None => CountedFor::question(link.approval_id),
+            };
             state.links.admit(&leads_to)?;
             (leads_to, owner(&state.app.ledger, link).await?)
         }
@@ -126,7 +129,10 @@ pub(super) async fn count(principal: &Principal, head: &mut Head<'_>) -> Result<
 
 /// The links of the task's client.
 async fn owner(ledger: &Ledger, link: &ApprovalLink) -> Result<CountedFor, ApiError> {
-    let task = ledger::Error::none_if_erased(ledger.load::<Task>(link.task_id).await)?;
+    let Some(task_id) = link.task_id else {
+        return Ok(CountedFor::question(link.approval_id));
+    };
+    let task = ledger::Error::none_if_erased(ledger.load::<Task>(task_id).await)?;
     let owner = task.map(|task| CountedFor::links_of(&task.subject));
     Ok(owner.unwrap_or_default())
 }
@@ -147,7 +153,7 @@ mod tests {
         fn link_of(&self, task: TaskId, rest: &str) -> String {
             let link = ApprovalLink {
                 approval_id: ApprovalId::from_bytes([1; 16]),
-                task_id: task,
+                task_id: Some(task),
             };
             let link = self.state.app.keys.approval_link.sign(link).unwrap();
             format!("/v1/approve/{}{rest}", link.reveal())

@@ -16,8 +16,8 @@ pub(crate) struct ApprovalStatus {
     pub(crate) approval_id: String,
     /// pending, approved, denied, expired, cancelled or consumed.
     pub(crate) state: String,
-    /// Its task.
-    pub(crate) task_id: String,
+    /// Its task; null where it is not about an apply.
+    pub(crate) task_id: Option<String>,
     /// Hex SHA-256 of what is asked.
     pub(crate) operation_fingerprint: String,
     /// RFC 3339, UTC.
@@ -44,7 +44,7 @@ impl ApprovalStatus {
         Self {
             approval_id: approval.id.to_string(),
             state: approval.state_at(now).as_str().to_owned(),
-            task_id: approval.task_id.to_string(),
+            task_id: approval.task_id().map(|task| task.to_string()),
             operation_fingerprint: approval.fingerprint.to_string(),
             created_at: approval.created_at.to_string(),
             expires_at: approval.expires_at.to_string(),
@@ -65,7 +65,7 @@ impl ApprovalStatus {
         Self {
             approval_id: view.id.to_string(),
             state: view.state_at(now).as_str().to_owned(),
-            task_id: view.task_id.to_string(),
+            task_id: view.task_id.map(|task| task.to_string()),
             operation_fingerprint: view.fingerprint.to_string(),
             created_at: view.created_at.to_string(),
             expires_at: view.expires_at.to_string(),

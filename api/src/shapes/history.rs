@@ -114,8 +114,13 @@ pub(crate) struct HistoryRow {
     /// `APPROVED`, `DENIED`, `EXPIRED` or `CANCELLED`. What became of an approval afterwards changes nothing in it.
     #[schema(example = "APPROVED")]
     action: &'static str,
-    agent: String,
-    task_id: String,
+    /// What was asked about: `apply`, `policy_change`, `schedule` or `review`.
+    #[schema(example = "apply")]
+    kind: String,
+    /// Null where it was not about an apply.
+    agent: Option<String>,
+    /// Null where it was not about an apply.
+    task_id: Option<String>,
     /// What was asked.
     operations: Vec<AskedOperation>,
     /// The principals who decided; none where nobody did.
@@ -216,8 +221,9 @@ impl From<Answered> for HistoryRow {
         Self {
             approval_id: view.id.to_string(),
             action: word.map_or("CANCELLED", |(_, word)| word),
-            agent: view.agent.into(),
-            task_id: view.task_id.to_string(),
+            kind: view.kind,
+            agent: view.agent.map(String::from),
+            task_id: view.task_id.map(|task| task.to_string()),
             operations: operations
                 .iter()
                 .map(|it| AskedOperation {
@@ -270,6 +276,7 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
         "until",
         "block",
         "clearance_id",
+        "kind",
     ];
     table.write_record(names).map_err(ApiError::internal)?;
     for row in rows {
@@ -286,8 +293,8 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
         let cells = [
             row.approval_id.as_str(),
             row.action,
-            &row.agent,
-            &row.task_id,
+            row.agent.as_deref().unwrap_or_default(),
+            row.task_id.as_deref().unwrap_or_default(),
             &operations.join("\n"),
             &row.by.join("\n"),
             row.reason.as_deref().unwrap_or_default(),
@@ -300,6 +307,7 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
             row.until.as_deref().unwrap_or_default(),
             &block.unwrap_or_default(),
             row.clearance_id.as_deref().unwrap_or_default(),
+            &row.kind,
         ];
         let cells = cells.map(cell);
         table.write_record(&cells).map_err(ApiError::internal)?;

@@ -149,8 +149,11 @@ pub(crate) struct ApprovalList {
 pub(crate) struct ApprovalRow {
     #[serde(flatten)]
     approval: ApprovalStatus,
-    /// The agent that waits for it.
-    agent: String,
+    /// What is asked about: `apply`, `policy_change`, `schedule` or `review`.
+    #[schema(example = "apply")]
+    kind: String,
+    /// The agent that waits for it; null where it is not about an apply.
+    agent: Option<String>,
     /// For a human, while it is pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     approval_url: Option<String>,
@@ -162,7 +165,8 @@ impl ApprovalRow {
         let is_pending = view.state_at(now) == projections::ApprovalStatus::Pending;
         Self {
             approval_url: is_pending.then(|| state.approval_url(view.id)),
-            agent: view.agent.clone().into(),
+            kind: view.kind.clone(),
+            agent: view.agent.clone().map(String::from),
             approval: ApprovalStatus::listed(view, now),
         }
     }

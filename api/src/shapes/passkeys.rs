@@ -320,8 +320,8 @@ pub(crate) struct Decided {
     pub(crate) approval_id: String,
     /// `approved`, `denied`, or `voted` where others have to approve too.
     pub(crate) status: &'static str,
-    /// Its task.
-    pub(crate) task_id: String,
+    /// Its task; null where it is not about an apply.
+    pub(crate) task_id: Option<String>,
     /// How far its needs are met, where others have to approve too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waits: Option<WaitsForOthers>,
@@ -512,7 +512,7 @@ mod tests {
     fn assertion_options_have_the_fixed_fields() {
         let statement = Statement {
             ledger_id: LedgerId::from_bytes([2; 16]),
-            task_id: TaskId::from_bytes([3; 16]),
+            task_id: Some(TaskId::from_bytes([3; 16])),
             approval_id: ApprovalId::from_bytes([4; 16]),
             fingerprint: Fingerprint::from_bytes([5; 32]),
             decision: Decision::Approve,

@@ -3,6 +3,7 @@
 use crate::problem::{ApiError, PolicyProblem};
 use app::policies::{Changed, Checked, Document, Version};
 use app::policy::Format;
+use ledger::aggregate::Approval;
 use ledger::policy::Engine;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -77,6 +78,31 @@ impl From<Version> for Policy {
             created_at: Some(at.to_string()),
             restores,
             warnings,
+        }
+    }
+}
+
+/// A change that people are asked about.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AskedForPolicy {
+    /// `requires_approval`
+    #[schema(example = "requires_approval")]
+    status: &'static str,
+    /// The approval; `GET /v1/approvals/{approval_id}` tells how far it is.
+    approval_id: String,
+    /// For people who may approve it.
+    approval_url: String,
+    /// Until when it can be decided.
+    expires_at: String,
+}
+
+impl AskedForPolicy {
+    pub(crate) fn of(approval: &Approval, approval_url: String) -> Self {
+        Self {
+            status: "requires_approval",
+            approval_id: approval.id.to_string(),
+            approval_url,
+            expires_at: approval.expires_at.to_string(),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use super::evaluation::EvaluationView;
 use crate::problem::ApiError;
+use app::policy::Change;
 use app::votes::{NeedMet, VoteCast, Votes};
 use ledger::aggregate::{Apply, Approval};
+use ledger::event::AskedSubject;
 use ledger::policy::{Assurance, NeedGroup, Policy};
 use ledger::{Person, Timestamp, operations_of};
 use serde::Serialize;
@@ -15,15 +17,20 @@ use utoipa::ToSchema;
 pub(crate) struct QuestionView {
     /// The approval.
     id: String,
-    /// The kind of thing that is asked about: `apply`.
+    /// The kind of thing that is asked about: `apply`, `policy_change`, `schedule` or `review`.
+    #[schema(example = "apply")]
     kind: &'static str,
     /// pending, approved, denied, expired, cancelled or consumed.
     state: &'static str,
-    task_id: String,
-    /// The apply that asked first.
-    apply_id: String,
-    agent: String,
-    /// The operations, as they were submitted.
+    /// Null where it is not about an apply.
+    task_id: Option<String>,
+    /// The apply that asked first; null where it is not about one.
+    apply_id: Option<String>,
+    /// Null where it is not about an apply.
+    agent: Option<String>,
+    /// What is asked about, where that is no apply.
+    subject: Option<SubjectView>,
+    /// The operations, as they were submitted; none where it is not about an apply.
     #[schema(value_type = Vec<Value>)]
     operations: Vec<Value>,
     /// Hex SHA-256 of what is asked.
@@ -40,6 +47,45 @@ pub(crate) struct QuestionView {
     needs: Vec<NeedView>,
     /// Votes to approve that did not end it; the newest of each principal.
     votes: Vec<VoteView>,
+}
+
+/// What a question is about that is not about an apply. What its kind does not have is null.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct SubjectView {
+    /// In words.
+    #[schema(example = "change the policy to version 4")]
+    act: String,
+    /// Of a policy change: the version that it follows.
+    follows: Option<u64>,
+    /// The version that it brings back; null where a document was handed over.
+    restores: Option<u64>,
+    /// The digest of the document that it replaces.
+    replaces: Option<String>,
+    /// The digest of the new document; null without one.
+    digest: Option<String>,
+    /// `toml` or `json`
+    format: Option<&'static str>,
+    /// The text of the new document, to the byte.
+    source: Option<String>,
+    /// Where the new document differs from the one that it replaces.
+    changes: Vec<ChangeView>,
+    /// Of a schedule.
+    schedule_id: Option<String>,
+    /// Of a review: the approval that was given in an emergency.
+    approval_id: Option<String>,
+}
+
+/// A place at which two policies differ.
+#[derive(Debug, Serialize, ToSchema)]
+struct ChangeView {
+    /// Such as `rule foreign ttl`.
+    place: String,
+    /// What stands there in the old one; null where it has nothing there.
+    #[schema(value_type = Option<Value>)]
+    from: Option<Value>,
+    /// What stands there in the new one.
+    #[schema(value_type = Option<Value>)]
+    to: Option<Value>,
 }
 
 /// A need of a question.
@@ -126,25 +172,19 @@ impl QuestionView {
         policy: Option<&Policy>,
         now: Timestamp,
     ) -> Result<Self, ApiError> {
-        let asked = approval
-            .policy
-            .as_ref()
-            .map(|asked| asked.requirement.get());
         Ok(Self {
             id: approval.id.to_string(),
-            kind: "apply",
+            kind: approval.kind().as_str(),
             state: approval.state_at(now).as_str(),
-            task_id: approval.task_id.to_string(),
-            apply_id: approval.apply_id.to_string(),
-            agent: approval.agent.to_string(),
+            task_id: Some(apply.task_id.to_string()),
+            apply_id: Some(apply.id.to_string()),
+            agent: Some(apply.agent.to_string()),
+            subject: None,
             operations: operations_of(apply.submission.as_bytes()).map_err(ApiError::internal)?,
             fingerprint: approval.fingerprint.to_string(),
             created_at: approval.created_at.to_string(),
             expires_at: approval.expires_at.to_string(),
-            requirement: asked
-                .map(serde_json::to_value)
-                .transpose()
-                .map_err(ApiError::internal)?,
+            requirement: requirement_of(approval)?,
             evaluation: apply
                 .evaluation
                 .as_deref()
@@ -152,5 +192,76 @@ impl QuestionView {
             needs: votes.needs.iter().map(NeedView::from).collect(),
             votes: votes.votes.into_iter().map(VoteView::from).collect(),
         })
+    }
+
+    /// Of a question that is not about an apply.
+    pub(crate) fn besides(
+        approval: &Approval,
+        subject: SubjectView,
+        votes: Votes,
+        now: Timestamp,
+    ) -> Result<Self, ApiError> {
+        Ok(Self {
+            id: approval.id.to_string(),
+            kind: approval.kind().as_str(),
+            state: approval.state_at(now).as_str(),
+            task_id: None,
+            apply_id: None,
+            agent: None,
+            subject: Some(subject),
+            operations: Vec::new(),
+            fingerprint: approval.fingerprint.to_string(),
+            created_at: approval.created_at.to_string(),
+            expires_at: approval.expires_at.to_string(),
+            requirement: requirement_of(approval)?,
+            evaluation: None,
+            needs: votes.needs.iter().map(NeedView::from).collect(),
+            votes: votes.votes.into_iter().map(VoteView::from).collect(),
+        })
+    }
+}
+
+fn requirement_of(approval: &Approval) -> Result<Option<Value>, ApiError> {
+    let asked = approval.policy.as_ref();
+    let requirement = asked.map(|asked| serde_json::to_value(asked.requirement.get()));
+    requirement.transpose().map_err(ApiError::internal)
+}
+
+impl SubjectView {
+    pub(crate) fn of(subject: &AskedSubject, changes: Vec<Change>) -> Self {
+        let mut view = Self {
+            act: app::besides::act(subject),
+            ..Self::default()
+        };
+        match subject {
+            AskedSubject::PolicyChange(change) => {
+                let document = change.document.as_ref();
+                view.follows = Some(change.follows);
+                view.restores = change.restores;
+                view.replaces = change.replaces.map(|digest| digest.to_string());
+                view.digest = document.map(|document| document.digest.to_string());
+                view.format = document.map(|document| document.format.as_str());
+                view.source = document.map(|document| document.source.clone());
+                view.changes = changes.into_iter().map(ChangeView::from).collect();
+            }
+            AskedSubject::Schedule(schedule) => {
+                view.schedule_id = Some(schedule.schedule_id.to_string());
+                view.source = Some(schedule.definition.clone());
+            }
+            AskedSubject::Review(review) => {
+                view.approval_id = Some(review.approval_id.to_string());
+            }
+        }
+        view
+    }
+}
+
+impl From<Change> for ChangeView {
+    fn from(change: Change) -> Self {
+        Self {
+            place: change.place,
+            from: change.from,
+            to: change.to,
+        }
     }
 }

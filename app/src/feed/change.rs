@@ -263,7 +263,11 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
         AggregateKind::Task => Topic::Task(stream.into()),
         AggregateKind::Apply => Topic::Task(ledger.existing::<Apply>(stream.into()).await?.task_id),
         AggregateKind::Approval => {
-            Topic::Task(ledger.existing::<Approval>(stream.into()).await?.task_id)
+            let approval = ledger.existing::<Approval>(stream.into()).await?;
+            match approval.task_id() {
+                Some(task_id) => Topic::Task(task_id),
+                None => Topic::Named(Kind::Approval, stream.to_string()),
+            }
         }
         AggregateKind::Delivery => Topic::Task(
             ledger

@@ -101,7 +101,7 @@ fn enrolled() -> (SoftPasskey, EligibleCredential) {
 fn statement(decision: Decision) -> Statement {
     Statement {
         ledger_id: LedgerId::from_bytes([2; 16]),
-        task_id: TaskId::from_bytes([3; 16]),
+        task_id: Some(TaskId::from_bytes([3; 16])),
         approval_id: ApprovalId::from_bytes([4; 16]),
         fingerprint: Fingerprint::from_bytes([5; 32]),
         decision,

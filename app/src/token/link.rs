@@ -32,7 +32,8 @@ pub trait Said: Serialize + DeserializeOwned + Clone {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalLink {
     pub approval_id: ApprovalId,
-    pub task_id: TaskId,
+    /// None where the question is not about an apply.
+    pub task_id: Option<TaskId>,
 }
 
 impl Said for ApprovalLink {
@@ -249,7 +250,7 @@ mod tests {
     fn link() -> ApprovalLink {
         ApprovalLink {
             approval_id: ApprovalId::from_bytes([1; 16]),
-            task_id: TaskId::from_bytes([2; 16]),
+            task_id: Some(TaskId::from_bytes([2; 16])),
         }
     }
 

@@ -183,7 +183,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
 
     let link = ApprovalLink {
         approval_id: waiting.approval.id,
-        task_id: issued.task.id,
+        task_id: Some(issued.task.id),
     };
     let link = Principal::ApprovalLink(link);
     let reader = authorize::<action::DecideQuestion>(ledger, link, Request::default());

@@ -1,16 +1,18 @@
 //! The question put to humans about one fingerprint.
 
+use super::question_subject::{AskedApply, QuestionSubject};
 use super::{Aggregate, Apply, whole_seconds};
 use crate::clock::Timestamp;
 use crate::event::{
-    ApprovalDecided, Approved, AskedByPolicy, Denied, Event, PreState, VoteLoss, VoteVoided,
-    VoteWithdrawn, Voted, ZoneNameRead, ZoneRead,
+    ApprovalAsked, ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, AskedSubject,
+    Denied, Event, PreState, VoteLoss, VoteVoided, VoteWithdrawn, Voted, ZoneNameRead, ZoneRead,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
-use crate::name::{AgentName, ApproverName};
+use crate::name::ApproverName;
 use crate::operation::{Before, Operation, Scope};
 use crate::rejection::Rejection;
+use crate::statement::QuestionKind;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,16 +99,14 @@ pub enum VoteEnd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
     pub id: ApprovalId,
-    pub task_id: TaskId,
-    pub agent: AgentName,
-    /// The apply that asked first.
-    pub apply_id: ApplyId,
-    /// The operations in question.
+    /// What is asked about.
+    pub subject: QuestionSubject,
+    /// The operations in question, or the other subject.
     pub fingerprint: Fingerprint,
     pub created_at: Timestamp,
     /// Until when it can be decided.
     pub expires_at: Timestamp,
-    /// The time in which an approval can be continued.
+    /// The time in which an approval can be continued; of what is not about an apply, none.
     pub continuation: Duration,
     /// Those who may decide.
     pub approvers: Vec<ApproverName>,
@@ -137,6 +137,70 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// One that was just asked.
+    fn asked(id: ApprovalId, subject: QuestionSubject, put: Put, at: Timestamp) -> Self {
+        Self {
+            id,
+            subject,
+            fingerprint: put.fingerprint,
+            created_at: at,
+            expires_at: put.expires_at,
+            continuation: whole_seconds(put.continuation_seconds),
+            approvers: put.approvers,
+            pre_state: None,
+            zones: Vec::new(),
+            state: ApprovalState::Pending,
+            decision: None,
+            decided_at: None,
+            changed_at: at,
+            expired_at: None,
+            consumed_by: None,
+            used_at_once: false,
+            released_by: None,
+            cancelled_by: CancelledBy::Task,
+            policy: put.policy.map(Arc::new),
+            votes: Vec::new(),
+        }
+    }
+
+    /// The kind of thing that is asked about.
+    #[must_use]
+    pub fn kind(&self) -> QuestionKind {
+        self.subject.kind()
+    }
+
+    /// The apply that it is about, where it is about one.
+    #[must_use]
+    pub const fn apply(&self) -> Option<&AskedApply> {
+        match &self.subject {
+            QuestionSubject::Apply(apply) => Some(apply),
+            QuestionSubject::Besides(_) => None,
+        }
+    }
+
+    /// What it is about, where that is no apply.
+    #[must_use]
+    pub fn besides(&self) -> Option<&AskedSubject> {
+        match &self.subject {
+            QuestionSubject::Apply(_) => None,
+            QuestionSubject::Besides(subject) => Some(subject),
+        }
+    }
+
+    /// The apply that it is about, for what is done to applies only.
+    ///
+    /// # Errors
+    /// [`Rejection::ApprovalNotFound`] for any other question.
+    pub fn of_apply(&self) -> Result<&AskedApply, Rejection> {
+        self.apply().ok_or(Rejection::ApprovalNotFound)
+    }
+
+    /// The task that it belongs to, where it is about an apply.
+    #[must_use]
+    pub fn task_id(&self) -> Option<TaskId> {
+        self.apply().map(|apply| apply.task_id)
+    }
+
     /// The votes that count, as far as the log says.
     pub fn standing_votes(&self) -> impl Iterator<Item = &Vote> {
         self.votes.iter().filter(|vote| vote.end.is_none())
@@ -203,9 +267,11 @@ impl Approval {
             .filter(|_| self.state == ApprovalState::Approved)
     }
 
-    /// The end of the window that its decision opened, whether or not it was used since.
+    /// The end of the window that its decision opened, whether or not it was used since. What is not about an apply
+    /// has its effect in the moment of its decision.
     pub(crate) fn window_end(&self) -> Option<Timestamp> {
-        self.decided_at.map(|at| at.plus(self.continuation))
+        let decided_at = self.decided_at.filter(|_| self.apply().is_some());
+        decided_at.map(|at| at.plus(self.continuation))
     }
 
     /// Until when it could be used again after that apply, which had used it and failed before anything
@@ -239,10 +305,14 @@ impl Approval {
     /// Whether it waits for a decision, or for its use, at that time.
     #[must_use]
     pub fn is_open_at(&self, now: Timestamp) -> bool {
-        matches!(
-            self.state_at(now),
-            ApprovalState::Pending | ApprovalState::Approved
-        )
+        match self.state_at(now) {
+            ApprovalState::Pending => true,
+            ApprovalState::Approved => self.apply().is_some(),
+            ApprovalState::Denied
+            | ApprovalState::Expired
+            | ApprovalState::Cancelled
+            | ApprovalState::Consumed => false,
+        }
     }
 
     /// The refusal of who comes after it was cancelled.
@@ -261,38 +331,63 @@ impl Approval {
     }
 }
 
+/// How a question is put, whatever it is about.
+struct Put {
+    fingerprint: Fingerprint,
+    expires_at: Timestamp,
+    continuation_seconds: u32,
+    approvers: Vec<ApproverName>,
+    policy: Option<AskedByPolicy>,
+}
+
+impl From<&ApprovalRequested> for Put {
+    fn from(asked: &ApprovalRequested) -> Self {
+        Self {
+            fingerprint: asked.fingerprint,
+            expires_at: asked.expires_at,
+            continuation_seconds: asked.continuation_seconds,
+            approvers: asked.approvers.clone(),
+            policy: asked.policy.clone(),
+        }
+    }
+}
+
+impl From<&ApprovalAsked> for Put {
+    fn from(asked: &ApprovalAsked) -> Self {
+        Self {
+            fingerprint: asked.fingerprint,
+            expires_at: asked.expires_at,
+            continuation_seconds: 0,
+            approvers: asked.approvers.clone(),
+            policy: asked.policy.clone(),
+        }
+    }
+}
+
 impl Aggregate for Approval {
     type Id = ApprovalId;
 
     const NOT_FOUND: Rejection = Rejection::ApprovalNotFound;
 
     fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
-        if let Event::ApprovalRequested(asked) = event {
-            *state = Some(Self {
-                id: asked.approval_id,
-                task_id: asked.task_id,
-                agent: asked.agent.clone(),
-                apply_id: asked.apply_id,
-                fingerprint: asked.fingerprint,
-                created_at: at,
-                expires_at: asked.expires_at,
-                continuation: whole_seconds(asked.continuation_seconds),
-                approvers: asked.approvers.clone(),
-                pre_state: None,
-                zones: Vec::new(),
-                state: ApprovalState::Pending,
-                decision: None,
-                decided_at: None,
-                changed_at: at,
-                expired_at: None,
-                consumed_by: None,
-                used_at_once: false,
-                released_by: None,
-                cancelled_by: CancelledBy::Task,
-                policy: asked.policy.clone().map(Arc::new),
-                votes: Vec::new(),
-            });
-            return;
+        match event {
+            Event::ApprovalRequested(asked) => {
+                let subject = QuestionSubject::Apply(AskedApply {
+                    task_id: asked.task_id,
+                    agent: asked.agent.clone(),
+                    apply_id: asked.apply_id,
+                });
+                let put = Put::from(asked);
+                *state = Some(Self::asked(asked.approval_id, subject, put, at));
+                return;
+            }
+            Event::ApprovalAsked(asked) => {
+                let subject = QuestionSubject::Besides(Arc::new(asked.subject.clone()));
+                let put = Put::from(asked);
+                *state = Some(Self::asked(asked.approval_id, subject, put, at));
+                return;
+            }
+            _ => {}
         }
         let Some(approval) = state else { return };
         let next = match event {
@@ -379,6 +474,7 @@ impl Aggregate for Approval {
             .sum();
         let policy = self.policy.as_ref().map_or(0, |_| 1024);
         let votes = self.votes.len() * 1024;
-        1024 + read + zones + policy + votes + self.decision.as_ref().map_or(0, |_| 1024)
+        let decided = self.decision.as_ref().map_or(0, |_| 1024);
+        1024 + read + zones + policy + votes + decided + self.subject.weight()
     }
 }

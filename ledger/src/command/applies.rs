@@ -217,7 +217,11 @@ impl Command for SubmitApply {
         let executes = self.on_approval == OnApproval::Execute;
         let shares = shared.filter(|_| executes);
         if let Some(asked) = shares
-            && tx.existing::<Apply>(asked.apply_id).await?.on_approval == OnApproval::Wait
+            && tx
+                .existing::<Apply>(asked.of_apply()?.apply_id)
+                .await?
+                .on_approval
+                == OnApproval::Wait
         {
             let refused = Rejection::AskedToWait;
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
@@ -321,7 +325,7 @@ fn decide_submit(
             Some(approval) => approval,
             None => {
                 if let Some(known) = known {
-                    events.extend(super::approvals::expire(context, task, known));
+                    events.extend(super::approvals::expire(context, Some(task), known));
                 }
                 let question = Question {
                     apply_id,
@@ -508,7 +512,7 @@ pub(super) async fn after_locks(
     task: &Task,
     approval: Arc<Approval>,
 ) -> Result<Arc<Approval>, Error> {
-    let events = super::locked::cancel(tx, task, &approval).await?;
+    let events = super::locked::cancel(tx, Some(task), &approval).await?;
     if events.is_empty() {
         return Ok(approval);
     }
@@ -551,7 +555,7 @@ async fn repeated(
     if let Some(approval_id) = apply.approval_id
         && let Some(approval) = tx.load::<Approval>(approval_id).await?
     {
-        let events = super::approvals::expire(&tx.context(), &task, &approval);
+        let events = super::approvals::expire(&tx.context(), Some(&task), &approval);
         tx.append(events).await?;
         after_locks(tx, &task, approval).await?;
     }

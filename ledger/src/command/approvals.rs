@@ -1,7 +1,7 @@
 //! Changes of an approval besides its decision: narrowed, read upstream, expired.
 
 use super::authority::admit;
-use super::callbacks::{Subject, with_deliveries};
+use super::callbacks::of_question;
 use super::{Command, Presented};
 use crate::aggregate::{Approval, ApprovalState, Task};
 use crate::callback_report;
@@ -17,7 +17,11 @@ use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
 /// The events of a deadline that has passed but is not recorded yet; none otherwise.
-pub(super) fn expire(context: &Context<'_>, task: &Task, approval: &Approval) -> Vec<NewEvent> {
+pub(super) fn expire(
+    context: &Context<'_>,
+    task: Option<&Task>,
+    approval: &Approval,
+) -> Vec<NewEvent> {
     let was_approved = match approval.state {
         ApprovalState::Pending => false,
         ApprovalState::Approved => true,
@@ -39,13 +43,8 @@ pub(super) fn expire(context: &Context<'_>, task: &Task, approval: &Approval) ->
             was_approved,
         },
     );
-    with_deliveries(
-        context,
-        task,
-        expired,
-        &Subject::approval(approval),
-        callback_report::expired(deadline, was_approved),
-    )
+    let message = callback_report::expired(deadline, was_approved);
+    of_question(context, task, approval, expired, message)
 }
 
 /// Records that an approval's deadline has passed. Answers whether it was this that recorded it.
@@ -60,7 +59,7 @@ impl Command for ExpireApproval {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<bool, Error> {
         let (approval, task) = approval_and_task(tx, self.approval_id).await?;
-        let events = expire(&tx.context(), &task, &approval);
+        let events = expire(&tx.context(), task.as_deref(), &approval);
         let expired = !events.is_empty();
         tx.append(events).await?;
         Ok(expired)
@@ -86,13 +85,16 @@ pub(super) fn is_open(approval: &Approval, now: Timestamp) -> Result<(), Rejecti
     }
 }
 
-/// Loads an approval and its task.
+/// Loads an approval, and its task where it is about an apply.
 pub(super) async fn approval_and_task(
     tx: &mut Transaction<'_>,
     approval_id: ApprovalId,
-) -> Result<(Arc<Approval>, Arc<Task>), Error> {
+) -> Result<(Arc<Approval>, Option<Arc<Task>>), Error> {
     let approval = tx.named::<Approval>(approval_id).await?;
-    let task = tx.existing::<Task>(approval.task_id).await?;
+    let task = match approval.task_id() {
+        Some(task_id) => Some(tx.existing::<Task>(task_id).await?),
+        None => None,
+    };
     Ok((approval, task))
 }
 
@@ -130,7 +132,7 @@ impl Command for NarrowApproval {
 }
 
 pub(super) fn is_pending(approval: &Approval, task: TaskId, now: Timestamp) -> bool {
-    approval.task_id == task && approval.state_at(now) == ApprovalState::Pending
+    approval.task_id() == Some(task) && approval.state_at(now) == ApprovalState::Pending
 }
 
 /// The question of the task that was asked last among those that are still open.
@@ -203,7 +205,8 @@ impl Command for RecordPreState {
     type Answer = ();
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
-        let (approval, _) = approval_and_task(tx, self.approval_id).await?;
+        let approval = tx.named::<Approval>(self.approval_id).await?;
+        approval.of_apply()?;
         if approval.pre_state.is_none()
             && approval.state_at(tx.context().now) == ApprovalState::Pending
         {

@@ -53,7 +53,11 @@ pub(super) async fn ask_anew(
     let shared = open.filter(|open| ruled.is_answered_by(open));
     if let Some(shared) = shared
         && apply.on_approval == OnApproval::Execute
-        && tx.existing::<Apply>(shared.apply_id).await?.on_approval == OnApproval::Wait
+        && tx
+            .existing::<Apply>(shared.of_apply()?.apply_id)
+            .await?
+            .on_approval
+            == OnApproval::Wait
     {
         return Err(Rejection::AskedToWait.into());
     }
@@ -70,7 +74,7 @@ pub(super) async fn ask_anew(
             let devices = devices_of_approvers(tx, ruled.requirement()).await?;
             let context = tx.context();
             if let Some(known) = &known {
-                events.extend(super::approvals::expire(&context, task, known));
+                events.extend(super::approvals::expire(&context, Some(task), known));
             }
             let question = Question {
                 apply_id: apply.id,

@@ -141,10 +141,27 @@ impl<'a> Subject<'a> {
     pub(super) fn approval(approval: &Approval) -> Self {
         Self {
             approval_id: Some(approval.id),
-            apply_id: Some(approval.apply_id),
+            apply_id: approval.apply().map(|apply| apply.apply_id),
             idempotency_key: None,
             devices: &[],
         }
+    }
+}
+
+/// An event of a question, with the deliveries that it owes. Of what belongs to no task nobody is told so.
+pub(super) fn of_question(
+    context: &Context<'_>,
+    task: Option<&Task>,
+    approval: &Approval,
+    event: NewEvent,
+    message: Message,
+) -> Vec<NewEvent> {
+    match task {
+        Some(task) => {
+            let subject = Subject::approval(approval);
+            with_deliveries(context, task, event, &subject, message)
+        }
+        None => vec![event],
     }
 }
 

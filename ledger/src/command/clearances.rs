@@ -320,7 +320,7 @@ pub(super) async fn stands(
     let locks = tx.locks();
     if !locks.is_empty()
         && (locks.end(targets, clearance.made_at, now)
-            || is_question_dead(tx, &asked_in, &approval).await?)
+            || is_question_dead(tx, Some(&asked_in), &approval).await?)
     {
         return Ok(false);
     }

@@ -61,7 +61,8 @@ impl Command for ContinueApply {
         let approval = tx.load::<Approval>(resumed).await?;
         let fits = self.resume.task_id == task.id
             && approval.as_ref().is_some_and(|approval| {
-                approval.task_id == task.id && approval.fingerprint == self.resume.fingerprint
+                approval.task_id() == Some(task.id)
+                    && approval.fingerprint == self.resume.fingerprint
             })
             && apply.as_ref().is_none_or(|apply| {
                 apply.fingerprint == self.resume.fingerprint && apply.approval_id == Some(resumed)
@@ -72,7 +73,7 @@ impl Command for ContinueApply {
             return refuse(tx, &task, Some(&self.key), fingerprint, refused).await;
         };
         if approval.is_open_at(tx.context().now)
-            && let Some(lock) = lock_on(tx, &task, &approval).await?
+            && let Some(lock) = lock_on(tx, Some(&task), &approval).await?
         {
             let fingerprint = Some(approval.fingerprint);
             let refused = crate::locks::refusal(&lock);
@@ -84,7 +85,7 @@ impl Command for ContinueApply {
         }
         let asked = match &apply {
             Some(apply) => Arc::clone(apply),
-            None => tx.existing::<Apply>(approval.apply_id).await?,
+            None => tx.existing::<Apply>(approval.of_apply()?.apply_id).await?,
         };
         let goes_on = apply.is_none() || asked.end.is_none() && !asked.authorised;
         let is_open = approval.is_open_at(tx.context().now);
@@ -95,7 +96,7 @@ impl Command for ContinueApply {
         if goes_on && (is_open || is_withdrawn) {
             let again = look_again(tx, &task, &asked, Some(&*approval)).await?;
             if is_open && !matches!(again, Again::Holds) {
-                let events = cancelled(&tx.context(), &task, &approval);
+                let events = cancelled(&tx.context(), Some(&task), &approval);
                 tx.append(events).await?;
             }
             let refused = match (again, &apply) {
@@ -125,12 +126,12 @@ impl Command for ContinueApply {
             let submitted = submitted(tx, task.id, apply.id, false).await?;
             return Ok(Ruling::Accepted(submitted));
         }
-        let first = tx.existing::<Apply>(approval.apply_id).await?;
+        let first = tx.existing::<Apply>(approval.of_apply()?.apply_id).await?;
         let apply_id: ApplyId = tx.context().id();
         // What has ended does not use up a new key.
         let now = tx.context().now;
         if let Some(refused) = approval_standing(apply_id, &approval, now).refusal() {
-            let events = super::approvals::expire(&tx.context(), &task, &approval);
+            let events = super::approvals::expire(&tx.context(), Some(&task), &approval);
             tx.append(events).await?;
             return Ok(Ruling::Refused(RecordedRefusal::of(refused)));
         }
@@ -207,7 +208,7 @@ fn decide_continue(
                 },
             ]
         }
-        ApprovalState::Expired => super::approvals::expire(context, task, approval),
+        ApprovalState::Expired => super::approvals::expire(context, Some(task), approval),
         ApprovalState::Approved
         | ApprovalState::Pending
         | ApprovalState::Denied

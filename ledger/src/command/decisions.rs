@@ -3,9 +3,10 @@
 
 use super::approvals::{approval_and_task, expire, is_open};
 use super::authority::admit_key;
-use super::callbacks::{Subject, with_deliveries};
+use super::callbacks::of_question;
 use super::continuations::carry_on;
 use super::passkeys::is_owner_enabled;
+use super::questions::take_effect;
 use super::ruled::{Again, cancelled, look_again};
 use super::votes::{Tally, tally};
 use super::{Command, RecordedRefusal, Ruling, clearances, locked};
@@ -52,10 +53,11 @@ impl Approval {
     ) -> DecisionStatement {
         let first = self.statement(ledger_id, decision, reason);
         let basis = self.policy.as_ref().map(|asked| asked.basis());
-        DecisionStatement::of(first, choice, basis.unwrap_or_default())
+        DecisionStatement::of(first, self.kind(), choice, basis.unwrap_or_default())
     }
 
-    /// The statement of the first form that a decision on this approval signs.
+    /// The statement of the first form that a decision on this approval signs; of what is not about an apply, the
+    /// parts of the second form that the first has too.
     #[must_use]
     pub fn statement(
         &self,
@@ -65,7 +67,7 @@ impl Approval {
     ) -> Statement {
         Statement {
             ledger_id,
-            task_id: self.task_id,
+            task_id: self.task_id(),
             approval_id: self.id,
             fingerprint: self.fingerprint,
             decision,
@@ -81,22 +83,23 @@ impl Command for DecideApproval {
 
     async fn run(mut self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
         let (approval, task) = approval_and_task(tx, self.approval_id).await?;
-        let overdue = expire(&tx.context(), &task, &approval);
+        let task = task.as_deref();
+        let overdue = expire(&tx.context(), task, &approval);
         if let Some(deadline) = approval.deadline().filter(|_| !overdue.is_empty()) {
             tx.append(overdue).await?;
             let refused = Rejection::ApprovalExpired { at: deadline };
             return Ok(Ruling::Refused(RecordedRefusal::of(refused)));
         }
-        if let Some(lock) = locked::lock_on(tx, &task, &approval).await? {
+        if let Some(lock) = locked::lock_on(tx, task, &approval).await? {
             let kind = lock.target.named();
             return Err(Rejection::QuestionLocked { kind }.into());
         }
         // The expirer records it.
-        if !locked::cancel(tx, &task, &approval).await?.is_empty() {
+        if !locked::cancel(tx, task, &approval).await?.is_empty() {
             return Err(Rejection::CancelledByLock.into());
         }
-        if let Some(said) = self.on_screen.take() {
-            let apply = tx.existing::<Apply>(approval.apply_id).await?;
+        if let (Some(said), Some(asked)) = (self.on_screen.take(), approval.apply()) {
+            let apply = tx.existing::<Apply>(asked.apply_id).await?;
             self.on_screen = Some(OnScreen::of(said, apply.operations.len()));
         }
         let credential_id = CredentialId::unchecked(self.proof.credential_id());
@@ -127,15 +130,18 @@ impl Command for DecideApproval {
             &self,
             &statement,
             (&approval, tally.as_ref()),
-            &task,
+            task,
             approver.as_deref(),
             counted,
             &tx.context(),
         )?;
         if let Some(retention) = statement.choice().retention {
-            let apply = tx.existing::<Apply>(approval.apply_id).await?;
+            let why = "an answer is kept for later applies, and this is about none";
+            let not_allowed = Rejection::RetentionNotAllowed { why };
+            let (asked, task) = approval.apply().zip(task).ok_or(not_allowed)?;
+            let apply = tx.existing::<Apply>(asked.apply_id).await?;
             let kept = (self.decision, retention);
-            let mut made = clearances::made(&approval, &task, &apply, kept, &tx.context())?;
+            let mut made = clearances::made(&approval, task, &apply, kept, &tx.context())?;
             // With others it is kept as all of them say.
             let all = match (self.decision, &tally) {
                 (Decision::Approve, Some(tally)) => tally.keeps(&approval, retention),
@@ -144,14 +150,17 @@ impl Command for DecideApproval {
             if let Some(all) = all.filter(|_| is_enough) {
                 if all != retention {
                     let kept = (self.decision, all);
-                    made = clearances::made(&approval, &task, &apply, kept, &tx.context())?;
+                    made = clearances::made(&approval, task, &apply, kept, &tx.context())?;
                 }
                 events.push(tx.context().event(made.clearance_id, made));
             }
         }
         tx.append(events).await?;
         if self.decision == Decision::Approve && is_enough {
-            carry_out(tx, &task, self.approval_id).await?;
+            match task {
+                Some(task) => carry_out(tx, task, self.approval_id).await?,
+                None => take_effect(tx, &approval).await?,
+            }
         }
         Ok(Ruling::Accepted(
             tx.existing::<Approval>(approval.id).await?,
@@ -195,14 +204,14 @@ async fn carry_out(
     approval_id: ApprovalId,
 ) -> Result<(), Error> {
     let approval = tx.existing::<Approval>(approval_id).await?;
-    let apply = tx.existing::<Apply>(approval.apply_id).await?;
+    let apply = tx.existing::<Apply>(approval.of_apply()?.apply_id).await?;
     if apply.on_approval == OnApproval::Wait || !is_asker_in_force(tx, task, &apply).await? {
         return Ok(());
     }
     // It was asked for under the policy of its day.
     let again = look_again(tx, task, &apply, Some(&*approval)).await?;
     if !matches!(again, Again::Holds) {
-        let events = cancelled(&tx.context(), task, &approval);
+        let events = cancelled(&tx.context(), Some(task), &approval);
         return tx.append(events).await;
     }
     carry_on(tx, task, &apply, &approval).await
@@ -229,7 +238,7 @@ fn decide(
     command: &DecideApproval,
     statement: &DecisionStatement,
     (approval, tally): (&Approval, Option<&Tally>),
-    task: &Task,
+    task: Option<&Task>,
     approver: Option<&Approver>,
     counted: u32,
     context: &Context<'_>,
@@ -277,8 +286,7 @@ fn decide(
         approval.fingerprint,
         (command.decision == Decision::Approve).then(|| context.now.plus(approval.continuation)),
     );
-    let subject = Subject::approval(approval);
-    events.extend(with_deliveries(context, task, event, &subject, message));
+    events.extend(of_question(context, task, approval, event, message));
     Ok(events)
 }
 

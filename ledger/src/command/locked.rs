@@ -1,8 +1,10 @@
 //! How decisions ask for the locks: nothing is read where none was ever set.
 
 use super::authority::owner;
-use super::callbacks::{Subject, with_deliveries};
-use crate::aggregate::{Agent, Apply, Approval, Approver, Lock, Session, Task, User};
+use super::callbacks::of_question;
+use crate::aggregate::{
+    Agent, Apply, Approval, Approver, Lock, QuestionSubject, Session, Task, User,
+};
 use crate::callback_report;
 use crate::error::Error;
 use crate::event::{ApprovalCancelled, LockTarget};
@@ -103,18 +105,32 @@ pub(super) async fn is_session_dead(
     Ok(locks.end_session((user, session), &holders, tx.context().now))
 }
 
+/// The targets of a question: those of its apply; of what is not about one, whoever wants it.
+async fn of_asked(
+    tx: &mut Transaction<'_>,
+    task: Option<&Task>,
+    approval: &Approval,
+) -> Result<Vec<LockTarget>, Error> {
+    match (&approval.subject, task) {
+        (QuestionSubject::Apply(asked), Some(task)) => {
+            let apply = tx.existing::<Apply>(asked.apply_id).await?;
+            of_apply(tx, task, &apply).await
+        }
+        _ => Ok(approval.wanted_by().map(LockTarget::User).collect()),
+    }
+}
+
 /// The lock in force on what a question asks for.
 pub(super) async fn lock_on(
     tx: &mut Transaction<'_>,
-    task: &Task,
+    task: Option<&Task>,
     approval: &Approval,
 ) -> Result<Option<Arc<Lock>>, Error> {
     let locks = tx.locks();
     if locks.is_empty() {
         return Ok(None);
     }
-    let apply = tx.existing::<Apply>(approval.apply_id).await?;
-    let targets = of_apply(tx, task, &apply).await?;
+    let targets = of_asked(tx, task, approval).await?;
     let lock = locks.in_force(&targets, tx.context().now);
     Ok(lock.map(|lock| Arc::new(lock.clone())))
 }
@@ -122,7 +138,7 @@ pub(super) async fn lock_on(
 /// Whether a lock ended a question, or what was decided of it.
 pub(super) async fn is_question_dead(
     tx: &mut Transaction<'_>,
-    task: &Task,
+    task: Option<&Task>,
     approval: &Approval,
 ) -> Result<bool, Error> {
     let locks = tx.locks();
@@ -130,8 +146,7 @@ pub(super) async fn is_question_dead(
         return Ok(false);
     }
     let now = tx.context().now;
-    let apply = tx.existing::<Apply>(approval.apply_id).await?;
-    let targets = of_apply(tx, task, &apply).await?;
+    let targets = of_asked(tx, task, approval).await?;
     if locks.end(&targets, approval.created_at, now) {
         return Ok(true);
     }
@@ -165,7 +180,7 @@ pub(super) async fn is_apply_dead(
     match apply.approval_id {
         Some(approval) => {
             let approval = tx.existing::<Approval>(approval).await?;
-            is_question_dead(tx, task, &approval).await
+            is_question_dead(tx, Some(task), &approval).await
         }
         None => Ok(false),
     }
@@ -174,7 +189,7 @@ pub(super) async fn is_apply_dead(
 /// The events that cancel a question that a lock ended and nothing has recorded yet; none otherwise.
 pub(super) async fn cancel(
     tx: &mut Transaction<'_>,
-    task: &Task,
+    task: Option<&Task>,
     approval: &Approval,
 ) -> Result<Vec<NewEvent>, Error> {
     if !approval.is_open_at(tx.context().now) || !is_question_dead(tx, task, approval).await? {
@@ -183,10 +198,9 @@ pub(super) async fn cancel(
     Ok(cancelled(&tx.context(), task, approval))
 }
 
-fn cancelled(context: &Context<'_>, task: &Task, approval: &Approval) -> Vec<NewEvent> {
+fn cancelled(context: &Context<'_>, task: Option<&Task>, approval: &Approval) -> Vec<NewEvent> {
     let reason = LOCKED.to_owned();
     let cancelled = context.event(approval.id, ApprovalCancelled { reason });
-    let subject = Subject::approval(approval);
     let message = callback_report::cancelled(LOCKED);
-    with_deliveries(context, task, cancelled, &subject, message)
+    of_question(context, task, approval, cancelled, message)
 }

@@ -247,7 +247,7 @@ impl Command for CancelLocked {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<bool, Error> {
         let (approval, task) = approval_and_task(tx, self.approval_id).await?;
-        let events = cancel(tx, &task, &approval).await?;
+        let events = cancel(tx, task.as_deref(), &approval).await?;
         let was_open = !events.is_empty();
         tx.append(events).await?;
         Ok(was_open)

@@ -2,12 +2,18 @@
 
 use super::Command;
 use super::acting::{acting_session, still_acts};
-use crate::aggregate::{Group, PolicyVersion, User};
+use super::questions::{ask, asked_by, withdraw};
+use crate::aggregate::{Approval, Group, PolicyVersion, User};
 use crate::error::Error;
-use crate::event::{Actor, PolicyChanged, PolicyDocument, PolicyFormat, Role};
+use crate::event::{
+    Actor, AskedSubject, PolicyChanged, PolicyDocument, PolicyFormat, PolicyProposal, Role,
+};
 use crate::id::PolicyId;
-use crate::policy::{MAX_SOURCE_BYTES, NeedGroup, Policy, not_carried_out};
+use crate::policy::{
+    Excluded, Exclusion, MAX_SOURCE_BYTES, Need, NeedGroup, Policy, not_carried_out,
+};
 use crate::rejection::Rejection;
+use crate::statement::QuestionKind;
 use crate::storage::LookupKey;
 use crate::voters::{Electorate, can_be_met};
 use crate::writer::Transaction;
@@ -36,10 +42,39 @@ pub struct RollbackPolicy {
     pub follows: u64,
 }
 
-impl Command for PutPolicy {
-    type Answer = Arc<PolicyVersion>;
+/// What became of a change.
+#[derive(Debug, Clone)]
+pub enum PolicyChanging {
+    /// It is in force.
+    Changed(Arc<PolicyVersion>),
+    /// The policy in force has people decide about it.
+    Asked(Arc<Approval>),
+}
 
-    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<PolicyVersion>, Error> {
+impl PolicyChanging {
+    /// The version that is in force by it.
+    #[must_use]
+    pub const fn changed(&self) -> Option<&Arc<PolicyVersion>> {
+        match self {
+            Self::Changed(version) => Some(version),
+            Self::Asked(_) => None,
+        }
+    }
+
+    /// The question that people are asked.
+    #[must_use]
+    pub const fn asked(&self) -> Option<&Arc<Approval>> {
+        match self {
+            Self::Changed(_) => None,
+            Self::Asked(approval) => Some(approval),
+        }
+    }
+}
+
+impl Command for PutPolicy {
+    type Answer = PolicyChanging;
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<PolicyChanging, Error> {
         may_change(tx, self.follows).await?;
         if self.source.len() > MAX_SOURCE_BYTES {
             let most = MAX_SOURCE_BYTES;
@@ -52,14 +87,14 @@ impl Command for PutPolicy {
             source: self.source,
             tree: self.policy.into(),
         };
-        change(tx, Some(document), None).await
+        change_or_ask(tx, Some(document), None).await
     }
 }
 
 impl Command for RollbackPolicy {
-    type Answer = Arc<PolicyVersion>;
+    type Answer = PolicyChanging;
 
-    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<PolicyVersion>, Error> {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<PolicyChanging, Error> {
         may_change(tx, self.follows).await?;
         let document = match self.version {
             0 => None,
@@ -74,7 +109,7 @@ impl Command for RollbackPolicy {
         if let Some(document) = &document {
             can_hold(tx, document.tree.policy()).await?;
         }
-        change(tx, document, Some(self.version)).await
+        change_or_ask(tx, document, Some(self.version)).await
     }
 }
 
@@ -121,19 +156,30 @@ async fn can_hold(tx: &mut Transaction<'_>, policy: &Policy) -> Result<(), Error
         }
     }
     for rule in policy.rules.iter().filter(|rule| !rule.needs.is_empty()) {
-        let approvers = &tx.context().rules.approvers;
-        let asked = Electorate {
-            approvers,
-            needs: &rule.needs,
-            exclude: &[],
-        };
-        if !can_be_met(tx, &asked).await? {
+        if !can_meet(tx, &rule.needs).await? {
             let id = rule.id;
             let few = format!("rule {id}: not enough people could approve what it asks about");
             return Err(invalid(few).into());
         }
     }
+    if let Some(change) = &policy.policy_change
+        && !can_meet(tx, &change.needs).await?
+    {
+        let few = "policy_change: not enough people could approve a change";
+        return Err(invalid(few.to_owned()).into());
+    }
     Ok(())
+}
+
+/// Whether enough people could meet needs.
+async fn can_meet(tx: &mut Transaction<'_>, needs: &[Need]) -> Result<bool, Error> {
+    let approvers = &tx.context().rules.approvers;
+    let asked = Electorate {
+        approvers,
+        needs,
+        exclude: &[],
+    };
+    can_be_met(tx, &asked).await
 }
 
 fn groups_of(policy: &Policy) -> BTreeSet<NeedGroup> {
@@ -147,12 +193,65 @@ fn groups_of(policy: &Policy) -> BTreeSet<NeedGroup> {
         .collect()
 }
 
+/// Makes a change, or asks those whom the policy in force wants for it. Its author does not answer, whatever the
+/// policy says of approving one's own.
+async fn change_or_ask(
+    tx: &mut Transaction<'_>,
+    document: Option<PolicyDocument>,
+    restores: Option<u64>,
+) -> Result<PolicyChanging, Error> {
+    let in_force = tx.policy().cloned();
+    let wanted = in_force.as_deref();
+    let wanted = wanted.and_then(|known| Some((known, known.policy.policy_change.as_ref()?)));
+    let Some((known, wanted)) = wanted else {
+        let changed = change(tx, document, restores).await?;
+        return Ok(PolicyChanging::Changed(changed));
+    };
+    let author = match tx.envelope().actor {
+        Actor::User { user_id, .. } => Some(Excluded {
+            user_id,
+            why: Exclusion::Author,
+        }),
+        _ => None,
+    };
+    let asked_by = asked_by(known, &wanted.needs, author.into_iter().collect());
+    let proposal = PolicyProposal {
+        follows: known.version,
+        replaces: Some(known.digest),
+        document,
+        restores,
+    };
+    let asked = ask(tx, AskedSubject::PolicyChange(proposal), Some(asked_by)).await?;
+    Ok(PolicyChanging::Asked(asked))
+}
+
+/// Makes a change that was just approved.
+///
+/// # Errors
+/// Where its document could not be saved any more.
+pub(super) async fn take_effect(
+    tx: &mut Transaction<'_>,
+    proposal: &PolicyProposal,
+) -> Result<(), Error> {
+    let newest = tx.current_policy().version;
+    if newest != proposal.follows {
+        return Err(Rejection::PolicyVersionMismatch { newest }.into());
+    }
+    if let Some(document) = &proposal.document {
+        can_hold(tx, document.tree.policy()).await?;
+    }
+    change(tx, proposal.document.clone(), proposal.restores).await?;
+    Ok(())
+}
+
 async fn change(
     tx: &mut Transaction<'_>,
     document: Option<PolicyDocument>,
     restores: Option<u64>,
 ) -> Result<Arc<PolicyVersion>, Error> {
     tx.needs_room()?;
+    // Other changes follow a version that is not the newest any more.
+    withdraw(tx, QuestionKind::PolicyChange).await?;
     let context = tx.context();
     let policy_id: PolicyId = context.id();
     let changed = PolicyChanged {

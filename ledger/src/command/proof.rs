@@ -60,6 +60,28 @@ pub(super) async fn prove_decision(
     prove_enough(tx, approval, signed, approved.position()).await
 }
 
+/// Verifies the votes that a question has had before the one that now ends it, before it has its effect.
+///
+/// # Errors
+/// [`Rejection::ApprovalUnproven`] with the rule that does not hold.
+pub(super) async fn prove_votes(
+    tx: &mut Transaction<'_>,
+    approval: &Approval,
+) -> Result<(), Error> {
+    if approval.standing_votes().next().is_none() {
+        return Ok(());
+    }
+    for recorded in tx.read_stream(approval.id.into()).await? {
+        let Some(cast) = recorded.event.vote() else {
+            continue;
+        };
+        if approval.standing_votes().any(|vote| vote.cast == *cast) {
+            prove_signed(tx, approval, &recorded, cast).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether distinct people signed who were enough, in groups as they were at that position. Nobody may have been
 /// disabled since.
 async fn prove_enough(
@@ -163,13 +185,13 @@ pub(super) async fn prove_kept(
         return Ok(());
     }
     prove_decision(tx, approval).await?;
-    if approval.task_id != asked_in.id || approval.kept() != Some(clearance.retention) {
+    if approval.task_id() != Some(asked_in.id) || approval.kept() != Some(clearance.retention) {
         return Err(forged("its maker kept it for another time or other applies").into());
     }
     if tx.is_proven(clearance) {
         return Ok(());
     }
-    let apply = tx.existing::<Apply>(approval.apply_id).await?;
+    let apply = tx.existing::<Apply>(approval.of_apply()?.apply_id).await?;
     let of = (clearance.retention.binding, clearance.retention.breadth);
     let policy = approval.policy.as_deref();
     let ground = Ground::of(policy, apply.evaluation.as_deref());

@@ -1,6 +1,7 @@
 //! How decisions ask the policy: nothing is computed where no document is in force.
 
 use super::Presented;
+use super::callbacks::of_question;
 use crate::admissions::{Admissions, Client};
 use crate::aggregate::{Agent, Apply, Approval, Task};
 use crate::catalog::Risk;
@@ -364,11 +365,13 @@ fn say_again(
 }
 
 /// The events that cancel a question because the policy has changed.
-pub(super) fn cancelled(context: &Context<'_>, task: &Task, approval: &Approval) -> Vec<NewEvent> {
-    use super::callbacks::{Subject, with_deliveries};
+pub(super) fn cancelled(
+    context: &Context<'_>,
+    task: Option<&Task>,
+    approval: &Approval,
+) -> Vec<NewEvent> {
     let reason = POLICY.to_owned();
     let cancelled = context.event(approval.id, ApprovalCancelled { reason });
-    let subject = Subject::approval(approval);
     let message = crate::callback_report::cancelled(POLICY);
-    with_deliveries(context, task, cancelled, &subject, message)
+    of_question(context, task, approval, cancelled, message)
 }

@@ -316,7 +316,7 @@ fn decide_close(
                 ));
             }
             ApprovalState::Expired => {
-                events.extend(super::approvals::expire(context, task, approval));
+                events.extend(super::approvals::expire(context, Some(task), approval));
             }
             ApprovalState::Denied | ApprovalState::Cancelled | ApprovalState::Consumed => {}
         }

@@ -2,7 +2,7 @@
 
 use super::Command;
 use super::acting::still_acts;
-use super::approvals::{approval_and_task, is_open};
+use super::approvals::is_open;
 use super::authority::{Presented, owner};
 use crate::agent_key::SHARED_KEY;
 use crate::aggregate::{Agent, Approval, ApprovalState, Approver, Group, Task, User};
@@ -220,7 +220,7 @@ impl Command for WithdrawVote {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approval>, Error> {
         still_acts(tx, Role::Viewer).await?;
-        let (approval, _) = approval_and_task(tx, self.approval_id).await?;
+        let approval = tx.named::<Approval>(self.approval_id).await?;
         is_open(&approval, tx.context().now)?;
         let Actor::User { user_id, .. } = tx.envelope().actor else {
             return Err(Rejection::VoteNotFound.into());

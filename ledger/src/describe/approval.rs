@@ -6,16 +6,18 @@ use super::{
 };
 use crate::event::{
     ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalExpired, ApprovalNarrowed,
-    ApprovalReleased, ApprovalRequested, Approved, Denied, PreState, PreStateRecorded, VoteLoss,
-    VoteVoided, VoteWithdrawn, Voted,
+    ApprovalReleased, ApprovalRequested, Approved, AskedByPolicy, Denied, PreState,
+    PreStateRecorded, VoteLoss, VoteVoided, VoteWithdrawn, Voted,
 };
 use crate::id::StreamId;
+use crate::name::ApproverName;
 use crate::operation::shown;
 use crate::policy::{Need, NeedGroup};
 
 impl Describe for ApprovalRequested {
     fn text(&self, topic: &Topic) -> String {
-        let (asked, until) = (asked_of(self, topic), self.expires_at);
+        let asked = asked_of(&self.approvers, self.policy.as_ref(), topic);
+        let until = self.expires_at;
         let text = format!("approval asked of {asked} until {until}");
         match topic.alone {
             true => {
@@ -39,23 +41,24 @@ impl Describe for ApprovalRequested {
 }
 
 /// Who is asked: by name where any one of the approvers answers, else by what is needed.
-fn asked_of(asked: &ApprovalRequested, topic: &Topic) -> String {
-    let needs = asked
-        .policy
-        .as_ref()
-        .map(|policy| &policy.requirement.get().needs);
+pub(super) fn asked_of(
+    approvers: &[ApproverName],
+    policy: Option<&AskedByPolicy>,
+    topic: &Topic,
+) -> String {
+    let needs = policy.map(|policy| &policy.requirement.get().needs);
     match needs {
         Some(needs) if !needs.iter().all(Need::is_one_approver) => {
             let needs = needs.iter().map(|need| {
                 let of = match need.group {
-                    NeedGroup::Default => all_named(&asked.approvers, topic),
+                    NeedGroup::Default => all_named(approvers, topic),
                     NeedGroup::Group(id) => format!("group {id}"),
                 };
                 format!("{} of {of}", need.n)
             });
             needs.collect::<Vec<_>>().join(" and ")
         }
-        _ => all_named(&asked.approvers, topic),
+        _ => all_named(approvers, topic),
     }
 }
 

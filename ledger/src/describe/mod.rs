@@ -18,6 +18,7 @@ mod ledger;
 mod lock;
 mod operations;
 mod policy;
+mod question;
 mod session;
 mod task;
 mod template;

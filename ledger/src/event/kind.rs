@@ -68,7 +68,7 @@ impl Traits {
 }
 
 /// What a stream is of. An event's number divided by ten is its place in this list; votes on approvals, 160 and
-/// more, came when the numbers of approvals had been given out.
+/// more, and questions that are not about applies, 180 and more, came when the numbers of approvals had been given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AggregateKind {
     /// The ledger itself.
@@ -150,7 +150,7 @@ impl AggregateKind {
             130..=139 => Self::Policy,
             140..=149 => Self::Clearance,
             150..=159 => Self::Admission,
-            160..=169 => Self::Approval,
+            160..=169 | 180..=189 => Self::Approval,
             _ => return None,
         })
     }
@@ -219,7 +219,12 @@ pub(super) mod by {
     pub(in super::super) const MANAGERS: &[ActorKind] =
         &[Administrator, Operator, User, ServiceToken];
     /// Not the bootstrap token, which is an orchestrator's.
-    pub(in super::super) const POLICY_MAKERS: &[ActorKind] = &[Operator, User, ServiceToken];
+    /// Where several people decide about a change, the last of them makes it.
+    pub(in super::super) const POLICY_CHANGERS: &[ActorKind] =
+        &[Operator, User, ServiceToken, Approver];
+    /// Who wants something else than an apply that people decide about.
+    pub(in super::super) const QUESTIONERS: &[ActorKind] =
+        &[Operator, User, ServiceToken, Approver];
     pub(in super::super) const USERS: &[ActorKind] = &[User];
     /// A push service says of a device that it is gone.
     pub(in super::super) const DEVICE_ENDERS: &[ActorKind] = &[User, Service("dispatcher")];

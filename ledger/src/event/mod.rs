@@ -22,6 +22,7 @@ mod key;
 mod kind;
 mod lock;
 mod policy;
+mod question;
 mod session;
 #[macro_use]
 mod table;
@@ -67,6 +68,9 @@ pub use key::{KeyCreated, KeyOrigin, KeyRevoked};
 pub use kind::{ActorKind, AggregateKind, EventKind, Traits};
 pub use lock::{LockLifted, LockSet, LockTarget, LockedOperation};
 pub use policy::{PolicyChanged, PolicyDocument, PolicyFormat, StoredTree};
+pub use question::{
+    ApprovalAsked, AskedSubject, EmergencyReview, PolicyProposal, ScheduleProposal,
+};
 pub use session::{
     FailuresCounted, KeyProof, LoginFailed, LoginWay, PasskeyProof, SessionEnd, SessionEnded,
     SessionOpened, SessionProof, SessionTokenHash, SteppedUp,
@@ -287,7 +291,7 @@ events! {
     121, 1, "lock.lifted" => LockLifted(LockLifted)
         in Lock by MANAGERS under Lock;
     130, 1, "policy.changed" => PolicyChanged(PolicyChanged)
-        in Policy by POLICY_MAKERS under Policy [begins, looked_up];
+        in Policy by POLICY_CHANGERS under Policy [begins, looked_up];
     140, 1, "clearance.made" => ClearanceMade(ClearanceMade)
         in Clearance by APPROVER under Clearance [begins, looked_up];
     141, 1, "clearance.ended" => ClearanceEnded(ClearanceEnded)
@@ -306,6 +310,8 @@ events! {
         in Approval by USERS under Vote;
     162, 1, "approval.vote_voided" => ApprovalVoteVoided(VoteVoided)
         in Approval by APPROVER under Vote;
+    180, 1, "approval.asked" => ApprovalAsked(ApprovalAsked)
+        in Approval by QUESTIONERS under ApprovalState [begins, looked_up];
 }
 
 impl Event {

@@ -199,12 +199,13 @@ async fn questions_at(log: &dyn Log, size: u64) -> Result<Questions, ReadError> 
         if asked.state != ApprovalState::Pending {
             continue;
         }
-        let apply = Entry::fold(&log.stream(asked.apply_id.into(), size).await?);
+        let Some(about) = asked.apply() else { continue };
+        let apply = Entry::fold(&log.stream(about.apply_id.into(), size).await?);
         let State::Apply(apply) = apply.state else {
             continue;
         };
         let question = OpenQuestion {
-            agent: asked.agent.clone(),
+            agent: about.agent.clone(),
             operations: operations_of(&apply),
             address: asked_from(apply.evaluation.as_deref()),
             expires_at: asked.expires_at,

@@ -38,18 +38,11 @@ struct OfRule {
     asks: fn(&Rule, &Providers) -> bool,
 }
 
-const OF_DOCUMENT: &[OfDocument] = &[
-    OfDocument {
-        key: "policy_change",
-        instead: "leave it out: an administrator changes the policy",
-        asks: |policy| policy.policy_change.is_some(),
-    },
-    OfDocument {
-        key: "break_glass",
-        instead: "leave it out",
-        asks: |policy| policy.break_glass.is_some(),
-    },
-];
+const OF_DOCUMENT: &[OfDocument] = &[OfDocument {
+    key: "break_glass",
+    instead: "leave it out",
+    asks: |policy| policy.break_glass.is_some(),
+}];
 
 const OF_RULE: &[OfRule] = &[OfRule {
     key: "pre_state",

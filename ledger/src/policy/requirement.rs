@@ -57,6 +57,10 @@ pub enum Exclusion {
     KeyMinter,
     /// They opened the task, or made the key that opened it.
     TaskOpener,
+    /// The change is theirs.
+    Author,
+    /// They gave the approval that is looked at afterwards.
+    Decider,
 }
 
 /// How long an answer may hold.
@@ -114,6 +118,18 @@ impl Requirement {
             },
             pre_state: rule.pre_state.unwrap_or_else(|| default_pre_state(risk)),
             exclude: Vec::new(),
+        }
+    }
+
+    /// Of a question that is not about an apply.
+    #[must_use]
+    pub fn besides(needs: &[Need], exclude: Vec<Excluded>) -> Self {
+        let mut needs = needs.to_vec();
+        needs.sort_by_key(|need| (need.group, need.assurance));
+        Self {
+            needs,
+            exclude,
+            ..Self::without_policy()
         }
     }
 

@@ -155,7 +155,7 @@ impl SecondStatement {
             "v": 2,
             "kind": kind.as_str(),
             "ledger_id": text(&first.ledger_id),
-            "task_id": text(&first.task_id),
+            "task_id": or_null(first.task_id),
             "approval_id": text(&first.approval_id),
             "fingerprint": text(&first.fingerprint),
             "decision": text(&first.decision),
@@ -184,15 +184,15 @@ pub enum DecisionStatement {
 }
 
 impl DecisionStatement {
-    /// The statement of a decision: of the first form where its maker chose nothing besides.
+    /// The statement of a decision: of the first form where it is about an apply and its maker chose nothing besides.
     #[must_use]
-    pub fn of(first: Statement, choice: Choice, basis: Basis) -> Self {
-        if choice.is_none() {
+    pub fn of(first: Statement, kind: QuestionKind, choice: Choice, basis: Basis) -> Self {
+        if kind == QuestionKind::Apply && choice.is_none() {
             return Self::First(first);
         }
         Self::Second(Box::new(SecondStatement {
             first,
-            kind: QuestionKind::Apply,
+            kind,
             choice,
             basis,
         }))

@@ -261,6 +261,10 @@ pub(crate) fn credential_counter(id: &CredentialId) -> (LookupKey, fn(&[u8]) -> 
     })
 }
 
+/// Under which open streams stand that are of no task: questions that are not about an apply. No task has this id,
+/// as ids hold the time at which they were made.
+pub(crate) const NO_TASK: TaskId = TaskId::from_bytes([0; 16]);
+
 /// Rows of a table, each as its columns.
 pub type Rows = BTreeSet<Vec<Vec<u8>>>;
 
@@ -459,7 +463,13 @@ impl Lookups {
                     LookupKey::counter(&e.credential_id),
                     &e.sign_count.to_le_bytes(),
                 );
-                if matches!(event, Event::ApprovalDenied(_)) {
+                let is_over = match event {
+                    Event::ApprovalDenied(_) => true,
+                    // What is not about an apply has its effect at once.
+                    Event::ApprovalApproved(_) => task == Some(NO_TASK),
+                    _ => false,
+                };
+                if is_over {
                     self.set_open(task, stream, false);
                 }
             }
@@ -499,6 +509,7 @@ impl Lookups {
                 put(LookupKey::newest_approval(e.task_id), stream.as_bytes());
                 self.set_open(Some(e.task_id), stream, true);
             }
+            Event::ApprovalAsked(_) => self.set_open(Some(NO_TASK), stream, true),
             Event::LedgerErased(e) => {
                 for name in &e.names {
                     let key = LookupKey::erased_name(name.kind, name.digest.as_slice());

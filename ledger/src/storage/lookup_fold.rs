@@ -1,6 +1,6 @@
 //! The lookup tables that a whole log makes, event by event.
 
-use super::lookup::Lookups;
+use super::lookup::{Lookups, NO_TASK};
 use super::lookup_held::{Held, of_group, of_user};
 use crate::aggregate::{Aggregate, Group, User};
 use crate::clock::Timestamp;
@@ -49,6 +49,7 @@ impl LookupFold {
             self.tasks.insert(stream, task);
         }
         match event {
+            Event::ApprovalAsked(_) => _ = self.tasks.insert(stream, NO_TASK),
             Event::CredentialPut(put) => {
                 let known = self.credentials.entry(stream).or_default();
                 if !known.contains(&put.credential_id) {

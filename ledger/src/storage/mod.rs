@@ -15,8 +15,8 @@ mod tree;
 
 pub use addition::{Addition, Decided, Head, NewEvent, Removal, Staged};
 pub use error::{ReadError, StorageError, StorageErrorKind};
-pub(crate) use lookup::credential_counter;
 pub use lookup::{LookupKey, LookupKind, Lookups, RowClass, Rows};
+pub(crate) use lookup::{NO_TASK, credential_counter};
 pub use lookup_fold::LookupFold;
 pub(crate) use lookup_held::{Held, of_group, of_user};
 /// An event that has no form that can be stored.

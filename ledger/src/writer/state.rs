@@ -10,7 +10,7 @@ use crate::event::{AggregateKind, Event, Recorded, StreamKind};
 use crate::id::{StreamId, TaskId};
 use crate::name::CredentialId;
 use crate::rejection::Rejection;
-use crate::storage::{Held, LookupKey, LookupKind, of_group, of_user};
+use crate::storage::{Held, LookupKey, LookupKind, NO_TASK, of_group, of_user};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,7 +105,7 @@ impl State {
         match self {
             Self::Task(task) => Some(task.id),
             Self::Apply(apply) => Some(apply.task_id),
-            Self::Approval(approval) => Some(approval.task_id),
+            Self::Approval(approval) => approval.task_id(),
             Self::Delivery(delivery) => Some(delivery.owed.task_id),
             Self::None
             | Self::Agent(_)
@@ -120,6 +120,14 @@ impl State {
             | Self::Clearance(_)
             | Self::Admission(_)
             | Self::Erased(_) => None,
+        }
+    }
+
+    /// Under which task the stream stands while it is open.
+    pub(crate) fn opened_under(&self) -> Option<TaskId> {
+        match self {
+            Self::Approval(approval) => Some(approval.task_id().unwrap_or(NO_TASK)),
+            _ => self.task_id(),
         }
     }
 
@@ -211,9 +219,9 @@ impl State {
             (Self::Apply(apply), LookupKind::ApplyKey) => {
                 of_task(apply.task_id, apply.idempotency_key.as_bytes())
             }
-            (Self::Approval(approval), LookupKind::Fingerprint) => {
-                of_task(approval.task_id, approval.fingerprint.as_bytes())
-            }
+            (Self::Approval(approval), LookupKind::Fingerprint) => approval
+                .task_id()
+                .is_some_and(|task| of_task(task, approval.fingerprint.as_bytes())),
             (Self::User(user), LookupKind::User) => !user.deleted && user.name.as_bytes() == key,
             (Self::User(user), LookupKind::Linked) => {
                 user.linked.iter().any(|l| l.principal.as_bytes() == key)
@@ -223,7 +231,7 @@ impl State {
             }
             (Self::Session(session), LookupKind::Session) => session.token_hash.as_bytes() == key,
             (Self::Approval(approval), LookupKind::NewestApproval) => {
-                of_task(approval.task_id, &[])
+                approval.task_id().is_some_and(|task| of_task(task, &[]))
             }
             _ => false,
         }

@@ -418,7 +418,7 @@ impl<'w> Transaction<'w> {
             let version = entry.version;
             let held = entry.state.held();
             entry.evolve(&new.event, self.context.now);
-            let task = entry.state.task_id();
+            let task = entry.state.opened_under();
             let actor = &self.envelope.actor;
             self.own.lookups.fold(new.stream, task, actor, &new.event);
             self.own.lookups.replace(held, entry.state.held());
@@ -457,9 +457,12 @@ impl<'w> Transaction<'w> {
                 let Some(State::Approval(asked)) = asked.map(|entry| &entry.state) else {
                     return;
                 };
-                if asked.apply_id == apply.id && asked.state == ApprovalState::Pending {
+                let about = asked.apply().filter(|about| about.apply_id == apply.id);
+                if let Some(about) = about
+                    && asked.state == ApprovalState::Pending
+                {
                     let question = OpenQuestion {
-                        agent: asked.agent.clone(),
+                        agent: about.agent.clone(),
                         operations: operations_of(apply),
                         address: asked_from(apply.evaluation.as_deref()),
                         expires_at: asked.expires_at,

@@ -40,7 +40,7 @@ async fn tree(ledger: &TestLedger, events: &[Recorded]) {
 }
 
 /// The table of open streams against the states themselves: authorised applies that have not ended,
-/// approvals that are pending or approved.
+/// approvals that are pending or approved; of those that are not about an apply, the pending ones.
 async fn open_streams(ledger: &TestLedger, events: &[Recorded]) {
     let mut expected = BTreeSet::new();
     for recorded in events {
@@ -54,6 +54,10 @@ async fn open_streams(ledger: &TestLedger, events: &[Recorded]) {
                 let approval = ledger.load::<Approval>(stream.into()).await.unwrap();
                 let state = approval.unwrap().state;
                 matches!(state, ApprovalState::Pending | ApprovalState::Approved)
+            }
+            Event::ApprovalAsked(_) => {
+                let approval = ledger.load::<Approval>(stream.into()).await.unwrap();
+                approval.unwrap().state == ApprovalState::Pending
             }
             _ => continue,
         };

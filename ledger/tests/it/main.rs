@@ -38,6 +38,7 @@ mod passkeys;
 mod people_walks;
 mod permissions;
 mod policies;
+mod policy_changes;
 mod question_limits;
 mod question_times;
 mod quotas;

@@ -33,7 +33,7 @@ async fn under_a_new_key(
         token: fixtures::commands::presented(&scene.token).into(),
         key: IdempotencyKey::parse(key).unwrap(),
         resume: Resume {
-            task_id: approval.task_id,
+            task_id: approval.task_id().unwrap(),
             approval_id: approval.id,
             fingerprint: approval.fingerprint,
         },

@@ -36,16 +36,9 @@ parts!(Parts: Table<ApprovalView>, Table<DeciderRow>);
 pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     match &folding.recorded.event {
         Event::ApprovalRequested(requested) => {
-            let position = folding.recorded.position();
-            for principal in &requested.approvers {
-                // A principal may be named twice.
-                folding.part::<Table<DeciderRow>>().put(DeciderRow {
-                    principal: principal.clone(),
-                    position,
-                    approval_id: requested.approval_id,
-                });
-            }
+            put(folding, requested.approval_id, &requested.approvers);
         }
+        Event::ApprovalAsked(asked) => put(folding, asked.approval_id, &asked.approvers),
         Event::ApprovalNarrowed(narrowed) => {
             let id = ApprovalId::from(folding.recorded.stream_id());
             let approval = folding.known::<ApprovalView>("approval", &id)?;
@@ -61,6 +54,18 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
         _ => {}
     }
     Ok(())
+}
+
+fn put(folding: &mut Folding<'_, impl Parts>, approval_id: ApprovalId, may: &[ApproverName]) {
+    let position = folding.recorded.position();
+    for principal in may {
+        // A principal may be named twice.
+        folding.part::<Table<DeciderRow>>().put(DeciderRow {
+            principal: principal.clone(),
+            position,
+            approval_id,
+        });
+    }
 }
 
 /// Before the approvals' rows go, which say whose they are.

@@ -8,23 +8,26 @@ use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::status::ApprovalStatus;
 use crate::store::{Spec, Table, row};
 use crate::tables::fold::{Folding, parts};
-use ledger::event::{ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, Denied};
+use ledger::event::{
+    ApprovalAsked, ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, Denied,
+};
 use ledger::{
-    AgentName, ApplyId, ApprovalId, ApproverName, CredentialId, Event, Fingerprint, Recorded,
-    TaskId, Timestamp,
+    AgentName, ApplyId, ApprovalId, ApproverName, CredentialId, Event, Fingerprint, QuestionKind,
+    Recorded, TaskId, Timestamp,
 };
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 use std::time::Duration;
 
 const SPEC: Spec = Spec {
     name: "approvals",
-    revision: 5,
+    revision: 6,
     definition: "(
     -- Approvals. The links and tokens that lead to one are not kept anywhere.
     approval_id           TEXT PRIMARY KEY,
-    task_id               TEXT NOT NULL,
-    agent                 TEXT NOT NULL,
-    apply_id              TEXT NOT NULL,     -- the apply that asked first
+    kind                  TEXT NOT NULL,     -- what is asked about: apply, policy_change, schedule, review
+    task_id               TEXT,              -- of an apply
+    agent                 TEXT,              -- of an apply
+    apply_id              TEXT,              -- the apply that asked first
     operation_fingerprint TEXT NOT NULL,     -- what is approved, and nothing else
     state                 TEXT NOT NULL,     -- pending, approved, denied, expired, cancelled, consumed
     approvers             TEXT NOT NULL,     -- the principals who may decide, as a JSON list
@@ -61,7 +64,7 @@ const SPEC: Spec = Spec {
         ("approvals_answered_so", "(answer, answered) WHERE answered IS NOT NULL"),
         ("approvals_by_fingerprint", "(operation_fingerprint, answered) WHERE answered IS NOT NULL"),
         ("approvals_by_deadline", "(deadline) WHERE deadline IS NOT NULL"),
-        ("approvals_without_pre_state", "(created_at) WHERE state = 'pending' AND pre_state_at IS NULL"),
+        ("approvals_without_pre_state", "(created_at) WHERE state = 'pending' AND kind = 'apply' AND pre_state_at IS NULL"),
     ],
     fold_indexes: &[],
 };
@@ -69,10 +72,14 @@ const SPEC: Spec = Spec {
 row! {
     pub struct ApprovalView in SPEC, key (id: ApprovalId = "approval_id") {
         pub id: ApprovalId = "approval_id",
-        pub task_id: TaskId,
-        pub agent: AgentName,
-        /// The apply that asked first; others may wait for it too.
-        pub apply_id: ApplyId,
+        /// What is asked about: `apply`, `policy_change`, `schedule` or `review`.
+        pub kind: String,
+        /// Of an apply; `None` where it is not about one.
+        pub task_id: Option<TaskId>,
+        /// Of an apply; `None` where it is not about one.
+        pub agent: Option<AgentName>,
+        /// The apply that asked first; others may wait for it too. `None` where it is not about one.
+        pub apply_id: Option<ApplyId>,
         pub fingerprint: Fingerprint = "operation_fingerprint",
         /// Where it stands in the log; a deadline that has passed is not seen here until it is recorded.
         pub state: ApprovalStatus,
@@ -189,6 +196,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
         Event::ApprovalRequested(requested) => request(folding, requested),
+        Event::ApprovalAsked(asked) => ask(folding, asked),
         Event::PreStateRecorded(_) => edit(folding)?.pre_state_at = Some(at),
         Event::ApprovalNarrowed(narrowed) => {
             edit(folding)?.approvers.clone_from(&narrowed.approvers);
@@ -197,8 +205,13 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             let approval = edit(folding)?;
             approval.decide(decided, at);
             approval.state = ApprovalStatus::Approved;
-            let window = Duration::from_secs(u64::from(approval.continuation_seconds));
-            approval.deadline = Some(at.plus(window));
+            // What is not about an apply has its effect with the decision.
+            if approval.apply_id.is_none() {
+                approval.end(ApprovalStatus::Approved, None, at);
+            } else {
+                let window = Duration::from_secs(u64::from(approval.continuation_seconds));
+                approval.deadline = Some(at.plus(window));
+            }
         }
         Event::ApprovalDenied(Denied(decided)) => {
             let approval = edit(folding)?;
@@ -245,19 +258,59 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
 }
 
 fn request(folding: &mut Folding<'_, impl Parts>, requested: &ApprovalRequested) {
-    let at = folding.recorded.recorded_at();
-    folding.insert(ApprovalView {
-        id: requested.approval_id,
-        task_id: requested.task_id,
-        agent: requested.agent.clone(),
-        apply_id: requested.apply_id,
-        fingerprint: requested.fingerprint,
-        state: ApprovalStatus::Pending,
+    let asked = ApprovalView {
+        task_id: Some(requested.task_id),
+        agent: Some(requested.agent.clone()),
+        apply_id: Some(requested.apply_id),
         approvers: requested.approvers.clone(),
-        created_at: at,
-        expires_at: requested.expires_at,
         continuation_seconds: requested.continuation_seconds,
-        deadline: Some(requested.expires_at),
+        rules: requested.policy.iter().flat_map(named).collect(),
+        ..pending(
+            folding.recorded,
+            requested.approval_id,
+            requested.fingerprint,
+            requested.expires_at,
+        )
+    };
+    folding.insert(asked);
+}
+
+fn ask(folding: &mut Folding<'_, impl Parts>, asked: &ApprovalAsked) {
+    let asked = ApprovalView {
+        kind: asked.subject.kind().as_str().to_owned(),
+        approvers: asked.approvers.clone(),
+        rules: asked.policy.iter().flat_map(named).collect(),
+        ..pending(
+            folding.recorded,
+            asked.approval_id,
+            asked.fingerprint,
+            asked.expires_at,
+        )
+    };
+    folding.insert(asked);
+}
+
+/// A question that was just asked, about an apply that is still to be named.
+fn pending(
+    recorded: &Recorded,
+    id: ApprovalId,
+    fingerprint: Fingerprint,
+    expires_at: Timestamp,
+) -> ApprovalView {
+    let at = recorded.recorded_at();
+    ApprovalView {
+        id,
+        kind: QuestionKind::Apply.as_str().to_owned(),
+        task_id: None,
+        agent: None,
+        apply_id: None,
+        fingerprint,
+        state: ApprovalStatus::Pending,
+        approvers: Vec::new(),
+        created_at: at,
+        expires_at,
+        continuation_seconds: 0,
+        deadline: Some(expires_at),
         decided_at: None,
         decided_by: None,
         decision_reason: None,
@@ -265,14 +318,14 @@ fn request(folding: &mut Folding<'_, impl Parts>, requested: &ApprovalRequested)
         answer: None,
         answered_at: None,
         answered: None,
-        rules: requested.policy.iter().flat_map(named).collect(),
+        rules: Vec::new(),
         pre_state_at: None,
         ended_at: None,
         end_reason: None,
         consumed_by: None,
         updated_at: at,
-        position: folding.recorded.position(),
-    });
+        position: recorded.position(),
+    }
 }
 
 fn named(asked: &AskedByPolicy) -> impl Iterator<Item = String> {
@@ -403,7 +456,8 @@ impl Projections {
     pub async fn approvals_without_pre_state(&self, limit: u32) -> Result<Vec<ApprovalId>, Error> {
         let query = sqlx::query(
             "SELECT approval_id FROM approvals
-             WHERE state = 'pending' AND pre_state_at IS NULL ORDER BY created_at LIMIT ?",
+             WHERE state = 'pending' AND kind = 'apply' AND pre_state_at IS NULL
+             ORDER BY created_at LIMIT ?",
         );
         let query = query.bind(i64::from(limit));
         read_ids(self.readers(), query, "approvals", "approval_id").await

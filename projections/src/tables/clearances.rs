@@ -132,8 +132,11 @@ fn insert(folding: &mut Folding<'_, impl Parts>, made: &ClearanceMade) -> Result
     let Some(approval) = folding.get::<ApprovalView>(&made.approval_id)? else {
         return Ok(());
     };
-    let (agent, apply_id): (AgentName, ApplyId) = (approval.agent.clone(), approval.apply_id);
+    let asked: Option<(AgentName, ApplyId)> = approval.agent.clone().zip(approval.apply_id);
     let made_by = approval.decided_by.clone();
+    let Some((agent, apply_id)) = asked else {
+        return Ok(());
+    };
     let Some(apply) = folding.get::<ApplyView>(&apply_id)? else {
         return Ok(());
     };

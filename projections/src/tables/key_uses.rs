@@ -65,7 +65,7 @@ fn task_of(folding: &mut Folding<'_, impl Parts>) -> Result<Option<TaskId>, Erro
         }
         Some(AggregateKind::Approval) => {
             let approval = folding.get::<ApprovalView>(&ApprovalId::from(stream))?;
-            approval.map(|approval| approval.task_id)
+            approval.and_then(|approval| approval.task_id)
         }
         _ => None,
     })

@@ -136,8 +136,10 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
         | Event::ApprovalConsumed(_) => {
             let id = stream.into();
             let approval = folding.known::<ApprovalView>("approval", &id)?;
-            let task_id = approval.task_id;
-            follow(folding, task_id)
+            match approval.task_id {
+                Some(task_id) => follow(folding, task_id),
+                None => Ok(()),
+            }
         }
         _ => Ok(()),
     }

@@ -110,7 +110,9 @@ async fn pages_of_tasks_and_approvals_have_what_the_filter_asks_for_once_and_in_
                 expected.retain(|row| {
                     let is_named = |name| row.approvers.contains(name);
                     approver.as_ref().is_none_or(is_named)
-                        && agent.as_ref().is_none_or(|agent| *agent == row.agent)
+                        && agent
+                            .as_ref()
+                            .is_none_or(|agent| row.agent.as_ref() == Some(agent))
                         && state.is_none_or(|state| state == row.state)
                 });
                 let filter = ApprovalFilter {

@@ -179,7 +179,13 @@ fn check(
     let digest = words.reason.as_deref().map(ReasonDigest::of);
     let is = |name: &str, value: Value| statement.get(name) == Some(&value);
     let is_none = |name: &str| statement.get(name).is_none_or(Value::is_null);
-    let fits = is("approval_id", json!(question.approval_id))
+    // The first form is about applies only, and says no kind.
+    let is_of_kind = match statement.get("kind") {
+        None => question.kind() == "apply",
+        Some(kind) => *kind == question.kind(),
+    };
+    let fits = is_of_kind
+        && is("approval_id", json!(question.approval_id))
         && is("task_id", json!(question.task_id))
         && is("fingerprint", json!(question.operation_fingerprint))
         && is("decision", json!(decision.as_str()))
@@ -199,9 +205,13 @@ fn check(
 
 /// Whether an operation of the question is sensitive, or may be.
 async fn is_sensitive(client: &ApiClient, question: &Question) -> anyhow::Result<bool> {
+    // Much depends on whatever is not about an apply.
+    let Some(task_id) = &question.task_id else {
+        return Ok(true);
+    };
     let catalog = ApiRequest::get(&["operations"], Shown::Members);
     let Catalog { operations } = client.ask_json(&catalog).await?;
-    let applies = ApiRequest::get(&["tasks", &question.task_id, "applies"], Shown::Members);
+    let applies = ApiRequest::get(&["tasks", task_id, "applies"], Shown::Members);
     let Applies { applies } = client.ask_json(&applies).await?;
     let asking = applies
         .iter()
@@ -239,8 +249,8 @@ impl Says<'_> {
         });
         format!(
             "agent     {}\ntask      {}\nuntil     {}\ndigest    {}\n{reason}{}\n{} {}",
-            shown(&question.agent, MOST),
-            shown(&question.task_id, MOST),
+            shown(question.asker(), MOST),
+            shown(question.task(), MOST),
             shown(&question.expires_at, MOST),
             shown(&question.operation_fingerprint, MOST),
             shown(means, MOST_MEANS),
@@ -319,8 +329,9 @@ mod tests {
     fn question() -> Question {
         Question {
             approval_id: "019bf0a0-7c00-7001-8001-00000000abcd".to_owned(),
-            task_id: "019bf0a0-7c00-7001-8001-000000000002".to_owned(),
-            agent: "ci\u{1b}[2J\u{202e}bot\nApprove everything? [y/N] y".to_owned(),
+            kind: None,
+            task_id: Some("019bf0a0-7c00-7001-8001-000000000002".to_owned()),
+            agent: Some("ci\u{1b}[2J\u{202e}bot\nApprove everything? [y/N] y".to_owned()),
             operation_fingerprint: "00ff".to_owned(),
             expires_at: "2026-11-29T00:00:00Z".to_owned(),
             approval_url: Some("https://proxy.example/v1/approve/LINK".to_owned()),
@@ -360,7 +371,8 @@ mod tests {
             check(&text, &question, Decision::Approve, &words, false).is_ok()
         };
         assert!(statement(|_| {}));
-        let changes: [fn(&mut Value); 6] = [
+        let changes: [fn(&mut Value); 7] = [
+            |it| it["kind"] = json!("policy_change"),
             |it| it["decision"] = json!("deny"),
             |it| it["approval_id"] = json!("another"),
             |it| it["fingerprint"] = json!("11ff"),

@@ -38,9 +38,12 @@ pub(crate) struct AnswerWord {
 #[derive(Debug, Clone)]
 pub(crate) struct AnswerRow {
     pub(crate) id: String,
-    pub(crate) task: String,
+    /// Of an apply.
+    pub(crate) task: Option<String>,
+    /// What was asked about, where that was no apply.
+    pub(crate) about: Option<&'static str>,
     pub(crate) answer: ApprovalStatus,
-    pub(crate) agent: Short,
+    pub(crate) agent: Option<Short>,
     pub(crate) operations: Vec<Short>,
     pub(crate) more: usize,
     pub(crate) by: Option<Short>,

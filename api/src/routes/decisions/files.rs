@@ -62,12 +62,13 @@ pub(super) async fn file(
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::NotFound { what: "file" };
     let file = ApprovalFile::named(&path.file).ok_or_else(missing)?;
-    let of_task = CountedFor::task(who.link.task_id);
+    // What is not about an apply has no files.
+    let of_task = CountedFor::task(who.link.task_id.ok_or_else(missing)?);
     let seats = state.links.take_file(&of_task, &through.owner)?;
     let approval = decisions::opened(&state.app.ledger, &who).await?;
     let (_, turn) = turn_for(&state, &approval).await?;
     let ledger = &state.app.ledger;
-    let apply = ledger.load::<Apply>(approval.apply_id).await?;
+    let apply = ledger.load::<Apply>(approval.of_apply()?.apply_id).await?;
     let apply = apply.ok_or_else(missing)?;
     let providers = ledger.rules().providers.clone();
     let content = tokio::task::spawn_blocking(move || content(file, &approval, &apply, &providers));

@@ -1,5 +1,6 @@
 //! From an invitation to a decision, over the whole surface, with a software passkey.
 
+mod changes;
 mod endings;
 mod kept;
 mod large;
@@ -264,7 +265,7 @@ async fn an_enrolled_approver_approves_and_the_page_says_so() {
     let approval = stage.approval(&asked).await;
     let expected = json!({
         "approval_id": asked.approval_id.to_string(), "status": "approved",
-        "task_id": approval.task_id.to_string(),
+        "task_id": approval.task_id().unwrap().to_string(),
     });
     assert_eq!(done.body, expected);
     assert_eq!(approval.state, ApprovalState::Approved);

@@ -2,12 +2,13 @@
 //! is open; a question that has ended is forgotten with the next look.
 
 use crate::limits::counted_for::CountedFor;
-use crate::pages::{Glance, Question};
+use crate::pages::{Glance, Question, sentence};
 use crate::problem::ApiError;
 use crate::state::AppState;
-use app::decisions;
+use app::{besides, decisions};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::aggregate::Approval;
+use ledger::event::AskedSubject;
 use ledger::{ApprovalId, Rejection};
 use projections::ApprovalView;
 use std::collections::HashMap;
@@ -82,6 +83,19 @@ async fn read(
     let Some(approval) = ledger.load::<Approval>(id).await? else {
         return Ok(None);
     };
+    if let Some(subject) = approval.besides() {
+        let changes = match subject {
+            AskedSubject::PolicyChange(change) => besides::differences(ledger, change).await?,
+            AskedSubject::Schedule(_) | AskedSubject::Review(_) => Vec::new(),
+        };
+        let changes = match changes.as_slice() {
+            [] => String::new(),
+            [one] => one.to_string(),
+            [first, rest @ ..] => format!("{first}, and {} more differences", rest.len()),
+        };
+        let glance = Glance::besides(&sentence(&besides::act(subject)), &changes);
+        return Ok(Some((approval, glance)));
+    }
     let task = decisions::task_of(ledger, &approval).await?;
     // A request may have 10 MiB; nobody's large ones hold up those of others.
     let _turn = state.turns.take(CountedFor::client(&task.subject)).await?;

@@ -56,6 +56,16 @@ pub(super) async fn show(
     asked.page(made.await)
 }
 
+/// What was asked about, where that was no apply.
+fn about(kind: &str) -> Option<&'static str> {
+    match kind {
+        "policy_change" => Some("A change of the policy"),
+        "schedule" => Some("A schedule"),
+        "review" => Some("A review of an emergency"),
+        _ => None,
+    }
+}
+
 fn row(answered: Answered, now: Timestamp) -> AnswerRow {
     let (approval, apply) = (answered.approval, answered.apply);
     let operations = apply.map(|apply| apply.operations).unwrap_or_default();
@@ -66,9 +76,13 @@ fn row(answered: Answered, now: Timestamp) -> AnswerRow {
     let is_decided = approval.decided_at.is_some();
     AnswerRow {
         id: approval.id.to_string(),
-        task: approval.task_id.to_string(),
+        task: approval.task_id.map(|task| task.to_string()),
+        about: about(&approval.kind),
         answer: approval.answer.unwrap_or(approval.state),
-        agent: Short::line(approval.agent.as_str(), TEXT),
+        agent: approval
+            .agent
+            .as_ref()
+            .map(|agent| Short::line(agent.as_str(), TEXT)),
         operations: told.collect(),
         more: operations.len().saturating_sub(OPERATIONS),
         by: approval

@@ -37,7 +37,7 @@ impl Recorded {
         let expires_at: jiff::Timestamp = text("expires_at").parse().unwrap();
         Statement {
             ledger_id: text("ledger_id").parse().unwrap(),
-            task_id: text("task_id").parse().unwrap(),
+            task_id: Some(text("task_id").parse().unwrap()),
             approval_id: text("approval_id").parse().unwrap(),
             fingerprint: text("fingerprint").parse().unwrap(),
             decision: text("decision").parse().unwrap(),

@@ -3,6 +3,8 @@
 //! The table of events holds the kinds of actor; what names an actor more closely (an agent's token, the passkey of a
 //! decision) is held against what the event and the streams around it say.
 
+use super::approvals::is_about_policy;
+use super::besides::CANCELLED;
 use super::keys::KeyActor;
 use super::locks;
 use super::streams::{Seen, State};
@@ -174,6 +176,7 @@ impl History {
     fn least_role(&mut self, stream: StreamId, event: &Event, user_id: UserId) -> Role {
         match AggregateKind::of(event.event_type()) {
             Some(AggregateKind::Approval) if event.event_type() == VOTE_WITHDRAWN => Role::Viewer,
+            Some(AggregateKind::Approval) if is_about_policy(event) => Role::Admin,
             Some(
                 AggregateKind::Task
                 | AggregateKind::Apply
@@ -212,7 +215,7 @@ impl History {
         self.streams.find(stream, |state| match state {
             State::Task(_) | State::ClosedTask(_) => Some(TaskId::from_bytes(*stream.as_bytes())),
             State::Apply(apply) => Some(apply.task_id),
-            State::Approval(question) => Some(question.task_id),
+            State::Approval(question) => question.task_id(),
             _ => None,
         })
     }
@@ -246,6 +249,8 @@ impl History {
             {
                 true
             }
+            // With an approved change of the policy others are withdrawn.
+            cancelled if cancelled.event_type() == CANCELLED && self.is_changing(now) => return,
             // Whose votes are void is found by who votes next.
             voided if voided.event_type() == VOTE_VOIDED => return,
             _ => match event.answer() {

@@ -250,7 +250,7 @@ impl History {
         now.expect(question.is_open_at(now.at()), Check::Deadline, || {
             format!("approval {approval}, which it waits for, had ended")
         });
-        let same = question.fingerprint == fingerprint && question.task_id == task_id;
+        let same = question.fingerprint == fingerprint && question.task_id() == Some(task_id);
         now.expect(same, Check::ApprovedOperations, || {
             format!("approval {approval}, which it waits for, is about other operations")
         });

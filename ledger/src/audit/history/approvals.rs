@@ -9,14 +9,14 @@ use crate::aggregate::whole_seconds;
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
-    AggregateKind, ApprovalConsumed, ApprovalExpired, ApprovalReleased, ApprovalRequested,
-    Approved, AskedByPolicy, Denied, Event, Voted,
+    AggregateKind, ApprovalAsked, ApprovalConsumed, ApprovalExpired, ApprovalReleased,
+    ApprovalRequested, Approved, AskedByPolicy, AskedSubject, Denied, Event, LockTarget, Voted,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CommandId, GroupId, TaskId, TokenId};
 use crate::name::{ApproverName, IdempotencyKey};
-use crate::policy::{Excluded, Need, NeedGroup};
-use crate::statement::Decision;
+use crate::policy::{Excluded, Exclusion, Need, NeedGroup};
+use crate::statement::{Decision, QuestionKind};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -41,16 +41,24 @@ struct Consumption {
     approved_at: Timestamp,
 }
 
+/// How a question was put, whatever it is about.
+struct Put {
+    fingerprint: Fingerprint,
+    expires_at: Timestamp,
+    continuation: Duration,
+    approvers: Vec<ApproverName>,
+    policy: Option<AskedByPolicy>,
+}
+
 /// An approval that has not come to its end.
 #[derive(Debug)]
 pub(super) struct QuestionState {
-    pub(super) task_id: TaskId,
+    pub(super) subject: KnownSubject,
+    pub(super) asked_at: Timestamp,
     pub(super) fingerprint: Fingerprint,
     pub(super) expires_at: Timestamp,
     continuation: Duration,
     pub(super) approvers: HashSet<ApproverName>,
-    /// The apply that asked first.
-    pub(super) first_apply: ApplyId,
     /// That apply was accepted, with so many operations.
     pub(super) asked: Option<usize>,
     /// The idempotency key that a delivery told of it.
@@ -68,6 +76,20 @@ pub(super) struct QuestionState {
     phase: Phase,
 }
 
+/// What a question is about.
+#[derive(Debug)]
+pub(super) enum KnownSubject {
+    /// An apply.
+    Apply {
+        /// Its task.
+        task_id: TaskId,
+        /// The apply that asked first.
+        first: ApplyId,
+    },
+    /// Something else.
+    Besides(Box<AskedSubject>),
+}
+
 /// An apply that waits for a question.
 pub(super) struct Asker {
     pub(super) apply_id: ApplyId,
@@ -79,6 +101,69 @@ pub(super) struct Asker {
 }
 
 impl QuestionState {
+    fn new(subject: KnownSubject, asked_at: Timestamp, put: Put) -> Self {
+        Self {
+            subject,
+            asked_at,
+            fingerprint: put.fingerprint,
+            expires_at: put.expires_at,
+            continuation: put.continuation,
+            approvers: put.approvers.into_iter().collect(),
+            asked: None,
+            told_key: None,
+            was_read: false,
+            executes_for: None,
+            approved_by: None,
+            approved_in: None,
+            policy: put.policy,
+            votes: Vec::new(),
+            phase: Phase::Pending,
+        }
+    }
+
+    /// A question that is not about an apply.
+    pub(super) fn of_besides(asked: ApprovalAsked, asked_at: Timestamp) -> Self {
+        let put = Put {
+            fingerprint: asked.fingerprint,
+            expires_at: asked.expires_at,
+            continuation: Duration::ZERO,
+            approvers: asked.approvers,
+            policy: asked.policy,
+        };
+        Self::new(
+            KnownSubject::Besides(Box::new(asked.subject)),
+            asked_at,
+            put,
+        )
+    }
+
+    /// The task and the apply that asked first, where it is about an apply.
+    pub(super) const fn apply(&self) -> Option<(TaskId, ApplyId)> {
+        match self.subject {
+            KnownSubject::Apply { task_id, first } => Some((task_id, first)),
+            KnownSubject::Besides(_) => None,
+        }
+    }
+
+    pub(super) const fn task_id(&self) -> Option<TaskId> {
+        match self.apply() {
+            Some((task_id, _)) => Some(task_id),
+            None => None,
+        }
+    }
+
+    /// Whether that apply asked first.
+    pub(super) fn is_first(&self, apply: ApplyId) -> bool {
+        self.apply().is_some_and(|(_, first)| first == apply)
+    }
+
+    pub(super) const fn kind(&self) -> QuestionKind {
+        match &self.subject {
+            KnownSubject::Apply { .. } => QuestionKind::Apply,
+            KnownSubject::Besides(subject) => subject.kind(),
+        }
+    }
+
     /// What an answer needs; nothing where no policy asked.
     pub(super) fn needs(&self) -> &[Need] {
         match &self.policy {
@@ -102,6 +187,13 @@ impl QuestionState {
             Some(asked) => &asked.requirement.get().exclude,
             None => &[],
         }
+    }
+
+    /// The users whose wish it is, where it is not about an apply.
+    pub(super) fn authors(&self) -> Vec<LockTarget> {
+        let excluded = self.excluded().iter();
+        let authors = excluded.filter(|one| one.why == Exclusion::Author);
+        authors.map(|one| LockTarget::User(one.user_id)).collect()
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -138,9 +230,11 @@ impl QuestionState {
             });
         }
         self.executes_for = asker.executes_for;
-        let first = self.first_apply;
-        now.expect(asker.apply_id == first, Check::Reference, || {
-            format!("its approval says that apply {first} asked")
+        let is_first = self.is_first(asker.apply_id);
+        let first = self.apply();
+        now.expect(is_first, Check::Reference, || match first {
+            Some((_, first)) => format!("its approval says that apply {first} asked"),
+            None => "its approval is not about an apply".to_owned(),
         });
         let told = self.told_key.take();
         now.expect(
@@ -154,7 +248,11 @@ impl QuestionState {
     fn deadline(&self) -> Option<(Timestamp, bool)> {
         match self.phase {
             Phase::Pending => Some((self.expires_at, false)),
-            Phase::Approved(at) => Some((at.plus(self.continuation), true)),
+            // What is not about an apply was done with its decision.
+            Phase::Approved(at) => {
+                let ends = (at.plus(self.continuation), true);
+                self.apply().map(|_| ends)
+            }
             Phase::Consumed(_) => None,
         }
     }
@@ -162,6 +260,14 @@ impl QuestionState {
     /// It can still be decided, or continued.
     pub(super) fn is_open_at(&self, now: Timestamp) -> bool {
         self.deadline().is_some_and(|(deadline, _)| now < deadline)
+    }
+}
+
+/// Whether it asks people about a change of the policy.
+pub(super) const fn is_about_policy(event: &Event) -> bool {
+    match event {
+        Event::ApprovalAsked(asked) => matches!(asked.subject, AskedSubject::PolicyChange(_)),
+        _ => false,
     }
 }
 
@@ -179,6 +285,7 @@ impl History {
         let over = State::Ended(AggregateKind::Approval);
         match event {
             Event::ApprovalRequested(asked) => self.approval_requested(now, asked),
+            Event::ApprovalAsked(asked) => self.approval_asked(now, asked),
             Event::ApprovalVoted(Voted(vote)) => {
                 self.decided(now, &vote, Decision::Approve, false);
                 self.voted(now, &vote);
@@ -195,6 +302,7 @@ impl History {
                     question.approved_in = Some(now.envelope.command_id);
                 }
                 self.will_carry_out(now);
+                self.besides_approved(now);
             }
             Event::ApprovalDenied(Denied(decided)) => {
                 self.question_closed(stream.into());
@@ -228,7 +336,8 @@ impl History {
             }
             Event::PreStateRecorded(read) => {
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
-                    let first = question.is_pending() && !question.was_read;
+                    let is_apply = question.apply().is_some();
+                    let first = is_apply && question.is_pending() && !question.was_read;
                     question.was_read = true;
                     let asked = question.asked;
                     now.expect(
@@ -302,23 +411,18 @@ impl History {
                 "it waits for another time than its task says".to_owned()
             });
         }
-        let question = QuestionState {
+        let subject = KnownSubject::Apply {
             task_id: asked.task_id,
+            first: asked.apply_id,
+        };
+        let put = Put {
             fingerprint: asked.fingerprint,
             expires_at: asked.expires_at,
             continuation,
-            approvers: asked.approvers.into_iter().collect(),
-            first_apply: asked.apply_id,
-            asked: None,
-            told_key: None,
-            was_read: false,
-            executes_for: None,
-            approved_by: None,
-            approved_in: None,
+            approvers: asked.approvers,
             policy: asked.policy,
-            votes: Vec::new(),
-            phase: Phase::Pending,
         };
+        let question = QuestionState::new(subject, now.at(), put);
         self.streams
             .put(stream, State::Approval(Box::new(question)));
     }
@@ -355,7 +459,12 @@ impl History {
             at: now.position(),
             approved_at,
         });
-        let task_id = question.task_id;
+        let Some((task_id, _)) = question.apply() else {
+            return now.wrong(
+                Check::ApprovalState,
+                "it is used, and is not about an apply",
+            );
+        };
         let approved_by = question.approved_by.clone();
         self.is_carried_out(now, consumed.apply_id);
         if let Some(principal) = approved_by {
@@ -404,7 +513,9 @@ impl History {
             )
         });
         question.phase = Phase::Approved(approved_at);
-        let task_id = question.task_id;
+        let Some((task_id, _)) = question.apply() else {
+            return;
+        };
         let approval = ApprovalId::from(stream);
         let gives_back = self.streams.find(by, |state| match state {
             State::Apply(apply) => Some(apply.may_give_back(approval)),
@@ -441,10 +552,11 @@ impl History {
         let Some(State::Approval(question)) = self.streams.state(now.header.stream_id) else {
             return None;
         };
-        let open = question.consumed_by().is_none();
+        let open = question.consumed_by().is_none()
+            && (question.is_pending() || question.apply().is_some());
         now.expect(open, Check::ApprovalState, || {
             "it is withdrawn and was consumed".to_owned()
         });
-        Some(question.task_id)
+        question.task_id()
     }
 }

@@ -25,8 +25,10 @@ impl History {
         let Some(State::Approval(question)) = self.streams.state(approval) else {
             return;
         };
-        let (asker, task_id) = (question.executes_for, question.task_id);
-        let Some(asker) = asker else { return };
+        let asked = question.executes_for.zip(question.task_id());
+        let Some((asker, task_id)) = asked else {
+            return;
+        };
         if self.is_asker_in_force(task_id, asker) == Some(true) {
             self.promise = Some(Promise {
                 position: now.position(),
@@ -72,11 +74,11 @@ impl History {
         let Some(State::Approval(question)) = self.streams.state(approval) else {
             return;
         };
-        let (asker, task_id) = (question.executes_for, question.task_id);
-        now.expect(question.first_apply == apply, Check::Authorisation, || {
+        let (asker, task_id) = (question.executes_for, question.task_id());
+        now.expect(question.is_first(apply), Check::Authorisation, || {
             "it is used by its decision for another apply than the one that asked".to_owned()
         });
-        let Some(asker) = asker else {
+        let Some((asker, task_id)) = asker.zip(task_id) else {
             return now.wrong(
                 Check::Authorisation,
                 "it is used by its decision, and what asked waits for its agent",

@@ -149,7 +149,9 @@ impl History {
         let Some(State::Approval(question)) = self.streams.state(stream) else {
             return;
         };
-        let (task_id, first_apply) = (question.task_id, question.first_apply);
+        let Some((task_id, first_apply)) = question.apply() else {
+            return now.wrong(Check::Clearance, "it is kept, and is not about an apply");
+        };
         let policy = question.policy.clone();
         let covers = match self.streams.state(first_apply) {
             Some(State::Apply(apply)) => apply.covers.clone(),

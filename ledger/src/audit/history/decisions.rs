@@ -106,7 +106,8 @@ impl History {
         });
         let is_asked = question.approvers.contains(&decided.principal);
         let eligible = question.policy.is_none().then_some(is_asked);
-        let (task_id, fingerprint) = (question.task_id, question.fingerprint);
+        let (task_id, fingerprint) = (question.task_id(), question.fingerprint);
+        let kind = question.kind();
         let basis = question.policy.as_ref().map(AskedByPolicy::basis);
         // In a range that does not hold the ledger's beginning, the first that names it is believed.
         if let (None, Some(named)) = (self.ledger_id, named) {
@@ -127,7 +128,7 @@ impl History {
         };
         // What is no statement is found to be another one.
         let choice = Choice::of_statement(&decided.statement).unwrap_or_default();
-        let statement = DecisionStatement::of(statement, choice, basis.unwrap_or_default());
+        let statement = DecisionStatement::of(statement, kind, choice, basis.unwrap_or_default());
         Some((statement, eligible))
     }
 

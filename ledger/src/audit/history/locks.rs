@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::event::{
     Actor, AggregateKind, ApplyAccepted, ApprovalDecided, Event, LockSet, LockTarget, Role,
 };
-use crate::id::{AgentId, ApplyId, SessionId, StreamId, TaskId, UserId};
+use crate::id::{AgentId, SessionId, StreamId, TaskId, UserId};
 use crate::name::{ApproverName, CredentialId};
 use std::sync::Arc;
 
@@ -122,11 +122,14 @@ impl History {
     }
 
     fn of_question(&mut self, stream: StreamId) -> Option<(Vec<LockTarget>, Timestamp)> {
-        let asked: ApplyId = match self.streams.state(stream) {
-            Some(State::Approval(question)) => question.first_apply,
+        let question = match self.streams.state(stream) {
+            Some(State::Approval(question)) => question,
             _ => return None,
         };
-        self.of_apply(asked.into())
+        match question.apply() {
+            Some((_, first)) => self.of_apply(first.into()),
+            None => Some((question.authors(), question.asked_at)),
+        }
     }
 
     /// A passkey, and the user whose it is.

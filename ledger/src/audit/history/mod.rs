@@ -10,6 +10,7 @@ mod agents;
 mod applies;
 mod approvals;
 mod approvers;
+mod besides;
 mod carried_out;
 mod clearances;
 mod closings;
@@ -53,6 +54,7 @@ use crate::provider::Providers;
 use crate::questions::Questions;
 use crate::record::Header;
 use approvers::KnownCredential;
+use besides::Changing;
 use carried_out::Promise;
 use clearances::Keeping;
 use closings::Closing;
@@ -125,6 +127,8 @@ pub(super) struct History {
     promise: Option<Promise>,
     /// A decision that the newest command has still to keep.
     keeping: Option<Keeping>,
+    /// A change of the policy that the newest command has still to make.
+    changing: Option<Changing>,
     /// The command of the last event that could be read.
     command: Option<Commanded>,
     /// The event that is looked at is the first of its command.
@@ -228,6 +232,7 @@ impl History {
             closings: Vec::new(),
             promise: None,
             keeping: None,
+            changing: None,
             command: None,
             is_command_new: true,
             acting: None,
@@ -277,6 +282,7 @@ impl History {
                 self.settle_closings(Some(envelope.command_id), now.findings);
                 self.settle_promise(Some(envelope.command_id), now.findings);
                 self.settle_keeping(Some(envelope.command_id), now.findings);
+                self.settle_changing(Some(envelope.command_id), now.findings);
                 self.settle_departure(Some(envelope.command_id), now.findings);
                 self.settle_owing(Some(header.position), now.findings);
                 check_cause(&mut now);
@@ -449,6 +455,7 @@ impl History {
         self.settle_closings(None, findings);
         self.settle_promise(None, findings);
         self.settle_keeping(None, findings);
+        self.settle_changing(None, findings);
         self.settle_departure(None, findings);
         self.settle_owing(None, findings);
         self.settle_unproven(findings);

@@ -32,19 +32,24 @@ impl History {
             || format!("it begins policy {} in stream {stream}", changed.policy_id),
         );
         self.counts_up(now, changed.version);
-        if let Some(document) = &changed.document {
-            let digest = document.tree.policy().digest();
-            now.expect(digest == document.digest, Check::Policy, || {
-                format!(
-                    "it names the digest {}, its tree has {digest}",
-                    document.digest
-                )
-            });
-        }
+        self.is_document_sound(now, changed.document.as_ref());
+        self.change_is_permitted(now, &changed);
         self.restores_what_was(now, &changed);
         self.policies.take(changed);
         self.streams
             .put(stream, State::Ended(AggregateKind::Policy));
+    }
+
+    /// A document has the digest of its tree.
+    pub(super) fn is_document_sound(&self, now: &mut Now<'_>, document: Option<&PolicyDocument>) {
+        let Some(document) = document else { return };
+        let digest = document.tree.policy().digest();
+        now.expect(digest == document.digest, Check::Policy, || {
+            format!(
+                "it names the digest {}, its tree has {digest}",
+                document.digest
+            )
+        });
     }
 
     fn counts_up(&self, now: &mut Now<'_>, version: u64) {
@@ -92,6 +97,11 @@ impl History {
 }
 
 impl Policies {
+    /// The number of the newest version.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest.unwrap_or(0)
+    }
+
     /// Whether no version was seen so far.
     pub(super) const fn is_unknown(&self) -> bool {
         self.newest.is_none()

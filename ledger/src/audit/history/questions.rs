@@ -17,7 +17,7 @@ impl History {
         let Some(State::Approval(question)) = self.streams.state(approval) else {
             return;
         };
-        if question.first_apply != accepted.apply_id || !question.is_pending() {
+        if !question.is_first(accepted.apply_id) || !question.is_pending() {
             return;
         }
         let asked = OpenQuestion {

@@ -192,13 +192,16 @@ impl History {
     fn question_about(&mut self, now: &Now<'_>, message: Message) -> Option<About> {
         let stream = now.header.stream_id;
         match self.streams.state(stream) {
-            Some(State::Approval(question)) => Some(About {
-                message,
-                task_id: question.task_id,
-                apply_id: question.first_apply,
-                approval_id: Some(ApprovalId::from_bytes(*stream.as_bytes())),
-                key: Key::Absent,
-            }),
+            Some(State::Approval(question)) => {
+                let (task_id, apply_id) = question.apply()?;
+                Some(About {
+                    message,
+                    task_id,
+                    apply_id,
+                    approval_id: Some(ApprovalId::from_bytes(*stream.as_bytes())),
+                    key: Key::Absent,
+                })
+            }
             _ => None,
         }
     }

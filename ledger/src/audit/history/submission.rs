@@ -132,7 +132,7 @@ impl History {
             Authorisation::Granted | Authorisation::Cleared(_) => false,
             Authorisation::Awaiting(approval) => self
                 .question(approval)
-                .map(|question| question.first_apply != accepted.apply_id)
+                .map(|question| !question.is_first(accepted.apply_id))
                 .here()
                 .unwrap_or(true),
         };

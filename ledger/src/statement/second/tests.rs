@@ -45,7 +45,7 @@ impl Case {
         SecondStatement {
             first: Statement {
                 ledger_id: text("ledger_id").parse().unwrap(),
-                task_id: text("task_id").parse().unwrap(),
+                task_id: Some(text("task_id").parse().unwrap()),
                 approval_id: text("approval_id").parse().unwrap(),
                 fingerprint: text("fingerprint").parse().unwrap(),
                 decision: text("decision").parse().unwrap(),
@@ -159,9 +159,32 @@ fn every_part_of_the_second_form_is_in_the_bytes() {
 
 #[test]
 fn what_decides_for_its_question_alone_is_of_the_first_form() {
-    let once = DecisionStatement::of(first(), Choice::default(), Basis::default());
+    let kind = QuestionKind::Apply;
+    let once = DecisionStatement::of(first(), kind, Choice::default(), Basis::default());
     assert_eq!(once, DecisionStatement::First(first()));
     assert_eq!(once.canonical_bytes(), first().canonical_bytes());
+}
+
+#[test]
+fn what_is_not_about_an_apply_is_never_of_the_first_form() {
+    for kind in [
+        QuestionKind::PolicyChange,
+        QuestionKind::Schedule,
+        QuestionKind::Review,
+    ] {
+        let first = Statement {
+            task_id: None,
+            ..first()
+        };
+        let signed = DecisionStatement::of(first, kind, Choice::default(), Basis::default());
+        let text = signed.to_text();
+        assert!(text.contains("\"v\":2"), "{text}");
+        assert!(
+            text.contains(&format!("\"kind\":\"{}\"", kind.as_str())),
+            "{text}"
+        );
+        assert!(text.contains("\"task_id\":null"), "{text}");
+    }
 }
 
 #[test]
@@ -214,7 +237,7 @@ proptest! {
         let statement = SecondStatement {
             first: Statement {
                 ledger_id: LedgerId::from_bytes(ids.0),
-                task_id: TaskId::from_bytes(ids.1),
+                task_id: Some(TaskId::from_bytes(ids.1)),
                 approval_id: ApprovalId::from_bytes(ids.2),
                 reason_digest: reason.as_deref().map(ReasonDigest::of),
                 ..first()

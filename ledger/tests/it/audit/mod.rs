@@ -15,6 +15,7 @@ mod lifetimes;
 mod locks;
 mod people;
 mod policies;
+mod policy_changes;
 mod questions;
 mod recomputed;
 mod records;

@@ -21,7 +21,7 @@ async fn given_back() -> History {
         token: fixtures::commands::presented(&scene.token).into(),
         key: IdempotencyKey::parse("k2").unwrap(),
         resume: Resume {
-            task_id: approval.task_id,
+            task_id: approval.task_id().unwrap(),
             approval_id: approval.id,
             fingerprint: approval.fingerprint,
         },

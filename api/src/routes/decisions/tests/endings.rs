@@ -92,7 +92,7 @@ async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() 
     );
     assert_eq!(stage.standing(&asked).await, json!(["pending", true, null]));
     let close = CloseTask {
-        task_id: stage.approval(&asked).await.task_id,
+        task_id: asked.task_id,
         token: None,
         reason: None,
     };
@@ -159,7 +159,7 @@ async fn a_link_of_before_leads_to_the_same_question_and_decides_it() {
     let asked = stage.question().await;
     let signed = stage.state.app.keys.approval_link.sign(ApprovalLink {
         approval_id: asked.approval_id,
-        task_id: asked.task_id,
+        task_id: Some(asked.task_id),
     });
     let signed = signed.unwrap().into_revealed();
     let short = asked.path.strip_prefix("/a/").unwrap();

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 /// With the service token.
-async fn call(stage: &Stage, method: &str, path: &str, body: &Value) -> Answer {
+pub(super) async fn call(stage: &Stage, method: &str, path: &str, body: &Value) -> Answer {
     let body = match body {
         Value::Null => Body::empty(),
         body => Body::from(body.to_string()),
@@ -30,7 +30,7 @@ async fn call(stage: &Stage, method: &str, path: &str, body: &Value) -> Answer {
 }
 
 /// A user with a passkey of their own.
-async fn member(stage: &Stage, name: &str) -> (UserId, Person) {
+pub(super) async fn member(stage: &Stage, name: &str) -> (UserId, Person) {
     let user = stage.user(name, Role::Viewer).await;
     let open = OpenUserEnrolment { user_id: user.id };
     let ledger = &stage.state.app.ledger;

@@ -12,7 +12,7 @@ async fn no_token_is_taken_for_one_of_another_kind() {
     let session = stage.session_of(Role::Admin).await;
     let link = ApprovalLink {
         approval_id: ApprovalId::from_bytes([1; 16]),
-        task_id: issued.task.id,
+        task_id: Some(issued.task.id),
     };
     let link = stage.state.app.keys.approval_link.sign(link).unwrap();
     let mint = format!("/v1/tasks/{}/viewer-token", issued.task.id);

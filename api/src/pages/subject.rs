@@ -1,0 +1,173 @@
+//! A question that is not about an apply: while it can be decided, and once it cannot.
+
+use super::approval::{MayDecide, Needed};
+use super::assets;
+use super::ended::Ended;
+use super::moment::Moment;
+use super::receipt::Became;
+use super::shown::{Short, ShownText};
+use app::policy::Change;
+use app::votes::Votes;
+use askama::Template;
+use ledger::Timestamp;
+use ledger::aggregate::Approval;
+use ledger::event::AskedSubject;
+
+/// The places at which a page says that two policies differ; the text of the new one stands below in full.
+const MOST_CHANGES: usize = 200;
+/// The most bytes of HTML of one of them.
+const CHANGE: usize = 600;
+
+/// A question that is not about an apply, with everything that its page needs besides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SubjectQuestion<'a> {
+    pub(crate) approval: &'a Approval,
+    pub(crate) subject: &'a AskedSubject,
+    /// How many passkeys each of the approvers has, in their order.
+    pub(crate) passkeys: &'a [usize],
+    /// How far its needs are met, where others than one approver are needed.
+    pub(crate) votes: Option<&'a Votes>,
+    /// Those whose wish it is.
+    pub(crate) wanted_by: &'a [String],
+    /// What a change of the policy makes different.
+    pub(crate) changes: &'a [Change],
+    pub(crate) now: Timestamp,
+}
+
+/// The page while it can be decided.
+#[derive(Debug, Clone, Template)]
+#[template(path = "subject.html")]
+pub(crate) struct SubjectPage {
+    /// What is asked, beginning with a capital letter.
+    act: ShownText,
+    wanted_by: Vec<ShownText>,
+    changes: Vec<Short>,
+    /// Differences that are not shown one by one.
+    more: usize,
+    /// The text of the new document, and the digest of its tree.
+    document: Option<(ShownText, String)>,
+    needed: Option<Needed>,
+    approvers: Vec<MayDecide>,
+    approval_id: String,
+    fingerprint: String,
+    asked_at: Moment,
+    expires_at: Moment,
+    now: Moment,
+    path: String,
+}
+
+/// The page once there is nothing left to decide.
+#[derive(Debug, Clone, Template)]
+#[template(path = "subject_ended.html")]
+pub(crate) struct SubjectEndedPage {
+    act: ShownText,
+    ended: Ended,
+    at: Moment,
+    by: Option<ShownText>,
+    reason: Option<ShownText>,
+    approval_id: String,
+    path: String,
+}
+
+/// A sentence that begins with a capital letter.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase());
+    first.into_iter().flatten().chain(letters).collect()
+}
+
+impl SubjectQuestion<'_> {
+    fn act(&self) -> ShownText {
+        ShownText::line(sentence(&app::besides::act(self.subject)))
+    }
+
+    /// The page while it can be decided.
+    pub(crate) fn page(&self, path: &str) -> SubjectPage {
+        let approval = self.approval;
+        let shown = self.changes.iter().take(MOST_CHANGES);
+        let approvers = approval.approvers.iter().enumerate();
+        SubjectPage {
+            act: self.act(),
+            wanted_by: self.wanted_by.iter().map(ShownText::line).collect(),
+            changes: shown
+                .map(|change| Short::line(change.to_string(), CHANGE))
+                .collect(),
+            more: self.changes.len().saturating_sub(MOST_CHANGES),
+            document: match self.subject {
+                AskedSubject::PolicyChange(change) => change.document.as_ref().map(|document| {
+                    let text = ShownText::block(document.source.as_str());
+                    (text, document.digest.to_string())
+                }),
+                AskedSubject::Schedule(schedule) => {
+                    let text = ShownText::block(schedule.definition.as_str());
+                    Some((text, approval.fingerprint.to_string()))
+                }
+                AskedSubject::Review(_) => None,
+            },
+            needed: self.votes.map(Needed::of),
+            approvers: approvers
+                .map(|(index, name)| MayDecide {
+                    name: ShownText::line(name.as_str()),
+                    passkeys: self.passkeys.get(index).copied().unwrap_or_default(),
+                })
+                .collect(),
+            approval_id: approval.id.to_string(),
+            fingerprint: approval.fingerprint.to_string(),
+            asked_at: Moment::new(approval.created_at),
+            expires_at: Moment::new(approval.expires_at),
+            now: Moment::new(self.now),
+            path: path.to_owned(),
+        }
+    }
+
+    /// The page once it cannot; `None` while it can.
+    pub(crate) fn ended(&self, path: &str) -> Option<SubjectEndedPage> {
+        let approval = self.approval;
+        let became = Became::of(approval, None, self.now)?;
+        let decision = approval.decision.as_ref();
+        let reason = decision.and_then(|decision| decision.reason.as_ref());
+        Some(SubjectEndedPage {
+            act: self.act(),
+            ended: became.ended,
+            at: Moment::new(became.at),
+            by: decision.map(|decision| ShownText::line(decision.principal.as_str())),
+            reason: reason
+                .filter(|reason| !reason.is_empty())
+                .map(ShownText::block),
+            approval_id: approval.id.to_string(),
+            path: path.to_owned(),
+        })
+    }
+}
+
+impl SubjectPage {
+    fn assets(&self) -> String {
+        assets::base_from(&self.path)
+    }
+}
+
+impl SubjectEndedPage {
+    /// The end in one line, for callers that read no pages.
+    pub(crate) fn in_words(&self) -> String {
+        format!("{} ({})", self.ended.title(), self.at)
+    }
+
+    fn assets(&self) -> String {
+        assets::base_from(&self.path)
+    }
+
+    const fn explanation(&self) -> &'static str {
+        match self.ended {
+            Ended::InEffect => "It took effect in the moment of the last approval.",
+            Ended::PolicyChanged => {
+                "The policy has changed since it was asked, so nothing comes of it. If it is still wanted, it has to \
+                 be proposed again."
+            }
+            Ended::LockedOut => "A lock was set on whoever wanted it, so nothing comes of it.",
+            Ended::Expired => {
+                "Nobody decided in time, and nothing was changed. If it is still wanted, it has to be proposed again."
+            }
+            _ => "Nothing was changed.",
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Questions that are not about an apply: asked, and what an approval of one brings about.
+
+use super::policies;
+use super::proof::prove_votes;
+use super::ruled::cancelled;
+use super::tasks::question_time;
+use crate::aggregate::{Approval, ApprovalState};
+use crate::error::Error;
+use crate::event::{ApprovalAsked, AskedByPolicy, AskedSubject, StoredRequirement};
+use crate::id::ApprovalId;
+use crate::policy::{Excluded, Need, NeedGroup, PolicyInForce, Requirement};
+use crate::rejection::Rejection;
+use crate::statement::QuestionKind;
+use crate::storage::{NO_TASK, NewEvent};
+use crate::voters::{Electorate, can_be_met};
+use crate::writer::Transaction;
+use std::sync::Arc;
+
+/// The most of these questions that are open at once: the writer looks through them all.
+const MOST_OPEN: u32 = 100;
+
+/// What the policy in force asks for, where it is not asked by rules.
+pub(super) fn asked_by(
+    policy: &PolicyInForce,
+    needs: &[Need],
+    exclude: Vec<Excluded>,
+) -> AskedByPolicy {
+    AskedByPolicy {
+        version: policy.version,
+        digest: policy.digest,
+        rules: Vec::new(),
+        requirement: StoredRequirement::from(Requirement::besides(needs, exclude)),
+        rule_digests: Some(Vec::new()),
+    }
+}
+
+/// Asks people about something else than an apply: those whom the policy wants, or without one any approver of the
+/// configuration. The same question that the same people may answer is not asked twice while it is open.
+///
+/// # Errors
+/// [`Rejection::ApprovalUnsatisfiable`] where those who may answer are not enough, [`Rejection::TooManyQuestions`].
+pub(super) async fn ask(
+    tx: &mut Transaction<'_>,
+    subject: AskedSubject,
+    policy: Option<AskedByPolicy>,
+) -> Result<Arc<Approval>, Error> {
+    tx.needs_room()?;
+    let context = tx.context();
+    let fingerprint = subject.fingerprint(context.ledger_id);
+    let required = policy.as_ref();
+    let required = required.map(|asked| asked.requirement.get().clone());
+    let required = required.unwrap_or_else(Requirement::without_policy);
+    let asks_approvers = required
+        .needs
+        .iter()
+        .any(|need| need.group == NeedGroup::Default);
+    let approvers = match asks_approvers {
+        true => context.rules.approvers.clone(),
+        false => Vec::new(),
+    };
+    let open = open(tx, subject.kind()).await?;
+    let same = |known: &&Arc<Approval>| {
+        known.fingerprint == fingerprint && known.policy.as_deref() == policy.as_ref()
+    };
+    if let Some(same) = open.iter().find(same) {
+        return Ok(Arc::clone(same));
+    }
+    if open.len() >= usize::try_from(MOST_OPEN).unwrap_or(usize::MAX) {
+        return Err(Rejection::TooManyQuestions {
+            limit: "open",
+            most: MOST_OPEN,
+        }
+        .into());
+    }
+    let asked = Electorate {
+        approvers: &approvers,
+        needs: &required.needs,
+        exclude: &required.exclude,
+    };
+    if !can_be_met(tx, &asked).await? {
+        let why = "not enough people could approve this, without those whose wish it is";
+        return Err(Rejection::ApprovalUnsatisfiable { why }.into());
+    }
+    let context = tx.context();
+    let approval_id: ApprovalId = context.id();
+    let time = question_time(None, &context);
+    let time = required.ttl().unwrap_or(time);
+    let asked = ApprovalAsked {
+        approval_id,
+        subject,
+        fingerprint,
+        expires_at: context.now.plus(time),
+        approvers,
+        policy,
+    };
+    tx.append(vec![context.event(approval_id, asked)]).await?;
+    tx.existing::<Approval>(approval_id).await
+}
+
+/// The questions of a kind that wait for people.
+async fn open(tx: &mut Transaction<'_>, kind: QuestionKind) -> Result<Vec<Arc<Approval>>, Error> {
+    let now = tx.context().now;
+    let mut open = Vec::new();
+    for stream in tx.open_streams(NO_TASK).await? {
+        let approval = tx.load_if::<Approval>(stream).await?;
+        let waits = |known: &Arc<Approval>| {
+            known.kind() == kind && known.state_at(now) == ApprovalState::Pending
+        };
+        open.extend(approval.filter(waits));
+    }
+    Ok(open)
+}
+
+/// Withdraws the questions of a kind that wait for people, besides one that was just answered: what they were about
+/// is not as it was any more.
+pub(super) async fn withdraw(tx: &mut Transaction<'_>, kind: QuestionKind) -> Result<(), Error> {
+    let open = open(tx, kind).await?;
+    let context = tx.context();
+    let events = open
+        .iter()
+        .flat_map(|approval| cancelled(&context, None, approval));
+    let events: Vec<NewEvent> = events.collect();
+    tx.append(events).await
+}
+
+/// Does what was just approved, in the commit of its decision. What an apply asked is carried out elsewhere.
+///
+/// # Errors
+/// What keeps it from being done, with which the approval is not given either.
+pub(super) async fn take_effect(
+    tx: &mut Transaction<'_>,
+    approval: &Approval,
+) -> Result<(), Error> {
+    let Some(subject) = approval.besides() else {
+        return Ok(());
+    };
+    prove_votes(tx, approval).await?;
+    match subject {
+        AskedSubject::PolicyChange(change) => policies::take_effect(tx, change).await,
+        // Nobody asks these yet.
+        AskedSubject::Schedule(_) | AskedSubject::Review(_) => Ok(()),
+    }
+}

@@ -1,0 +1,333 @@
+//! Changes of the policy that people decide about: who may, what becomes of the others, and when it is in force.
+
+use crate::passkeys::by_password;
+use crate::scene::{refusal, refused};
+use crate::votes::{People, of};
+use fixtures::approver::SoftApprover;
+use fixtures::history::History;
+use fixtures::people::{by, passkey_login};
+use fixtures::policies::{policy, put};
+use fixtures::test_ledger::TestLedger;
+use ledger::aggregate::{Approval, ApprovalState, User};
+use ledger::command::{ChangeGroup, ExpireApproval, PolicyChanging, RollbackPolicy, SetLock};
+use ledger::event::{Event, LockTarget};
+use ledger::policy::{DefaultAction, Need, Policy, PolicyChange};
+use ledger::{
+    Binding, Breadth, Decision, GroupId, KeptMode, Origin, QuestionKind, Rejection, Retention,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) fn wanting(needs: &[Need]) -> Policy {
+    Policy {
+        policy_change: Some(PolicyChange {
+            needs: needs.to_vec(),
+        }),
+        ..policy()
+    }
+}
+
+pub(crate) fn denying() -> Policy {
+    Policy {
+        default: DefaultAction::Deny,
+        ..policy()
+    }
+}
+
+/// Anna, Ben and Carl, of whom two of `security` approve a change.
+pub(crate) async fn people() -> (People, GroupId) {
+    let people = People::of(["anna", "ben", "carl"]).await;
+    let security = people.group("security", &[0, 1, 2]).await;
+    let saved = people.ledger.run(put(wanting(&[of(security, 2)]), 0)).await;
+    assert_eq!(saved.unwrap().changed().unwrap().version, 1);
+    (people, security)
+}
+
+/// A session in which somebody has just shown their passkey.
+pub(crate) async fn fresh(people: &People, who: usize) -> Origin {
+    let user = people.users[who];
+    let epoch = people.load::<User>(user).await.unwrap().unwrap().epoch;
+    let login = passkey_login(&people.ledger, user, epoch, &people.passkeys[who]);
+    by(&people.ledger.run(login).await.unwrap().session)
+}
+
+pub(crate) async fn proposed(people: &People, who: usize, policy: Policy) -> Arc<Approval> {
+    let follows = people.policy().version;
+    let by = fresh(people, who).await;
+    let changing = people.execute(by, put(policy, follows)).await.unwrap();
+    let PolicyChanging::Asked(approval) = changing else {
+        panic!("a change was made that people decide about");
+    };
+    approval
+}
+
+async fn answers(
+    ledger: &TestLedger,
+    passkey: &SoftApprover,
+    approval: &Approval,
+    decision: Decision,
+) -> Arc<Approval> {
+    let now: Arc<Approval> = ledger.load(approval.id).await.unwrap().unwrap();
+    let command = passkey.decide(ledger, &now, decision, None);
+    ledger.run(command).await.unwrap().accepted().unwrap()
+}
+
+pub(crate) async fn approves(people: &People, who: usize, approval: &Approval) -> Arc<Approval> {
+    let passkey = &people.passkeys[who];
+    answers(&people.ledger, passkey, approval, Decision::Approve).await
+}
+
+async fn state(people: &People, approval: &Approval) -> ApprovalState {
+    let now: Arc<Approval> = people.load(approval.id).await.unwrap().unwrap();
+    now.state
+}
+
+async fn audited(people: People) {
+    let ledger = people.scene.ledger.restart().await;
+    crate::consistency::check(&ledger).await;
+    let closed = ledger.close().await;
+    let report = History::read(closed.path()).verify();
+    assert_eq!(report.findings, []);
+    assert!(report.impossible.is_empty(), "{report}");
+}
+
+#[tokio::test]
+async fn a_change_is_in_force_with_the_last_approval_that_it_needs() {
+    let (people, _) = people().await;
+    let asked = proposed(&people, 0, denying()).await;
+    assert_eq!(asked.kind(), QuestionKind::PolicyChange);
+    assert_eq!((asked.task_id(), people.policy().version), (None, 1));
+    let from = people.scene.size_now();
+    let voted = approves(&people, 1, &asked).await;
+    assert_eq!(voted.state, ApprovalState::Pending);
+    assert_eq!(people.policy().version, 1);
+    let approved = approves(&people, 2, &asked).await;
+    assert_eq!(approved.state, ApprovalState::Approved);
+    assert_eq!(people.policy().version, 2);
+    let digest = people.policy().in_force.as_ref().unwrap().digest;
+    assert_eq!(digest, denying().digest());
+    let events = people.scene.since(from).await;
+    let [.., approved, changed] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    let names = [approved.event.name(), changed.event.name()];
+    assert_eq!(names, ["approval.approved", "policy.changed"]);
+    assert_eq!(approved.envelope.command_id, changed.envelope.command_id);
+    // What took effect waits for nothing and does not lapse.
+    people.clock.advance(Duration::from_secs(90_000));
+    let approval_id = asked.id;
+    assert!(
+        !people
+            .ledger
+            .run(ExpireApproval { approval_id })
+            .await
+            .unwrap()
+    );
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn who_wants_a_change_never_approves_it_whatever_the_policy_says_of_ones_own() {
+    let people = People::of(["anna", "ben"]).await;
+    let security = people.group("security", &[0, 1]).await;
+    let own = Policy {
+        self_approval: true,
+        ..wanting(&[of(security, 1)])
+    };
+    people.ledger.run(put(own, 0)).await.unwrap();
+    let asked = proposed(&people, 0, denying()).await;
+    let command = people.passkeys[0].decide(&people.ledger, &asked, Decision::Approve, None);
+    assert_eq!(
+        refused(&people.scene, command).await,
+        Rejection::VoterExcluded
+    );
+    approves(&people, 1, &asked).await;
+    assert_eq!(people.policy().version, 2);
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn the_change_that_gets_in_withdraws_the_others() {
+    let (people, security) = people().await;
+    let first = proposed(&people, 0, denying()).await;
+    let second = proposed(&people, 1, policy()).await;
+    let back = RollbackPolicy {
+        version: 0,
+        follows: 1,
+    };
+    let third = people.execute(fresh(&people, 2).await, back).await.unwrap();
+    let third = Arc::clone(third.asked().unwrap());
+    approves(&people, 0, &second).await;
+    approves(&people, 2, &second).await;
+    assert_eq!(people.policy().version, 2);
+    for other in [&first, &third] {
+        assert_eq!(state(&people, other).await, ApprovalState::Cancelled);
+        let command = people.passkeys[1].decide(&people.ledger, other, Decision::Approve, None);
+        let refused = refused(&people.scene, command).await;
+        assert_eq!(refused, Rejection::CancelledByPolicy);
+    }
+    // The version that is in force now has nobody decide.
+    let saved = people.ledger.run(put(wanting(&[of(security, 1)]), 2)).await;
+    assert_eq!(saved.unwrap().changed().unwrap().version, 3);
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn a_change_that_was_asked_before_a_restart_is_made_after_it() {
+    let (people, _) = people().await;
+    let asked = proposed(&people, 0, denying()).await;
+    approves(&people, 1, &asked).await;
+    let other = proposed(&people, 1, policy()).await;
+    let People {
+        scene,
+        passkeys,
+        users,
+    } = people;
+    let scene = crate::scene::Scene {
+        ledger: scene.ledger.restart().await,
+        ..scene
+    };
+    let people = People {
+        scene,
+        passkeys,
+        users,
+    };
+    approves(&people, 2, &asked).await;
+    assert_eq!(people.policy().version, 2);
+    assert_eq!(state(&people, &other).await, ApprovalState::Cancelled);
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn a_change_that_is_denied_or_that_nobody_decides_changes_nothing() {
+    let (people, _) = people().await;
+    let denied = proposed(&people, 0, denying()).await;
+    let passkey = &people.passkeys[1];
+    let denied = answers(&people.ledger, passkey, &denied, Decision::Deny).await;
+    assert_eq!(denied.state, ApprovalState::Denied);
+    let expired = proposed(&people, 0, denying()).await;
+    assert_ne!(expired.id, denied.id);
+    people.clock.advance(Duration::from_secs(90_000));
+    let approval_id = expired.id;
+    assert!(
+        people
+            .ledger
+            .run(ExpireApproval { approval_id })
+            .await
+            .unwrap()
+    );
+    assert_eq!(state(&people, &expired).await, ApprovalState::Expired);
+    assert_eq!(people.policy().version, 1);
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn the_same_change_is_not_asked_twice_while_it_waits() {
+    let (people, _) = people().await;
+    let first = proposed(&people, 0, denying()).await;
+    let again = proposed(&people, 0, denying()).await;
+    assert_eq!(first.id, again.id);
+    // Of somebody else it excludes another person.
+    let others = proposed(&people, 1, denying()).await;
+    assert_ne!(first.id, others.id);
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn a_change_that_could_not_be_saved_any_more_is_not_approved() {
+    let (people, _) = people().await;
+    let few = people.group("few", &[0, 1]).await;
+    let asked = proposed(&people, 0, wanting(&[of(few, 2)])).await;
+    approves(&people, 1, &asked).await;
+    let smaller = ChangeGroup {
+        group_id: few,
+        name: None,
+        members: Some(vec![people.users[0]]),
+        reason: None,
+    };
+    people.ledger.run(smaller).await.unwrap();
+    let now: Arc<Approval> = people.load(asked.id).await.unwrap().unwrap();
+    let last = people.passkeys[2].decide(&people.ledger, &now, Decision::Approve, None);
+    assert_eq!(refused(&people.scene, last).await.code(), "policy_invalid");
+    assert_eq!(state(&people, &asked).await, ApprovalState::Pending);
+    assert_eq!(people.policy().version, 1);
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn a_change_that_only_its_author_could_approve_is_refused() {
+    let people = People::of(["anna", "ben"]).await;
+    let security = people.group("security", &[0]).await;
+    people
+        .ledger
+        .run(put(wanting(&[of(security, 1)]), 0))
+        .await
+        .unwrap();
+    let by = fresh(&people, 0).await;
+    let refused = refusal(people.execute(by, put(denying(), 1)).await);
+    assert_eq!(refused.code(), "approval_unsatisfiable");
+    // And a document that nobody could ever change is not saved.
+    let both = wanting(&[of(security, 2)]);
+    let by = fresh(&people, 1).await;
+    let refused = refusal(people.execute(by, put(both, 1)).await);
+    assert_eq!(refused.code(), "policy_invalid");
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn a_lock_on_who_wants_a_change_ends_it() {
+    let (people, _) = people().await;
+    let asked = proposed(&people, 0, denying()).await;
+    let lock = SetLock {
+        target: LockTarget::User(people.users[0]),
+        reason: "drill".to_owned(),
+        duration: None,
+    };
+    people.ledger.run(lock).await.unwrap();
+    let command = people.passkeys[1].decide(&people.ledger, &asked, Decision::Approve, None);
+    let refused = refused(&people.scene, command).await;
+    assert_eq!(refused.code(), "locked");
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn an_approval_of_a_change_is_not_kept_for_later_ones() {
+    let (people, _) = people().await;
+    let asked = proposed(&people, 0, denying()).await;
+    let kept = Retention {
+        mode: KeptMode::Cache,
+        breadth: Breadth::Exact,
+        binding: Binding::Agent,
+        until: Some(people.now().plus(Duration::from_secs(60))),
+    };
+    let command = people.passkeys[1].keep(&people.ledger, &asked, Decision::Approve, kept);
+    let refused = refused(&people.scene, command).await;
+    assert_eq!(refused.code(), "retention_not_allowed");
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn a_signature_about_one_change_is_none_about_another() {
+    let (people, _) = people().await;
+    let first = proposed(&people, 0, denying()).await;
+    let second = proposed(&people, 0, policy()).await;
+    let mut command = people.passkeys[1].decide(&people.ledger, &first, Decision::Approve, None);
+    command.approval_id = second.id;
+    let refused = refused(&people.scene, command).await;
+    assert_eq!(refused.code(), "assertion_invalid");
+    audited(people).await;
+}
+
+#[tokio::test]
+async fn a_password_alone_proposes_no_change() {
+    let (people, _) = people().await;
+    let plain = by(&*by_password(&people.ledger, people.users[0]).await);
+    let refused = refusal(people.execute(plain, put(denying(), 1)).await);
+    assert_eq!(refused, Rejection::StepUpRequired);
+    let none = people.scene.all().await;
+    assert!(
+        !none
+            .iter()
+            .any(|event| matches!(event, Event::ApprovalAsked(_)))
+    );
+}
