@@ -122,6 +122,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Approval(ApprovalCommand::List(args)) => command::read_api(&environment, args),
         Command::Approval(ApprovalCommand::Show(args)) => command::read_api(&environment, args),
         Command::Approval(ApprovalCommand::Votes(args)) => command::read_api(&environment, args),
+        Command::Approval(ApprovalCommand::Cancel(args)) => command::read_api(&environment, args),
         Command::Approval(ApprovalCommand::Watch(args)) => {
             command::approval_watch(&environment, args)
         }

@@ -52,7 +52,9 @@ const fn about(event: CallbackEvent) -> &'static str {
         CallbackEvent::ApprovalApproved => "A person approved; the agent can continue",
         CallbackEvent::ApprovalDenied => "A person denied",
         CallbackEvent::ApprovalExpired => "Nobody decided, or nobody continued, in time",
-        CallbackEvent::ApprovalCancelled => "The task was closed while the question was open",
+        CallbackEvent::ApprovalCancelled => {
+            "The question was withdrawn: its task was closed, a lock or the policy ended it, or an operator did"
+        }
         CallbackEvent::ApplyFinished => "Every operation was carried out",
         CallbackEvent::ApplyFailed => "An operation failed, or the apply was stopped",
         CallbackEvent::ApplyUnknown => "Nobody can say whether an operation was carried out",

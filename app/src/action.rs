@@ -209,6 +209,10 @@ actions! {
     ListApprovals -> Acting: [VIEWER];
     /// Open a question from a list. Whoever lists questions is given their links.
     OpenQuestion -> Acting: [VIEWER];
+    /// Decide a question as the user who is logged in.
+    DecideAsUser -> SessionAccess: [Session];
+    /// Cancel a question.
+    CancelApproval -> Acting: [RUNNER];
     /// Take one's own vote on a question back.
     WithdrawVote -> SessionAccess: [Session];
     /// Look at a question.

@@ -2,11 +2,11 @@
 
 use crate::app::App;
 use crate::approvers::known_principal;
-use crate::principal::{TaskAccess, TaskReading};
+use crate::principal::{Acting, TaskAccess, TaskReading};
 use crate::refusal::Error;
-use ledger::Rejection;
 use ledger::aggregate::{Approval, ApprovalState};
-use ledger::command::NarrowApproval;
+use ledger::command::{CancelApproval, NarrowApproval};
+use ledger::{ApprovalId, Rejection};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +42,23 @@ pub async fn narrow(
         principal,
     };
     Ok(app.ledger.execute(who.origin(), command).await?)
+}
+
+/// Cancels a question, or an approval that nothing has used.
+///
+/// # Errors
+/// [`Rejection::AlreadyDecided`].
+pub async fn cancel(
+    app: &App,
+    who: Acting,
+    approval_id: ApprovalId,
+    comment: Option<String>,
+) -> Result<Arc<Approval>, Error> {
+    let cancel = CancelApproval {
+        approval_id,
+        comment,
+    };
+    Ok(app.ledger.execute(who.origin, cancel).await?)
 }
 
 /// The task's newest approval while it is pending.

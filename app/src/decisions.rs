@@ -6,15 +6,16 @@ use crate::app::App;
 use crate::besides;
 use crate::key_holder::load_key;
 use crate::passkey::{EligibleCredential, PasskeyRefused};
-use crate::principal::QuestionAccess;
+use crate::principal::{QuestionAccess, SessionAccess};
 use crate::refusal::Error;
 use crate::retention::means;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Credential, Task};
 use ledger::command::{DecideApproval, check_key, check_retention};
 use ledger::event::OnApproval;
 use ledger::{
-    Actor, ApproverName, Assertion, Challenge, Choice, CredentialId, Decision, DecisionProof,
-    DecisionStatement, Ledger, OnScreen, Origin, Rejection, RequestId, Timestamp, WantedRetention,
+    Actor, ApprovalId, ApproverName, Assertion, Challenge, Choice, CredentialId, Decision,
+    DecisionProof, DecisionStatement, Ledger, OnScreen, Origin, Rejection, RequestId, Timestamp,
+    WantedRetention,
 };
 use std::sync::Arc;
 
@@ -121,6 +122,8 @@ pub struct Undecided<'a> {
     app: &'a App,
     approval: Arc<Approval>,
     request_id: Option<RequestId>,
+    /// The only ones who answer, where a user asked who is logged in.
+    own: Option<Vec<ApproverName>>,
 }
 
 /// What a passkey is asked to sign, and whose may.
@@ -153,8 +156,42 @@ impl<'a> Undecided<'a> {
                 app,
                 approval,
                 request_id: who.request_id,
+                own: None,
             }),
             Some(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// The question of that id, for the user who is logged in to answer with a credential of their own.
+    ///
+    /// # Errors
+    /// What became of it, where there is nothing left to decide; [`Rejection::VoterNotEligible`] and
+    /// [`Rejection::VoterExcluded`] for a user who may not answer.
+    pub async fn for_user(
+        app: &'a App,
+        who: &SessionAccess,
+        id: ApprovalId,
+    ) -> Result<Self, Error> {
+        let approval = app.ledger.load::<Approval>(id).await?;
+        let approval = approval.ok_or(Rejection::ApprovalNotFound)?;
+        if let Some(refusal) = over(&approval, app.ledger.now()) {
+            return Err(refusal.outside_a_link().into());
+        }
+        let user = &who.session.user;
+        let question = Self {
+            app,
+            approval,
+            request_id: who.origin.request_id,
+            own: Some(user.principals().collect()),
+        };
+        match question.able().await?.is_empty() {
+            false => Ok(question),
+            true => {
+                let asked = question.approval.policy.as_ref();
+                let is_excluded =
+                    asked.is_some_and(|asked| asked.requirement.get().excludes(user.id));
+                Err(not_eligible(is_excluded).into())
+            }
         }
     }
 
@@ -265,7 +302,11 @@ impl<'a> Undecided<'a> {
             proof,
             on_screen,
         };
-        Ok(ledger.execute(origin, command).await?.accepted()?)
+        let decided = ledger.execute(origin, command).await?.accepted();
+        Ok(match self.own {
+            Some(_) => decided.map_err(Rejection::outside_a_link)?,
+            None => decided?,
+        })
     }
 
     /// Whether the WebAuthn library takes the answer of a passkey too.
@@ -305,6 +346,15 @@ impl<'a> Undecided<'a> {
 
     /// The passkeys and command-line keys that may answer, with their principals.
     async fn able(&self) -> Result<Vec<(ApproverName, Credential)>, Error> {
+        let mut able = self.all_able().await?;
+        if let Some(own) = &self.own {
+            able.retain(|(principal, _)| own.contains(principal));
+        }
+        Ok(able)
+    }
+
+    /// As [`Self::able`], of everybody.
+    async fn all_able(&self) -> Result<Vec<(ApproverName, Credential)>, Error> {
         let (ledger, approval) = (&self.app.ledger, &self.approval);
         if approval.policy.is_some() {
             let voters = ledger.voters(approval).await?.into_iter();
@@ -330,10 +380,14 @@ impl<'a> Undecided<'a> {
         let credential_id = CredentialId::unchecked(credential_id);
         let user = self.app.ledger.user_of_passkey(&credential_id).await?;
         let is_excluded = user.is_some_and(|user| asked.requirement.get().excludes(user.id));
-        Ok(match is_excluded {
-            true => Rejection::VoterExcluded,
-            false => Rejection::VoterNotEligible,
-        })
+        Ok(not_eligible(is_excluded))
+    }
+}
+
+const fn not_eligible(is_excluded: bool) -> Rejection {
+    match is_excluded {
+        true => Rejection::VoterExcluded,
+        false => Rejection::VoterNotEligible,
     }
 }
 

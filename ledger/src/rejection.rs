@@ -216,6 +216,9 @@ refusals! {
     /// Cancelled when it was to go on.
     #[error("the approval was cancelled because the policy has changed since it was asked for; ask anew under a new key")]
     CancelledByPolicy => Gone, "approval_cancelled";
+    /// Cancelled by a person.
+    #[error("an operator cancelled the question; ask them why, or ask anew under a new key")]
+    CancelledByPerson => Gone, "approval_cancelled";
     /// Withdrawn.
     #[error("the approval was cancelled because its task was closed")]
     ApprovalCancelled => Gone, "approval_cancelled";
@@ -225,6 +228,12 @@ refusals! {
         /// `approved`, `denied`, `consumed`.
         state: &'static str,
     } => Gone, "approval_decided";
+    /// Decided before, where it is named by its id.
+    #[error("the approval was already {}", if *state == "consumed" { "approved and used" } else { state })]
+    AlreadyDecided {
+        /// `approved`, `denied`, `consumed`.
+        state: &'static str,
+    } => Conflict, "already_decided";
     /// No such approval.
     #[error("there is no such approval")]
     ApprovalNotFound => NotFound, "approval_not_found";
@@ -565,6 +574,15 @@ refusals! {
 }
 
 impl Rejection {
+    /// The same where no link was opened that is good for nothing more.
+    #[must_use]
+    pub fn outside_a_link(self) -> Self {
+        match self {
+            Self::ApprovalDecided { state } => Self::AlreadyDecided { state },
+            other => other,
+        }
+    }
+
     /// The time after which asking again may help, where only waiting does.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {

@@ -121,6 +121,9 @@ pub(crate) enum ApprovalCommand {
     /// Print what a question needs, how many people are counted, and their votes
     #[command(after_help = ACCESS_HELP)]
     Votes(ApiRead<ShowVotes>),
+    /// Cancel a question, or an approval that nothing has used yet
+    #[command(after_help = ACCESS_HELP)]
+    Cancel(ApiRead<CancelApproval>),
     /// Print each question as it comes up, and its end, one line each, until interrupted
     #[command(after_help = ACCESS_HELP)]
     Watch(ApiRead<WatchApprovals>),
@@ -154,6 +157,15 @@ pub(crate) struct ShowApproval {
 pub(crate) struct ShowVotes {
     /// The approval's id, as `approval list` prints it
     approval: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelApproval {
+    /// The approval's id, as `approval list` prints it
+    approval: String,
+    /// Why; it stands in the log
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -334,6 +346,13 @@ impl From<ShowApproval> for ApiRequest {
 impl From<ShowVotes> for ApiRequest {
     fn from(ShowVotes { approval }: ShowVotes) -> Self {
         Self::get(&["approvals", &approval], Shown::Members)
+    }
+}
+
+impl From<CancelApproval> for ApiRequest {
+    fn from(CancelApproval { approval, reason }: CancelApproval) -> Self {
+        let body = json!({"reason": reason});
+        Self::post(&["approvals", &approval, "cancel"], body, Shown::Members)
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Ended {
     LockedOut,
     /// The policy denies it now, or wants another answer.
     PolicyChanged,
+    /// An operator cancelled it.
+    CancelledByPerson,
     /// Approved and used; a lock was set before anything was sent.
     StoppedByLock,
     /// Approved and used; the policy changed before anything was sent.
@@ -201,6 +203,7 @@ impl Ended {
             Self::Cancelled => "cancelled",
             Self::LockedOut => "locked_out",
             Self::PolicyChanged => "policy_changed",
+            Self::CancelledByPerson => "cancelled_by_person",
             Self::StoppedByLock => "stopped_by_lock",
             Self::StoppedByPolicy => "stopped_by_policy",
             Self::InEffect => "in_effect",
@@ -223,6 +226,7 @@ impl Ended {
             | Self::Cancelled
             | Self::LockedOut
             | Self::PolicyChanged
+            | Self::CancelledByPerson
             | Self::StoppedByLock
             | Self::StoppedByPolicy
             | Self::InEffect => false,
@@ -255,6 +259,7 @@ impl Ended {
             | Self::Cancelled
             | Self::LockedOut
             | Self::PolicyChanged
+            | Self::CancelledByPerson
             | Self::StoppedByLock
             | Self::StoppedByPolicy => "neutral",
         }
@@ -275,7 +280,9 @@ impl Ended {
             Self::Denied => "Denied",
             Self::Expired => "This request has expired",
             Self::Lapsed => "Approved, but not used in time",
-            Self::Cancelled | Self::LockedOut | Self::PolicyChanged => "This request was cancelled",
+            Self::Cancelled | Self::LockedOut | Self::PolicyChanged | Self::CancelledByPerson => {
+                "This request was cancelled"
+            }
         }
     }
 
@@ -339,6 +346,10 @@ impl Ended {
                 "The policy has changed since it was asked, so nothing more comes of it. If it is still \
                  wanted, the agent has to ask again."
             }
+            Self::CancelledByPerson => {
+                "An operator cancelled it, so nothing more comes of it. If it is still wanted, the agent has to ask \
+                 again."
+            }
             Self::StoppedByPolicy => {
                 "The policy changed before everything was carried out. The approval has been used."
             }
@@ -360,7 +371,9 @@ impl Ended {
         match self {
             Self::Denied => "Denied",
             Self::Expired | Self::Lapsed => "Expired",
-            Self::Cancelled | Self::LockedOut | Self::PolicyChanged => "Cancelled",
+            Self::Cancelled | Self::LockedOut | Self::PolicyChanged | Self::CancelledByPerson => {
+                "Cancelled"
+            }
             Self::Approved
             | Self::FailedForNow
             | Self::Running

@@ -40,6 +40,9 @@ impl Became {
             ApprovalState::Cancelled if approval.cancelled_by == CancelledBy::Policy => {
                 (Ended::PolicyChanged, approval.changed_at)
             }
+            ApprovalState::Cancelled if approval.cancelled_by == CancelledBy::Person => {
+                (Ended::CancelledByPerson, approval.changed_at)
+            }
             ApprovalState::Cancelled => (Ended::Cancelled, approval.changed_at),
         };
         let operations = used_by.map_or(&[][..], |apply| &apply.operations);

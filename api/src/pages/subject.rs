@@ -163,6 +163,7 @@ impl SubjectEndedPage {
                 "The policy has changed since it was asked, so nothing comes of it. If it is still wanted, it has to \
                  be proposed again."
             }
+            Ended::CancelledByPerson => "An operator cancelled it, and nothing was changed.",
             Ended::LockedOut => "A lock was set on whoever wanted it, so nothing comes of it.",
             Ended::Expired => {
                 "Nobody decided in time, and nothing was changed. If it is still wanted, it has to be proposed again."

@@ -175,7 +175,7 @@ fn ended(ended: Ended) -> EndedPage {
 }
 
 /// Every way in which it can end.
-const ENDS: [Ended; 18] = [
+const ENDS: [Ended; 19] = [
     Ended::Approved,
     Ended::FailedForNow,
     Ended::Running,
@@ -194,6 +194,7 @@ const ENDS: [Ended; 18] = [
     Ended::StoppedByLock,
     Ended::PolicyChanged,
     Ended::StoppedByPolicy,
+    Ended::CancelledByPerson,
 ];
 
 fn every_page() -> Vec<String> {

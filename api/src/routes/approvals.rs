@@ -1,14 +1,19 @@
 //! Approvals as the agent that waits for them sees them. The page for humans is elsewhere.
 
-use crate::extract::json::OptionalJson;
+use crate::extract::json::{OptionalJson, StrictJson};
 use crate::extract::params::PathParams;
 use crate::extract::prefer::PreferWait;
 use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Problem};
+use crate::routes::decisions::{decide, issue};
 use crate::schemes::By;
-use crate::shapes::approvals::{ApprovalLinkView, ApprovalStatus, ApproveRequest, DiscordMessage};
+use crate::shapes::approvals::{
+    ApprovalLinkView, ApprovalStatus, ApproveRequest, CancelRequest, DiscordMessage,
+};
+use crate::shapes::passkeys::{Decided, DecisionOptions, DecisionRequest, VerifyRequest};
 use crate::shapes::votes::{QuestionView, SubjectView};
 use crate::state::AppState;
+use app::decisions::Undecided;
 use app::votes::{self, Votes};
 use app::{action, approvals, besides, decisions};
 use axum::Json;
@@ -27,6 +32,9 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(approve))
         .routes(routes!(discord_message))
         .routes(routes!(question))
+        .routes(routes!(decision_options_by_id))
+        .routes(routes!(decide_by_id))
+        .routes(routes!(cancel_approval))
         .routes(routes!(withdraw_vote))
 }
 
@@ -128,6 +136,80 @@ async fn question(
 ) -> Result<Json<QuestionView>, ApiError> {
     let approval = state.app.ledger.load::<Approval>(id).await?;
     let approval = approval.ok_or(Rejection::ApprovalNotFound)?;
+    shown(&state, &approval).await
+}
+
+/// Options for a decision, as the user who is logged in
+///
+/// As behind the link, for a user whose answer the question waits for: `allow_credentials` names passkeys of theirs.
+#[utoipa::path(
+    post, path = "/v1/approvals/{approval_id}/options", tag = "approvals",
+    params(("approval_id" = String, Path, description = "The approval")),
+    security(("session" = [])),
+    request_body = Option<DecisionRequest>,
+    responses(
+        (status = 200, body = DecisionOptions),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn decision_options_by_id(
+    State(state): State<AppState>,
+    By(who): By<action::DecideAsUser>,
+    PathParams(id): PathParams<ApprovalId>,
+    OptionalJson(request): OptionalJson<DecisionRequest>,
+) -> Result<Json<DecisionOptions>, ApiError> {
+    let question = Undecided::for_user(&state.app, &who, id).await?;
+    issue(&state, question, request.unwrap_or_default())
+        .await
+        .map(Json)
+}
+
+/// Decide as the user who is logged in
+///
+/// As behind the link, with a passkey or command-line key of that user. A question that is decided already answers 409
+/// `already_decided`.
+#[utoipa::path(
+    post, path = "/v1/approvals/{approval_id}/verify", tag = "approvals",
+    params(("approval_id" = String, Path, description = "The approval")),
+    security(("session" = [])),
+    request_body = VerifyRequest,
+    responses(
+        (status = 200, body = Decided),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn decide_by_id(
+    State(state): State<AppState>,
+    By(who): By<action::DecideAsUser>,
+    PathParams(id): PathParams<ApprovalId>,
+    StrictJson(request): StrictJson<VerifyRequest>,
+) -> Result<Json<Decided>, ApiError> {
+    let question = Undecided::for_user(&state.app, &who, id).await?;
+    decide(&state, question, request).await.map(Json)
+}
+
+/// Cancel a question
+///
+/// Also an approval that nothing has used yet. The apply that asked fails, and its orchestrator is told. Cancelling
+/// again changes nothing.
+#[utoipa::path(
+    post, path = "/v1/approvals/{approval_id}/cancel", tag = "approvals",
+    params(("approval_id" = String, Path, description = "The approval")),
+    security(("session" = []), ("service" = [])),
+    request_body = Option<CancelRequest>,
+    responses(
+        (status = 200, body = QuestionView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn cancel_approval(
+    State(state): State<AppState>,
+    By(who): By<action::CancelApproval>,
+    PathParams(id): PathParams<ApprovalId>,
+    OptionalJson(request): OptionalJson<CancelRequest>,
+) -> Result<Json<QuestionView>, ApiError> {
+    let comment = request.unwrap_or_default().reason;
+    let approval = approvals::cancel(&state.app, who, id, comment).await?;
     shown(&state, &approval).await
 }
 

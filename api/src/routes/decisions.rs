@@ -231,7 +231,8 @@ async fn options(
     By(who): By<action::DecideQuestion>,
     QueryParams(request): QueryParams<DecisionQuery>,
 ) -> Result<Json<DecisionOptions>, ApiError> {
-    issue(&state, &who, request.into()).await.map(Json)
+    let question = Undecided::of(&state.app, &who).await?;
+    issue(&state, question, request.into()).await.map(Json)
 }
 
 /// Options for a decision, with a reason that does not stand in a URL, and what is kept
@@ -251,7 +252,8 @@ async fn options_with_reason(
     By(who): By<action::DecideQuestion>,
     OptionalJson(request): OptionalJson<DecisionRequest>,
 ) -> Result<Json<DecisionOptions>, ApiError> {
-    issue(&state, &who, request.unwrap_or_default())
+    let question = Undecided::of(&state.app, &who).await?;
+    issue(&state, question, request.unwrap_or_default())
         .await
         .map(Json)
 }
@@ -275,6 +277,15 @@ async fn verify(
     StrictJson(request): StrictJson<VerifyRequest>,
 ) -> Result<Json<Decided>, ApiError> {
     let question = Undecided::of(&state.app, &who).await?;
+    decide(&state, question, request).await.map(Json)
+}
+
+/// Records what a request decides.
+pub(crate) async fn decide(
+    state: &AppState,
+    question: Undecided<'_>,
+    request: VerifyRequest,
+) -> Result<Decided, ApiError> {
     let decision = request.decision()?;
     let proof = request.proof()?;
     let on_screen = request.on_screen.map(OnScreen::from);
@@ -285,7 +296,7 @@ async fn verify(
         ApprovalState::Pending => Votes::told(&state.app.ledger, &approval).await?,
         _ => None,
     };
-    Ok(Json(Decided {
+    Ok(Decided {
         approval_id: approval.id.to_string(),
         status: match decision {
             Decision::Approve if approval.state == ApprovalState::Pending => "voted",
@@ -294,15 +305,15 @@ async fn verify(
         },
         task_id: approval.task_id().map(|task| task.to_string()),
         waits: votes.as_ref().map(WaitsForOthers::from),
-    }))
+    })
 }
 
-async fn issue(
+/// What there is to sign of what a request decides.
+pub(crate) async fn issue(
     state: &AppState,
-    who: &QuestionAccess,
+    question: Undecided<'_>,
     request: DecisionRequest,
 ) -> Result<DecisionOptions, ApiError> {
-    let question = Undecided::of(&state.app, who).await?;
     let reason = request.reason.as_deref();
     let retention = request.retention()?;
     let options = question.options(request.decision()?, reason, retention);

@@ -377,7 +377,7 @@ impl ApplyDetail {
             Standing::Ended(ApplyEnd::Completed) => TaskStatus::Completed,
             Standing::Ended(ApplyEnd::Failed)
             | Standing::Cancelled {
-                by: CancelledBy::Lock | CancelledBy::Policy,
+                by: CancelledBy::Lock | CancelledBy::Policy | CancelledBy::Person,
             }
             | Standing::ConsumedElsewhere { .. } => TaskStatus::Failed,
             Standing::Ended(ApplyEnd::Unknown) => TaskStatus::Unknown,

@@ -84,6 +84,15 @@ pub(crate) struct ApproveRequest {
     pub(crate) approver_principal: Option<String>,
 }
 
+/// Cancels a question.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CancelRequest {
+    /// Why, at most 1000 characters; it stands in the log.
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+}
+
 /// The link for the task's pending apply.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ApprovalLinkView {

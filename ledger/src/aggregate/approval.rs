@@ -54,6 +54,8 @@ pub enum CancelledBy {
     Lock,
     /// The policy wants another answer now, or denies what was asked.
     Policy,
+    /// An operator cancelled it.
+    Person,
 }
 
 impl CancelledBy {
@@ -61,6 +63,7 @@ impl CancelledBy {
         match reason {
             "locked" => Self::Lock,
             "policy" => Self::Policy,
+            "person" => Self::Person,
             _ => Self::Task,
         }
     }
@@ -72,6 +75,7 @@ impl CancelledBy {
             Self::Task => Rejection::ApprovalCancelled,
             Self::Lock => Rejection::CancelledByLock,
             Self::Policy => Rejection::CancelledByPolicy,
+            Self::Person => Rejection::CancelledByPerson,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Changes of an approval besides its decision: narrowed, read upstream, expired.
 
+use super::acting::still_acts;
 use super::authority::admit;
 use super::callbacks::of_question;
 use super::{Command, Presented};
@@ -7,7 +8,10 @@ use crate::aggregate::{Approval, ApprovalState, Task};
 use crate::callback_report;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded, ZoneRead};
+use crate::event::{
+    ApprovalCancelled, ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded, Role,
+    ZoneRead,
+};
 use crate::id::{ApprovalId, TaskId};
 use crate::name::ApproverName;
 use crate::rejection::Rejection;
@@ -15,6 +19,9 @@ use crate::storage::{LookupKey, NewEvent};
 use crate::voters::{Electorate, can_be_met};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
+
+/// The reason in events for what a person cancels.
+const PERSON: &str = "person";
 
 /// The events of a deadline that has passed but is not recorded yet; none otherwise.
 pub(super) fn expire(
@@ -82,6 +89,49 @@ pub(super) fn is_open(approval: &Approval, now: Timestamp) -> Result<(), Rejecti
                 state: decided.as_str(),
             })
         }
+    }
+}
+
+/// Cancels a question, or an approval that nothing has used. One that was cancelled before stays as it is.
+#[derive(Debug, Clone)]
+pub struct CancelApproval {
+    /// The approval.
+    pub approval_id: ApprovalId,
+    /// The reason, at most 1000 characters, where the person gives one.
+    pub comment: Option<String>,
+}
+
+impl Command for CancelApproval {
+    type Answer = Arc<Approval>;
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approval>, Error> {
+        still_acts(tx, Role::Operator).await?;
+        let comment = self.comment.filter(|comment| !comment.trim().is_empty());
+        let is_long = |comment: &String| comment.chars().count() > 1000;
+        if comment.as_ref().is_some_and(is_long) {
+            return Err(Rejection::Invalid {
+                code: "invalid_reason",
+                detail: "reason: at most 1000 characters".to_owned(),
+            }
+            .into());
+        }
+        let (approval, task) = approval_and_task(tx, self.approval_id).await?;
+        let context = tx.context();
+        if approval.state_at(context.now) == ApprovalState::Cancelled {
+            return Ok(approval);
+        }
+        if !approval.is_open_at(context.now) {
+            is_open(&approval, context.now).map_err(Rejection::outside_a_link)?;
+        }
+        let cancelled = ApprovalCancelled {
+            reason: PERSON.to_owned(),
+            comment,
+        };
+        let cancelled = context.event(approval.id, cancelled);
+        let message = callback_report::cancelled(PERSON);
+        let events = of_question(&context, task.as_deref(), &approval, cancelled, message);
+        tx.append(events).await?;
+        tx.existing::<Approval>(self.approval_id).await
     }
 }
 

@@ -199,8 +199,7 @@ pub(super) async fn cancel(
 }
 
 fn cancelled(context: &Context<'_>, task: Option<&Task>, approval: &Approval) -> Vec<NewEvent> {
-    let reason = LOCKED.to_owned();
-    let cancelled = context.event(approval.id, ApprovalCancelled { reason });
+    let cancelled = context.event(approval.id, ApprovalCancelled::because(LOCKED));
     let message = callback_report::cancelled(LOCKED);
     of_question(context, task, approval, cancelled, message)
 }

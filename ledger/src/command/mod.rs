@@ -47,7 +47,7 @@ pub use acceptance::AcceptLedger;
 pub use admissions::{Admitted, LiftAdmission, SetAdmission};
 pub use agents::{ReplacePermissions, RevokeGrants};
 pub use applies::{RefuseApply, SubmitApply, Submitted};
-pub use approvals::{ExpireApproval, NarrowApproval, RecordPreState};
+pub use approvals::{CancelApproval, ExpireApproval, NarrowApproval, RecordPreState};
 pub use approvers::{
     Enrol, NewCredential, OpenEnrolment, OpenedEnrolment, PutCredential, RevokeCredential,
 };

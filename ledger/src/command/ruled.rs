@@ -370,8 +370,7 @@ pub(super) fn cancelled(
     task: Option<&Task>,
     approval: &Approval,
 ) -> Vec<NewEvent> {
-    let reason = POLICY.to_owned();
-    let cancelled = context.event(approval.id, ApprovalCancelled { reason });
+    let cancelled = context.event(approval.id, ApprovalCancelled::because(POLICY));
     let message = crate::callback_report::cancelled(POLICY);
     of_question(context, task, approval, cancelled, message)
 }

@@ -305,8 +305,8 @@ fn decide_close(
     for approval in approvals {
         match approval.state_at(context.now) {
             ApprovalState::Pending | ApprovalState::Approved => {
-                let reason = "task_closed".to_owned();
-                let cancelled = context.event(approval.id, ApprovalCancelled { reason });
+                let cancelled = ApprovalCancelled::because("task_closed");
+                let cancelled = context.event(approval.id, cancelled);
                 events.extend(with_deliveries(
                     context,
                     task,

@@ -230,12 +230,15 @@ impl Describe for ApprovalExpired {
 
 impl Describe for ApprovalCancelled {
     fn text(&self, _: &Topic) -> String {
-        format!("approval cancelled: {}", self.reason)
+        match &self.comment {
+            Some(comment) => format!("approval cancelled: {}: {comment}", self.reason),
+            None => format!("approval cancelled: {}", self.reason),
+        }
     }
 
     fn facts(&self, _: &Topic) -> Facts {
         let facts = Facts::updated(2, "approval").detail("cancelled");
-        facts.comment(Some(&self.reason))
+        facts.comment(Some(self.comment.as_deref().unwrap_or(&self.reason)))
     }
 }
 

@@ -406,9 +406,38 @@ pub struct ApprovalExpired {
 
 /// `approval.cancelled` 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApprovalCancelled {
-    /// Why: `task_closed`.
+pub struct ApprovalCancelledV1 {
+    /// Why: `task_closed`, `locked`, `policy`.
     pub reason: String,
+}
+
+/// `approval.cancelled` 2: also by a person, who may say why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalCancelled {
+    /// Why: `task_closed`, `locked`, `policy`, or `person`, who is the actor.
+    pub reason: String,
+    /// The person's own words.
+    pub comment: Option<String>,
+}
+
+impl ApprovalCancelled {
+    /// By what happened elsewhere.
+    #[must_use]
+    pub fn because(reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            comment: None,
+        }
+    }
+}
+
+impl From<ApprovalCancelledV1> for ApprovalCancelled {
+    fn from(old: ApprovalCancelledV1) -> Self {
+        Self {
+            reason: old.reason,
+            comment: None,
+        }
+    }
 }
 
 /// `approval.released` 1: the apply that used it failed before anything was applied, so that it can be

@@ -41,10 +41,10 @@ pub use apply::{
     RefusalsCounted, StateBefore,
 };
 pub use approval::{
-    ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1, ApprovalDecidedV2,
-    ApprovalExpired, ApprovalNarrowed, ApprovalReleased, ApprovalRequested, ApprovalRequestedV1,
-    ApprovalRequestedV2, PreState, PreStateRecorded, PreStateRecordedV1, VoteLoss, VoteVoided,
-    VoteWithdrawn, ZoneNameRead, ZoneRead,
+    ApprovalCancelled, ApprovalCancelledV1, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1,
+    ApprovalDecidedV2, ApprovalExpired, ApprovalNarrowed, ApprovalReleased, ApprovalRequested,
+    ApprovalRequestedV1, ApprovalRequestedV2, PreState, PreStateRecorded, PreStateRecordedV1,
+    VoteLoss, VoteVoided, VoteWithdrawn, ZoneNameRead, ZoneRead,
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
@@ -218,7 +218,7 @@ events! {
         in Approval by APPROVER under DecisionAssertion told as ApprovalDenied [looked_up, decides, counted];
     35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired)
         in Approval by EXPIRERS under Deadline told as ApprovalExpired [looked_up];
-    36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled)
+    36, 2, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled) { 1 => ApprovalCancelledV1 }
         in Approval by EXPIRERS under ApprovalState told as ApprovalCancelled [looked_up];
     37, 1, "approval.consumed" => ApprovalConsumed(ApprovalConsumed)
         in Approval by AUTHORISERS under ExecutionOnce [looked_up];

@@ -104,7 +104,7 @@ impl ApplyView {
         self.authorised_at.is_none() && reason.is_some_and(|why| why.starts_with(USED_BY))
     }
 
-    /// Takes over what became of the approval that it waits for. A lock and the policy leave the task open.
+    /// Takes over what became of the approval that it waits for. A lock, the policy and a person leave the task open.
     fn apply_approval(
         &mut self,
         approval: ApprovalStatus,

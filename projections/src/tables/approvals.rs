@@ -109,7 +109,7 @@ row! {
         pub pre_state_at: Option<Timestamp>,
         /// When it came to its final state.
         pub ended_at: Option<Timestamp>,
-        /// What ended it, besides a denial or its use: `task_closed`, `not_decided_in_time`,
+        /// What ended it, besides a denial or its use: `task_closed`, `locked`, `policy`, `person`, `not_decided_in_time`,
         /// `not_continued_in_time`.
         pub end_reason: Option<String>,
         pub consumed_by: Option<ApplyId>,
@@ -162,6 +162,7 @@ impl ApprovalView {
         match self.end_reason.as_deref() {
             Some("locked") => Some("locked"),
             Some("policy") => Some("policy"),
+            Some("person") => Some("person"),
             _ => None,
         }
     }

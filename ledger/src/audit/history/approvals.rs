@@ -9,7 +9,7 @@ use crate::aggregate::whole_seconds;
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
-    AggregateKind, ApprovalAsked, ApprovalConsumed, ApprovalExpired, ApprovalReleased,
+    ActorKind, AggregateKind, ApprovalAsked, ApprovalConsumed, ApprovalExpired, ApprovalReleased,
     ApprovalRequested, Approved, AskedByPolicy, AskedSubject, Denied, Event, LockTarget, Voted,
 };
 use crate::fingerprint::Fingerprint;
@@ -19,6 +19,9 @@ use crate::policy::{Excluded, Exclusion, Need, NeedGroup};
 use crate::statement::{Decision, QuestionKind};
 use std::collections::HashSet;
 use std::time::Duration;
+
+/// The reason of what a person cancelled.
+const PERSON: &str = "person";
 
 /// Where an approval stands that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -329,8 +332,23 @@ impl History {
                     self.ends_by_policy(now);
                     self.takes_back_promise(stream);
                 }
+                let is_by_person = cancelled.reason == PERSON;
+                if is_by_person {
+                    let person = [
+                        ActorKind::Operator,
+                        ActorKind::User,
+                        ActorKind::ServiceToken,
+                    ];
+                    let by_one = person.iter().any(|kind| kind.is(&now.envelope.actor));
+                    now.expect(by_one, Check::Actor, || {
+                        "it says that a person cancelled it, and its actor is none".to_owned()
+                    });
+                    self.takes_back_promise(stream);
+                }
                 self.streams.put(stream, over);
-                if let Some(task_id) = task_id.filter(|_| !is_locked && !is_by_policy) {
+                if let Some(task_id) =
+                    task_id.filter(|_| !is_locked && !is_by_policy && !is_by_person)
+                {
                     self.ends_with_task(now, task_id, &cancelled.reason);
                 }
             }

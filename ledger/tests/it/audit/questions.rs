@@ -7,10 +7,10 @@ use fixtures::history::History;
 use fixtures::people::create_user;
 use fixtures::policies::{policy, put};
 use ledger::audit::Check;
-use ledger::command::{AgentChanges, DescribeAgent};
+use ledger::command::{AgentChanges, CancelApproval, DescribeAgent};
 use ledger::event::{Event, StoredTree};
 use ledger::policy::{Limits, Policy};
-use ledger::{AgentName, Decision, Role};
+use ledger::{Actor, AgentName, Decision, Origin, Role};
 
 const WIDE: Limits = Limits {
     open: 2,
@@ -85,4 +85,38 @@ async fn a_question_beyond_each_limit_is_found() {
         });
         is_found(&report, Check::QuestionLimit, last);
     }
+}
+
+#[tokio::test]
+async fn only_a_person_or_the_service_token_cancels_for_a_person() {
+    let scene = Scene::new().await;
+    let command = submit(
+        &scene.token,
+        "k1",
+        vec![deploy("site", "export default {};")],
+    );
+    let ledger = &scene.ledger.ledger;
+    let asked = ledger.execute(agent(&scene.token), command).await.unwrap();
+    let cancel = CancelApproval {
+        approval_id: asked.accepted().unwrap().apply.approval_id.unwrap(),
+        comment: Some("called off".to_owned()),
+    };
+    let operator = Origin {
+        actor: Actor::Operator {
+            name: "root".to_owned(),
+        },
+        request_id: None,
+    };
+    ledger.execute(operator, cancel).await.unwrap();
+    let closed = scene.ledger.close().await;
+    let history = History::read(closed.path());
+    let report = history.verify();
+    assert!(report.verified && report.everything, "{report}");
+
+    let cancelled = history.last("approval.cancelled");
+    let (by_agent, _) = history.event(history.last("apply.accepted"));
+    let report = altered(&history, |history| {
+        history.alter_all(cancelled, |envelope, _| envelope.actor = by_agent.actor);
+    });
+    is_found(&report, Check::Actor, cancelled);
 }

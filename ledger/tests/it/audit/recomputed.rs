@@ -223,6 +223,7 @@ async fn nothing_ends_for_a_task_that_was_not_closed() {
         let stream = history.record(decided).header.stream_id;
         let cancelled = ApprovalCancelled {
             reason: "task_closed".to_owned(),
+            comment: None,
         };
         history.insert_with(decided, stream, &envelope, &cancelled.into());
     });

@@ -53,7 +53,7 @@ pub(super) async fn member(stage: &Stage, name: &str) -> (UserId, Person) {
     (user.id, person)
 }
 
-fn purge() -> Operation {
+pub(super) fn purge() -> Operation {
     let zone = "023e105f4ecef8ad9ca31a8372d0c353";
     let params = json!({"purge_everything": true});
     let purge = providers::all().parse("cache.purge.execute", "zone", zone, &params);
@@ -61,7 +61,7 @@ fn purge() -> Operation {
 }
 
 /// A policy by which everything needs one of the approvers and one of a group.
-async fn two_are_needed(stage: &Stage, member: UserId) {
+pub(super) async fn two_are_needed(stage: &Stage, member: UserId) {
     let group = json!({"name": "ops", "members": [member.to_string()]});
     let made = call(stage, "POST", "/v1/groups", &group).await;
     assert_eq!(made.status, 201, "{made:?}");
