@@ -54,6 +54,24 @@ impl Who {
         )
     }
 
+    /// The caller in words.
+    #[must_use]
+    pub const fn holder(self) -> &'static str {
+        match self {
+            Self::Anyone | Self::Identity => "a caller with any credential",
+            Self::Agent | Self::AgentWithOldToken => {
+                "the agent of the task, with its own credential,"
+            }
+            Self::Administrator(_) => "a bootstrap token",
+            Self::ApprovalLink | Self::EnrolmentLink | Self::SetupLink => "the holder of its link",
+            Self::Operator => "an operator of the machine",
+            Self::User(_) => "a user or the service token",
+            Self::AgentKey => "an agent with a key of its own",
+            Self::Auditor | Self::Session => "a user who is logged in",
+            Self::ViewerToken => "the holder of a viewer token",
+        }
+    }
+
     /// Whether the principal is of this kind. Its right and standing are asked for in
     /// [`crate::authorize`].
     #[must_use]

@@ -46,7 +46,7 @@ pub async fn authorize<A: Act>(
         | Principal::Service(_)
         | Principal::AgentKey(_)
         | Principal::Viewer(_)
-        | Principal::AuthDisabled => Forbidden::WrongIdentity,
+        | Principal::AuthDisabled => Forbidden::WrongIdentity(A::ACTION.who()),
         _ => Forbidden::OtherKind,
     })?;
     if request.is_cross_site {

@@ -1,6 +1,7 @@
 //! Why something is not done. Each refusal has a text that says what to do next; its HTTP status is the
 //! surface's affair.
 
+use crate::action::Who;
 use crate::identity::throttle::Throttled;
 use crate::passkey::PasskeyRefused;
 use crate::policy::Problem;
@@ -106,11 +107,9 @@ pub enum Forbidden {
     /// The table of actions does not admit this kind of principal.
     #[error("this is not for callers of this kind")]
     OtherKind,
-    /// As [`Self::OtherKind`], for users, agent keys and the service token.
-    #[error(
-        "this identity cannot do that: only the agent of the task can, with its own credential"
-    )]
-    WrongIdentity,
+    /// As [`Self::OtherKind`], for users, agent keys and the service token, with those who may.
+    #[error("this identity cannot do that: only {} can", joined(.0))]
+    WrongIdentity(&'static [Who]),
     /// A page of another site has made the request, or it is for a host that is not ours.
     #[error(
         "a page of another site may not do this: open the service under its own address and try there"
@@ -137,7 +136,7 @@ impl Forbidden {
             | Self::OtherTask
             | Self::OtherKind
             | Self::NotAuditor => "forbidden",
-            Self::WrongIdentity => "wrong_identity",
+            Self::WrongIdentity(_) => "wrong_identity",
             Self::TemplateRequired => "template_required",
             Self::CrossSite => "cross_site",
             Self::PasswordChangeRequired => "password_change_required",
@@ -201,6 +200,13 @@ impl From<Throttled> for Error {
     fn from(throttled: Throttled) -> Self {
         Self::Throttled(throttled)
     }
+}
+
+/// Those who may, in words.
+fn joined(who: &[Who]) -> String {
+    let mut holders: Vec<_> = who.iter().map(|who| who.holder()).collect();
+    holders.dedup();
+    holders.join(" or ")
 }
 
 /// The first problem, and how many more there are.

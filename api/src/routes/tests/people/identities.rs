@@ -40,8 +40,15 @@ async fn no_token_is_taken_for_one_of_another_kind() {
         // For each kind a route that is its own alone, and the others' answer.
         let task = format!("/v1/tasks/{}", issued.task.id);
         let plan = format!("{task}/plan");
-        for (owner, method, path) in [("task", "POST", &*plan), ("user", "GET", "/v1/me/sessions")]
-        {
+        for (owner, method, path, holder) in [
+            (
+                "task",
+                "POST",
+                &*plan,
+                "the agent of the task, with its own credential,",
+            ),
+            ("user", "GET", "/v1/me/sessions", "a user who is logged in"),
+        ] {
             let answer = stage.send(method, path, token, &Value::Null).await;
             let is_own = owner == *kind;
             let is_other_identity = ["user", "service", "viewer"].contains(kind);
@@ -54,6 +61,8 @@ async fn no_token_is_taken_for_one_of_another_kind() {
                         (403, "wrong_identity"),
                         "{place}"
                     );
+                    let detail = answer.body["detail"].as_str().unwrap();
+                    assert!(detail.contains(&format!("only {holder} can")), "{place}");
                 }
                 (false, false) => assert_eq!(answer.status, 401, "{place}"),
             }
