@@ -72,20 +72,21 @@ pub async fn version(app: &App, _: &Acting, version: u64) -> Result<Version, Err
     told(app, of_version(&app.ledger, version).await?).await
 }
 
-/// Versions, the newest first: at most so many, before that one.
+/// Versions, the newest first: at most so many, before that one; and the size of the ledger that they are as of.
 pub async fn versions(
     ledger: &Ledger,
     _: &Acting,
     before: Option<u64>,
     limit: usize,
-) -> Result<Vec<Changed>, Error> {
+) -> Result<(u64, Vec<Changed>), Error> {
+    let as_of = *ledger.size().borrow();
     let newest = ledger.policy().version;
     let from = before.map_or(newest, |before| before.saturating_sub(1).min(newest));
     let mut versions = Vec::new();
     for version in (1..=from).rev().take(limit) {
         versions.push(of_version(ledger, version).await?);
     }
-    Ok(versions)
+    Ok((as_of, versions))
 }
 
 /// Saves a document.

@@ -116,8 +116,8 @@ async fn list_policy_versions(
     QueryParams(query): QueryParams<VersionsQuery>,
 ) -> Result<Json<PolicyVersions>, ApiError> {
     let (before, limit) = query.read()?;
-    let listed = policies::versions(&state.app.ledger, &who, before, limit).await?;
-    Ok(Json(PolicyVersions::of(&listed)))
+    let (as_of, listed) = policies::versions(&state.app.ledger, &who, before, limit).await?;
+    Ok(Json(PolicyVersions::of(&listed, as_of)))
 }
 
 /// One version of the policy

@@ -133,6 +133,8 @@ impl VersionsQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PolicyVersions {
     versions: Vec<PolicyVersion>,
+    /// The ledger's size that this is as of.
+    as_of: u64,
     /// The `after` of the next page; null after the last one.
     next: Option<String>,
 }
@@ -151,7 +153,7 @@ pub(crate) struct PolicyVersion {
 }
 
 impl PolicyVersions {
-    pub(crate) fn of(listed: &[Changed]) -> Self {
+    pub(crate) fn of(listed: &[Changed], as_of: u64) -> Self {
         let versions = listed.iter().filter_map(|changed| match changed {
             Changed::Never => None,
             Changed::Once { event, author, at } => Some(PolicyVersion {
@@ -170,6 +172,7 @@ impl PolicyVersions {
         let last = versions.last().map(|last| last.version);
         Self {
             next: last.filter(|last| *last > 1).map(|last| last.to_string()),
+            as_of,
             versions,
         }
     }

@@ -96,6 +96,11 @@ async fn a_policy_is_saved_read_back_to_the_byte_and_rolled_back() {
     assert_eq!(first.body["restores"], 1);
 
     let (listed, _) = get(&stage, "/v1/policy/versions?limit=3").await;
+    assert_eq!(
+        listed.body["as_of"],
+        *stage.state.app.ledger.size().borrow(),
+        "{listed:?}"
+    );
     let versions = listed.body["versions"].as_array().unwrap();
     let numbers: Vec<_> = versions
         .iter()

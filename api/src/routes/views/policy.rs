@@ -35,7 +35,7 @@ pub(super) async fn show(
 async fn policy(state: &AppState, who: &Acting, asked: &Asked) -> Result<PolicyPage, ApiError> {
     let as_of = *state.app.ledger.size().borrow();
     let read = policies::read(&state.app, who).await?;
-    let versions = policies::versions(&state.app.ledger, who, None, VERSIONS).await?;
+    let (_, versions) = policies::versions(&state.app.ledger, who, None, VERSIONS).await?;
     let now = state.app.ledger.now();
     let mut page = PolicyPage {
         frame: Frame::of(who, asked.path(), View::Policy, as_of),
