@@ -9,6 +9,7 @@ const note = document.getElementById("note");
 const reason = document.getElementById("reason");
 const controls = document.getElementById("controls");
 const keepFor = document.getElementById("keep-for");
+const breakGlass = document.getElementById("break-glass");
 let askedForReason = false;
 // What a kept decision means, as it was shown last: it is signed only when its maker has read it.
 let shownMeaning = "";
@@ -85,16 +86,19 @@ async function ceremony(decision) {
   if (text) words.reason = text;
 
   const kept = retention();
-  const options = await send("options", { ...words, ...kept });
+  // A denial needs no emergency.
+  const emergency = decision === "approve" && breakGlass?.checked ? { break_glass: true } : {};
+  const isMore = Boolean(kept.retention || emergency.break_glass);
+  const options = await send("options", { ...words, ...kept, ...emergency });
   if (!options.allow_credentials?.length) {
     throw new Refused("Nobody can decide this yet", "None of the approvers has registered a passkey. An administrator has to invite one.");
   }
-  if (kept.retention && shownMeaning !== options.means) {
+  if (isMore && shownMeaning !== options.means) {
     shownMeaning = options.means;
     say("", "This is what you sign", `${options.means} Press the button again to sign it.`);
     return false;
   }
-  if (kept.retention) words.statement = options.statement;
+  if (isMore) words.statement = options.statement;
   const asked = performance.now();
   let signed;
   try {

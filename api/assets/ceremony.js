@@ -112,6 +112,9 @@ function refusal(response, problem) {
       if (problem.code === "question_changed") {
         return new Refused("The question has changed", "Nothing was decided. Reload this page and read what is asked now.", { reload: true });
       }
+      if (problem.code === "review_owed") {
+        return new Refused("A review comes first", said, { final: true });
+      }
       return new Refused("Somebody was faster", said || "Reload this page to see how things stand.", { reload: true });
     case 410:
       if (problem.code === "enrolment_ended") {

@@ -132,6 +132,7 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
         executes: true,
         needed: None,
         may_approve_own: false,
+        may_break_glass: false,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations,
@@ -197,6 +198,7 @@ fn ended(ended: Ended) -> EndedPage {
         reason: matches!(ended, Ended::Denied)
             .then(|| ShownText::line("Not before the sale ends on Sunday.")),
         kept: None,
+        is_emergency: false,
         on_screen: None,
         was_tried: false,
         agent: ShownText::line("deploy-bot"),

@@ -3,10 +3,10 @@
 use crate::app::App;
 use crate::policy::{Change, difference};
 use crate::refusal::Error;
-use ledger::aggregate::{Approval, PolicyVersion, User};
+use ledger::aggregate::{Apply, Approval, PolicyVersion, User};
 use ledger::event::{AskedSubject, PolicyProposal};
 use ledger::policy::{DefaultAction, Engine, Limits, Policy};
-use ledger::{Decision, Ledger, QuestionKind, UserId};
+use ledger::{ApprovalId, Decision, Ledger, QuestionKind, UserId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,6 +43,48 @@ pub fn act(subject: &AskedSubject) -> String {
             review.approval_id
         ),
     }
+}
+
+/// What an answer is about, line by line: where a policy would differ, or what was approved in an emergency, by whom
+/// and why.
+pub async fn lines(ledger: &Ledger, subject: &AskedSubject) -> Result<Vec<String>, Error> {
+    match subject {
+        AskedSubject::PolicyChange(change) => {
+            let changes = differences(ledger, change).await?;
+            Ok(changes.iter().map(Change::to_string).collect())
+        }
+        AskedSubject::Schedule(_) => Ok(Vec::new()),
+        AskedSubject::Review(review) => reviewed(ledger, review.approval_id).await,
+    }
+}
+
+/// What was approved; nothing of it where it was erased.
+async fn reviewed(ledger: &Ledger, id: ApprovalId) -> Result<Vec<String>, Error> {
+    let approval = ledger::Error::none_if_erased(ledger.load::<Approval>(id).await)?;
+    let Some((approval, asked)) = approval
+        .as_deref()
+        .and_then(|known| Some((known, known.apply()?)))
+    else {
+        return Ok(Vec::new());
+    };
+    let mut lines = Vec::new();
+    if let (Some(decided), Some(at)) = (&approval.decision, approval.decided_at) {
+        let reason = decided.reason.as_deref().unwrap_or_default();
+        lines.push(format!("{} at {at}: {reason}", decided.principal));
+    }
+    lines.push(format!("agent {}", asked.agent));
+    let apply = ledger::Error::none_if_erased(ledger.load::<Apply>(asked.apply_id).await)?;
+    let submission = apply.as_ref().map(|apply| apply.submission.as_bytes());
+    let read = submission.map(|bytes| ledger.rules().providers.read_submission(bytes));
+    let operations = read.transpose().map_err(Error::defect)?;
+    for operation in operations.unwrap_or_default() {
+        let act = operation.summary();
+        lines.push(match approval.place(&operation) {
+            Some(place) => format!("{place}: {act}"),
+            None => act,
+        });
+    }
+    Ok(lines)
 }
 
 /// What a change of the policy makes different from the version that it follows.

@@ -10,7 +10,7 @@ use crate::principal::{QuestionAccess, SessionAccess};
 use crate::refusal::Error;
 use crate::retention::means;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Credential, Task};
-use ledger::command::{DecideApproval, check_key, check_retention};
+use ledger::command::{DecideApproval, check_emergency, check_key, check_retention};
 use ledger::event::OnApproval;
 use ledger::{
     Actor, ApprovalId, ApproverName, Assertion, Challenge, Choice, CredentialId, Decision,
@@ -184,7 +184,7 @@ impl<'a> Undecided<'a> {
             request_id: who.origin.request_id,
             own: Some(user.principals().collect()),
         };
-        match question.able().await?.is_empty() {
+        match question.able(false).await?.is_empty() && !question.may_in_emergency().await {
             false => Ok(question),
             true => {
                 let asked = question.approval.policy.as_ref();
@@ -201,6 +201,7 @@ impl<'a> Undecided<'a> {
         decision: Decision,
         reason: Option<&str>,
         wanted: Option<WantedRetention>,
+        break_glass: bool,
     ) -> Result<DecisionOptions, Error> {
         let ledger = &self.app.ledger;
         let now = ledger.now();
@@ -228,7 +229,17 @@ impl<'a> Undecided<'a> {
         };
         let choice = Choice {
             retention,
+            break_glass,
             ..Choice::default()
+        };
+        let means = match break_glass {
+            true => {
+                check_emergency(&choice, decision, reason)?;
+                format!(
+                    "In an emergency, alone, for 15 minutes at most; others look at it within a day: {means}"
+                )
+            }
+            false => means,
         };
         let statement = self.approval.signs(ledger.id(), decision, reason, choice);
         let valid_until = ledger.now().plus(self.app.challenge_ttl);
@@ -238,7 +249,7 @@ impl<'a> Undecided<'a> {
             valid_until.min(self.approval.expires_at),
             &statement,
         );
-        let able = self.able().await?.into_iter();
+        let able = self.able(break_glass).await?.into_iter();
         let passkeys = able.filter(|(_, credential)| credential.is_passkey());
         let credential_ids = passkeys.map(|(_, credential)| credential.credential_id);
         let credential_ids = credential_ids.collect();
@@ -265,10 +276,11 @@ impl<'a> Undecided<'a> {
         proof: DecisionProof,
         on_screen: Option<OnScreen>,
     ) -> Result<Arc<Approval>, Error> {
-        let (principal, credential) = self.eligible(proof.credential_id()).await?;
         let ledger = &self.app.ledger;
         let choice = statement.as_deref().map(Choice::of_statement).transpose();
         let choice = choice.map_err(|_| Rejection::QuestionChanged)?;
+        let break_glass = choice.as_ref().is_some_and(|choice| choice.break_glass);
+        let (principal, credential) = self.eligible(proof.credential_id(), break_glass).await?;
         let signed = self.approval.signs(
             ledger.id(),
             decision,
@@ -333,8 +345,12 @@ impl<'a> Undecided<'a> {
     }
 
     /// The principal and credential that signed, where they may decide this.
-    async fn eligible(&self, credential_id: &[u8]) -> Result<(ApproverName, Credential), Error> {
-        let mut able = self.able().await?.into_iter();
+    async fn eligible(
+        &self,
+        credential_id: &[u8],
+        break_glass: bool,
+    ) -> Result<(ApproverName, Credential), Error> {
+        let mut able = self.able(break_glass).await?.into_iter();
         let signed = |(_, credential): &(ApproverName, Credential)| {
             credential.credential_id.as_slice() == credential_id
         };
@@ -344,18 +360,29 @@ impl<'a> Undecided<'a> {
         }
     }
 
-    /// The passkeys and command-line keys that may answer, with their principals.
-    async fn able(&self) -> Result<Vec<(ApproverName, Credential)>, Error> {
-        let mut able = self.all_able().await?;
+    /// The passkeys and command-line keys that may answer, with their principals; those that may in an emergency.
+    async fn able(&self, break_glass: bool) -> Result<Vec<(ApproverName, Credential)>, Error> {
+        let mut able = self.all_able(break_glass).await?;
         if let Some(own) = &self.own {
             able.retain(|(principal, _)| own.contains(principal));
         }
         Ok(able)
     }
 
+    /// Whether somebody who may answer may do so in an emergency only.
+    async fn may_in_emergency(&self) -> bool {
+        self.able(true).await.is_ok_and(|able| !able.is_empty())
+    }
+
     /// As [`Self::able`], of everybody.
-    async fn all_able(&self) -> Result<Vec<(ApproverName, Credential)>, Error> {
+    async fn all_able(&self, break_glass: bool) -> Result<Vec<(ApproverName, Credential)>, Error> {
         let (ledger, approval) = (&self.app.ledger, &self.approval);
+        if break_glass {
+            let voters = ledger.emergency_voters(approval).await?.into_iter();
+            return Ok(voters
+                .map(|voter| (voter.principal, voter.credential))
+                .collect());
+        }
         if approval.policy.is_some() {
             let voters = ledger.voters(approval).await?.into_iter();
             return Ok(voters

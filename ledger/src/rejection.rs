@@ -1,7 +1,7 @@
 //! Refusals: why a command was not carried out, in terms that the caller can act on.
 
 use crate::clock::Timestamp;
-use crate::id::{ApplyId, ClearanceId};
+use crate::id::{ApplyId, ApprovalId, ClearanceId};
 use crate::name::ApproverName;
 use std::time::Duration;
 
@@ -475,6 +475,21 @@ refusals! {
         /// What keeps it from being kept.
         why: &'static str,
     } => Invalid, "retention_not_allowed";
+    /// It is not approved by one person alone.
+    #[error("{why}")]
+    EmergencyNotAllowed {
+        /// What keeps it from being approved in an emergency.
+        why: &'static str,
+    } => Invalid, "break_glass_not_allowed";
+    /// One emergency at a time.
+    #[error("an earlier approval in an emergency waits for its review, approval {review}; that comes first")]
+    ReviewOwed {
+        /// The review.
+        review: ApprovalId,
+    } => Conflict, "review_owed";
+    /// It is owed.
+    #[error("a review is given or denied by others, and is not cancelled")]
+    ReviewNotCancelled => Conflict, "review_owed";
     /// What was signed is not what is asked now.
     #[error("the question is not what the statement says any more; load it again and decide what it says now")]
     QuestionChanged => Conflict, "question_changed";

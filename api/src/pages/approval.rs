@@ -31,6 +31,8 @@ pub struct ApprovalPage {
     pub needed: Option<Needed>,
     /// True where the policy lets whoever asked approve it.
     pub may_approve_own: bool,
+    /// True where the policy lets one person of a group approve it alone in an emergency.
+    pub may_break_glass: bool,
     pub task_id: String,
     pub approval_id: String,
     /// The operations, those that a wrong answer costs most first.

@@ -89,6 +89,8 @@ pub struct EndedPage {
     pub reason: Option<ShownText>,
     /// For how long and for what the decision is kept, in words.
     pub kept: Option<String>,
+    /// True where one person approved it alone in an emergency.
+    pub is_emergency: bool,
     /// The operations that the decider's browser says were on its screen; absent where it said nothing.
     pub on_screen: Option<OnScreen>,
     /// True where upstream was asked, without effect, before it ended.

@@ -35,6 +35,8 @@ pub(crate) struct Question<'a> {
     pub(crate) votes: Option<&'a Votes>,
     /// The policy lets whoever asked approve it.
     pub(crate) may_approve_own: bool,
+    /// The policy lets one person of a group approve it alone in an emergency.
+    pub(crate) may_break_glass: bool,
     pub(crate) now: Timestamp,
     pub(crate) providers: &'a Providers,
 }
@@ -69,6 +71,7 @@ impl Question<'_> {
             executes: self.executes,
             needed: self.votes.map(Needed::of),
             may_approve_own: self.may_approve_own,
+            may_break_glass: self.may_break_glass,
             task_id: self.task.id.to_string(),
             approval_id: approval.id.to_string(),
             operations: cards.collect(),
@@ -159,6 +162,7 @@ impl Question<'_> {
                 .filter(|reason| !reason.is_empty())
                 .map(ShownText::block),
             kept: self.kept(),
+            is_emergency: approval.is_of_emergency(),
             on_screen: decision.and_then(|decision| decision.on_screen.clone()),
             agent: ShownText::line(self.task.agent.as_str()),
             task_name: ShownText::line(&self.task.name),

@@ -6,7 +6,6 @@ use super::ended::Ended;
 use super::moment::Moment;
 use super::receipt::Became;
 use super::shown::{Short, ShownText};
-use app::policy::Change;
 use app::votes::Votes;
 use askama::Template;
 use ledger::Timestamp;
@@ -29,8 +28,8 @@ pub(crate) struct SubjectQuestion<'a> {
     pub(crate) votes: Option<&'a Votes>,
     /// Those whose wish it is.
     pub(crate) wanted_by: &'a [String],
-    /// What a change of the policy makes different.
-    pub(crate) changes: &'a [Change],
+    /// What it is about, line by line.
+    pub(crate) lines: &'a [String],
     pub(crate) now: Timestamp,
 }
 
@@ -42,8 +41,10 @@ pub(crate) struct SubjectPage {
     act: ShownText,
     wanted_by: Vec<ShownText>,
     changes: Vec<Short>,
-    /// Differences that are not shown one by one.
+    /// Lines that are not shown.
     more: usize,
+    /// Others look at what one person approved, and nothing takes effect.
+    is_review: bool,
     /// The text of the new document, and the digest of its tree.
     document: Option<(ShownText, String)>,
     needed: Option<Needed>,
@@ -62,6 +63,8 @@ pub(crate) struct SubjectPage {
 pub(crate) struct SubjectEndedPage {
     act: ShownText,
     ended: Ended,
+    /// It was the review of an approval in an emergency.
+    is_review: bool,
     at: Moment,
     by: Option<ShownText>,
     reason: Option<ShownText>,
@@ -84,15 +87,14 @@ impl SubjectQuestion<'_> {
     /// The page while it can be decided.
     pub(crate) fn page(&self, path: &str) -> SubjectPage {
         let approval = self.approval;
-        let shown = self.changes.iter().take(MOST_CHANGES);
+        let shown = self.lines.iter().take(MOST_CHANGES);
         let approvers = approval.approvers.iter().enumerate();
         SubjectPage {
             act: self.act(),
             wanted_by: self.wanted_by.iter().map(ShownText::line).collect(),
-            changes: shown
-                .map(|change| Short::line(change.to_string(), CHANGE))
-                .collect(),
-            more: self.changes.len().saturating_sub(MOST_CHANGES),
+            changes: shown.map(|line| Short::line(line, CHANGE)).collect(),
+            more: self.lines.len().saturating_sub(MOST_CHANGES),
+            is_review: matches!(self.subject, AskedSubject::Review(_)),
             document: match self.subject {
                 AskedSubject::PolicyChange(change) => change.document.as_ref().map(|document| {
                     let text = ShownText::block(document.source.as_str());
@@ -129,6 +131,7 @@ impl SubjectQuestion<'_> {
         Some(SubjectEndedPage {
             act: self.act(),
             ended: became.ended,
+            is_review: matches!(self.subject, AskedSubject::Review(_)),
             at: Moment::new(became.at),
             by: decision.map(|decision| ShownText::line(decision.principal.as_str())),
             reason: reason
@@ -158,6 +161,10 @@ impl SubjectEndedPage {
 
     const fn explanation(&self) -> &'static str {
         match self.ended {
+            Ended::InEffect if self.is_review => "Others have looked at it.",
+            Ended::Denied if self.is_review => {
+                "Others do not agree with it. What was carried out stays as it is."
+            }
             Ended::InEffect => "It took effect in the moment of the last approval.",
             Ended::PolicyChanged => {
                 "The policy has changed since it was asked, so nothing comes of it. If it is still wanted, it has to \

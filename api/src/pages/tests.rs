@@ -72,6 +72,7 @@ fn about() -> AboutAgent {
         decided_at: Some(at),
         decided_by: Some(ledger::ApproverName::unchecked(HOSTILE)),
         decision_reason: Some(HOSTILE.to_owned()),
+        break_glass: false,
         credential_id: None,
         answer: Some(projections::ApprovalStatus::Denied),
         answered_at: Some(at),
@@ -120,6 +121,7 @@ fn approval() -> ApprovalPage {
         executes: true,
         needed: None,
         may_approve_own: false,
+        may_break_glass: false,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations: vec![
@@ -153,6 +155,7 @@ fn ended(ended: Ended) -> EndedPage {
         by: Some(hostile()),
         reason: Some(hostile()),
         kept: None,
+        is_emergency: false,
         on_screen: None,
         was_tried: false,
         agent: hostile(),

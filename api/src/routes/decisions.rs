@@ -26,6 +26,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use ledger::aggregate::{Approval, ApprovalState, Task};
+use ledger::command::break_glass_of;
 use ledger::event::AskedSubject;
 use ledger::{Decision, OnScreen};
 use std::sync::Arc;
@@ -94,6 +95,8 @@ async fn page(
     let executes = decisions::is_carried_out_at_once(ledger, &task, &apply).await?;
     let votes = Votes::told(ledger, &approval).await?;
     let may_approve_own = may_approve_own(ledger, &approval);
+    let in_force = ledger.policy().in_force.clone();
+    let may_break_glass = break_glass_of(&approval, in_force.as_deref()).is_ok();
     let now = ledger.now();
     let about = match decisions::over(&approval, now) {
         None => {
@@ -118,6 +121,7 @@ async fn page(
             executes,
             votes: votes.as_ref(),
             may_approve_own,
+            may_break_glass,
             now,
             providers: &providers,
         };
@@ -137,10 +141,7 @@ async fn subject_page(
     let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
     let votes = Votes::told(ledger, approval).await?;
     let wanted_by = besides::wanted_by(&state.app, approval).await?;
-    let changes = match subject {
-        AskedSubject::PolicyChange(change) => besides::differences(ledger, change).await?,
-        AskedSubject::Schedule(_) | AskedSubject::Review(_) => Vec::new(),
-    };
+    let lines = besides::lines(ledger, subject).await?;
     let now = ledger.now();
     let question = SubjectQuestion {
         approval,
@@ -148,7 +149,7 @@ async fn subject_page(
         passkeys: &passkeys,
         votes: votes.as_ref(),
         wanted_by: &wanted_by,
-        changes: &changes,
+        lines: &lines,
         now,
     };
     match question.ended(&wants.path) {
@@ -316,7 +317,7 @@ pub(crate) async fn issue(
 ) -> Result<DecisionOptions, ApiError> {
     let reason = request.reason.as_deref();
     let retention = request.retention()?;
-    let options = question.options(request.decision()?, reason, retention);
+    let options = question.options(request.decision()?, reason, retention, request.break_glass);
     let options = options.await?;
     Ok(DecisionOptions::of(&state.app.relying_party, options))
 }

@@ -131,6 +131,8 @@ pub(crate) struct HistoryRow {
     decided_at: String,
     /// Whether the approval has been used for an apply.
     used: bool,
+    /// Whether one person approved it alone in an emergency.
+    break_glass: bool,
     /// The rules of the policy that asked; none where grants, risk or the document's default did.
     rules: Vec<String>,
     /// How long the decision holds, and for what else; null where nobody decided.
@@ -241,6 +243,7 @@ impl From<Answered> for HistoryRow {
             requested_at: view.created_at.to_string(),
             decided_at: view.answered_at.unwrap_or(view.updated_at).to_string(),
             used: view.consumed_by.is_some(),
+            break_glass: view.break_glass,
             rules: view.rules,
             retention: is_decided.then(|| HistoryRetention::of(kept.as_ref())),
             duration_seconds: lasts.map(|(kept, until)| until.since(kept.made_at).as_secs()),
@@ -277,6 +280,7 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
         "block",
         "clearance_id",
         "kind",
+        "break_glass",
     ];
     table.write_record(names).map_err(ApiError::internal)?;
     for row in rows {
@@ -308,6 +312,7 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
             &block.unwrap_or_default(),
             row.clearance_id.as_deref().unwrap_or_default(),
             &row.kind,
+            if row.break_glass { "true" } else { "false" },
         ];
         let cells = cells.map(cell);
         table.write_record(&cells).map_err(ApiError::internal)?;

@@ -42,6 +42,10 @@ pub(crate) struct DecisionRequest {
     /// Whether the decision answers later applies too; once when left out.
     #[serde(default)]
     pub(crate) retention: Option<RetentionRequest>,
+    /// An approval in an emergency, by one member of the group that the policy names: with a reason of at least 20
+    /// characters, for once, to be used within 15 minutes. Others review it.
+    #[serde(default)]
+    pub(crate) break_glass: bool,
 }
 
 /// How long a decision is kept, and for what.
@@ -107,6 +111,7 @@ impl From<DecisionQuery> for DecisionRequest {
             decision: request.decision,
             reason: request.reason,
             retention: None,
+            break_glass: false,
         }
     }
 }

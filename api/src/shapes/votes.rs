@@ -47,6 +47,8 @@ pub(crate) struct QuestionView {
     needs: Vec<NeedView>,
     /// Votes to approve that did not end it; the newest of each principal.
     votes: Vec<VoteView>,
+    /// Whether one person approved it alone in an emergency.
+    break_glass: bool,
 }
 
 /// What a question is about that is not about an apply. What its kind does not have is null.
@@ -191,6 +193,7 @@ impl QuestionView {
                 .map(|said| EvaluationView::of(said, policy)),
             needs: votes.needs.iter().map(NeedView::from).collect(),
             votes: votes.votes.into_iter().map(VoteView::from).collect(),
+            break_glass: approval.is_of_emergency(),
         })
     }
 
@@ -217,6 +220,7 @@ impl QuestionView {
             evaluation: None,
             needs: votes.needs.iter().map(NeedView::from).collect(),
             votes: votes.votes.into_iter().map(VoteView::from).collect(),
+            break_glass: approval.is_of_emergency(),
         })
     }
 }

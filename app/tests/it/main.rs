@@ -189,7 +189,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let reader = authorize::<action::DecideQuestion>(ledger, link, Request::default());
     let question = Undecided::of(app, &reader.await.unwrap()).await.unwrap();
     let options = question
-        .options(Decision::Approve, None, None)
+        .options(Decision::Approve, None, None, false)
         .await
         .unwrap();
     let assertion = passkey.assert(RP_ID, ORIGIN, &options.options.challenge.to_bytes());

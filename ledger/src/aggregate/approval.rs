@@ -12,7 +12,7 @@ use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::ApproverName;
 use crate::operation::{Before, Operation, Scope};
 use crate::rejection::Rejection;
-use crate::statement::QuestionKind;
+use crate::statement::{Choice, QuestionKind};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,14 @@ impl ApprovalState {
             Self::Consumed => "consumed",
         }
     }
+}
+
+/// The longest time in which an approval of an emergency can be used.
+pub const EMERGENCY_USE: Duration = Duration::from_secs(15 * 60);
+
+/// What was chosen with a decision.
+fn choice_of(decided: &ApprovalDecided) -> Choice {
+    Choice::of_statement(&decided.statement).unwrap_or_default()
 }
 
 /// What cancels a question.
@@ -165,6 +173,22 @@ impl Approval {
             policy: put.policy.map(Arc::new),
             votes: Vec::new(),
         }
+    }
+
+    /// How long an approval can be continued that was given with that choice: shortly, in an emergency.
+    #[must_use]
+    pub fn usable_for(&self, choice: &Choice) -> Duration {
+        match choice.break_glass {
+            true => self.continuation.min(EMERGENCY_USE),
+            false => self.continuation,
+        }
+    }
+
+    /// Whether one person approved it alone in an emergency.
+    #[must_use]
+    pub fn is_of_emergency(&self) -> bool {
+        let decided = self.decision.as_ref();
+        decided.is_some_and(|decided| choice_of(decided).break_glass)
     }
 
     /// The kind of thing that is asked about.
@@ -424,6 +448,7 @@ impl Aggregate for Approval {
                 return;
             }
             Event::ApprovalApproved(Approved(decision)) => {
+                approval.continuation = approval.usable_for(&choice_of(decision));
                 approval.decision = Some(decision.clone());
                 approval.decided_at = Some(at);
                 ApprovalState::Approved

@@ -21,7 +21,7 @@ mod user;
 pub use admission::{Admission, AdmissionKind};
 pub use agent::Agent;
 pub use apply::{Apply, OperationState};
-pub use approval::{Approval, ApprovalState, CancelledBy, Vote, VoteEnd};
+pub use approval::{Approval, ApprovalState, CancelledBy, EMERGENCY_USE, Vote, VoteEnd};
 pub use approver::{Approver, Credential, Enrolment};
 pub use clearance::Clearance;
 pub use delivery::{Delivery, DeliveryState};

@@ -15,6 +15,7 @@ use crate::event::{
 use crate::id::{ApprovalId, TaskId};
 use crate::name::ApproverName;
 use crate::rejection::Rejection;
+use crate::statement::QuestionKind;
 use crate::storage::{LookupKey, NewEvent};
 use crate::voters::{Electorate, can_be_met};
 use crate::writer::{Context, Transaction};
@@ -122,6 +123,10 @@ impl Command for CancelApproval {
         }
         if !approval.is_open_at(context.now) {
             is_open(&approval, context.now).map_err(Rejection::outside_a_link)?;
+        }
+        // Whoever was on call may be an operator, and does not spare others the review.
+        if approval.kind() == QuestionKind::Review {
+            return Err(Rejection::ReviewNotCancelled.into());
         }
         let cancelled = ApprovalCancelled {
             reason: PERSON.to_owned(),

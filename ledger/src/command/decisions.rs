@@ -9,7 +9,7 @@ use super::passkeys::is_owner_enabled;
 use super::questions::take_effect;
 use super::ruled::{Again, cancelled, look_again};
 use super::votes::{Tally, tally};
-use super::{Command, RecordedRefusal, Ruling, clearances, locked};
+use super::{Command, RecordedRefusal, Ruling, clearances, emergencies, locked};
 use crate::aggregate::{Apply, Approval, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, Verified, verify_assertion};
 use crate::blob::Blob;
@@ -117,14 +117,21 @@ impl Command for DecideApproval {
         let counted = tx.look_up(&key).await?.map_or(0, |value| read(&value));
         let statement = self.signed(&approval, &tx.context())?;
         is_open(&approval, tx.context().now)?;
-        let tally = tally(
-            tx,
-            &approval,
-            self.decision,
-            approver.as_deref(),
-            &credential_id,
-        );
-        let tally = tally.await?;
+        let choice = statement.choice();
+        let (tally, owed) = match choice.break_glass {
+            true => {
+                let said = (self.decision, self.reason.as_deref(), &choice);
+                let approver = approver.as_deref();
+                let given = emergencies::tally(tx, &approval, said, approver, &credential_id);
+                let (tally, owed) = given.await?;
+                (Some(tally), Some(owed))
+            }
+            false => {
+                let approver = approver.as_deref();
+                let tally = tally(tx, &approval, self.decision, approver, &credential_id);
+                (tally.await?, None)
+            }
+        };
         let is_enough = tally.as_ref().is_none_or(|tally| tally.is_enough);
         let mut events = decide(
             &self,
@@ -135,7 +142,7 @@ impl Command for DecideApproval {
             counted,
             &tx.context(),
         )?;
-        if let Some(retention) = statement.choice().retention {
+        if let Some(retention) = choice.retention {
             let why = "an answer is kept for later applies, and this is about none";
             let not_allowed = Rejection::RetentionNotAllowed { why };
             let (asked, task) = approval.apply().zip(task).ok_or(not_allowed)?;
@@ -156,6 +163,9 @@ impl Command for DecideApproval {
             }
         }
         tx.append(events).await?;
+        if let Some(owed) = owed {
+            emergencies::owe_review(tx, &approval, owed).await?;
+        }
         if self.decision == Decision::Approve && is_enough {
             match task {
                 Some(task) => carry_out(tx, task, self.approval_id).await?,
@@ -180,10 +190,10 @@ impl DecideApproval {
         let choice = said.map(Choice::of_statement).transpose();
         let choice = choice.map_err(|_| Rejection::QuestionChanged)?;
         let choice = choice.unwrap_or_default();
-        if choice.block.is_some() || choice.break_glass {
+        if choice.block.is_some() {
             return Err(Rejection::Invalid {
                 code: "bad_request",
-                detail: "statement: a decision sets no block and is no emergency here".to_owned(),
+                detail: "statement: a decision sets no block here".to_owned(),
             });
         }
         let reason = self.reason.as_deref();
@@ -284,7 +294,8 @@ fn decide(
         &approver.principal,
         command.reason.as_deref(),
         approval.fingerprint,
-        (command.decision == Decision::Approve).then(|| context.now.plus(approval.continuation)),
+        (command.decision == Decision::Approve)
+            .then(|| context.now.plus(approval.usable_for(&statement.choice()))),
     );
     events.extend(of_question(context, task, approval, event, message));
     Ok(events)

@@ -168,6 +168,12 @@ async fn can_hold(tx: &mut Transaction<'_>, policy: &Policy) -> Result<(), Error
         let few = "policy_change: not enough people could approve a change";
         return Err(invalid(few.to_owned()).into());
     }
+    if let Some(glass) = &policy.break_glass
+        && !can_meet(tx, &glass.review).await?
+    {
+        let few = "break_glass: not enough people could look at it afterwards";
+        return Err(invalid(few.to_owned()).into());
+    }
     Ok(())
 }
 
@@ -214,7 +220,7 @@ async fn change_or_ask(
         }),
         _ => None,
     };
-    let asked_by = asked_by(known, &wanted.needs, author.into_iter().collect());
+    let asked_by = asked_by(known, &wanted.needs, author.into_iter().collect(), None);
     let proposal = PolicyProposal {
         follows: known.version,
         replaces: Some(known.digest),

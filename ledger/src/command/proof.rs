@@ -3,18 +3,19 @@
 
 use super::authority::owner;
 use super::clearances::{Ground, key_of};
+use super::emergencies::one_of;
 use super::passkeys::is_owner_enabled;
-use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
+use crate::aggregate::{Apply, Approval, Approver, Clearance, PolicyVersion, Task};
 use crate::assertion::Expectation;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{ApprovalDecided, Approved, CredentialStatus, Event, Recorded};
 use crate::id::UserId;
-use crate::policy::{Assurance, NeedGroup, are_met};
+use crate::policy::{Assurance, BreakGlass, NeedGroup, are_met};
 use crate::rejection::Rejection;
 use crate::statement::{Choice, Decision};
 use crate::storage::LookupKey;
-use crate::voters::{Counted, Person, candidates};
+use crate::voters::{Counted, Electorate, Person, candidates};
 use crate::writer::{Context, Entry, State, Transaction};
 
 /// Verifies the decision of an approved approval as it was verified when it was made: the stored
@@ -56,8 +57,30 @@ pub(super) async fn prove_decision(
     for (recorded, vote) in &votes {
         prove_signed(tx, approval, recorded, vote).await?;
     }
+    let position = approved.position();
+    if approval.is_of_emergency() {
+        let glass = break_glass(tx, approval).await?;
+        let needs = one_of(&glass);
+        let of = Electorate {
+            needs: &needs,
+            ..approval.electorate()
+        };
+        return prove_enough(tx, of, std::iter::once(decided), position).await;
+    }
     let signed = votes.into_iter().map(|(_, vote)| vote).chain([decided]);
-    prove_enough(tx, approval, signed, approved.position()).await
+    prove_enough(tx, approval.electorate(), signed, position).await
+}
+
+/// Who may approve in an emergency, by the policy that asked.
+async fn break_glass(tx: &mut Transaction<'_>, approval: &Approval) -> Result<BreakGlass, Error> {
+    let missing = || forged("its policy has nobody approve in an emergency");
+    let asked = approval.policy.as_ref().ok_or_else(missing)?;
+    let version = tx
+        .find_state::<PolicyVersion>(&LookupKey::policy(asked.version))
+        .await?;
+    let document = version.and_then(|version| version.document.clone());
+    let glass = document.and_then(|document| document.tree.policy().break_glass.clone());
+    Ok(glass.ok_or_else(missing)?)
 }
 
 /// Verifies the votes that a question has had before the one that now ends it, before it has its effect.
@@ -86,11 +109,10 @@ pub(super) async fn prove_votes(
 /// disabled since.
 async fn prove_enough(
     tx: &mut Transaction<'_>,
-    approval: &Approval,
+    of: Electorate<'_>,
     signed: impl Iterator<Item = &ApprovalDecided>,
     position: u64,
 ) -> Result<(), Error> {
-    let of = approval.electorate();
     let mut groups = Vec::with_capacity(of.needs.len());
     for need in of.needs {
         groups.push(match need.group {

@@ -3,7 +3,7 @@
 use super::policies;
 use super::proof::prove_votes;
 use super::ruled::cancelled;
-use super::tasks::question_time;
+use super::tasks::{question_time, seconds};
 use crate::aggregate::{Approval, ApprovalState};
 use crate::error::Error;
 use crate::event::{ApprovalAsked, AskedByPolicy, AskedSubject, StoredRequirement};
@@ -15,6 +15,7 @@ use crate::storage::{NO_TASK, NewEvent};
 use crate::voters::{Electorate, can_be_met};
 use crate::writer::Transaction;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The most of these questions that are open at once: the writer looks through them all.
 const MOST_OPEN: u32 = 100;
@@ -24,12 +25,15 @@ pub(super) fn asked_by(
     policy: &PolicyInForce,
     needs: &[Need],
     exclude: Vec<Excluded>,
+    waits: Option<Duration>,
 ) -> AskedByPolicy {
+    let mut required = Requirement::besides(needs, exclude);
+    required.ttl_seconds = waits.map(seconds);
     AskedByPolicy {
         version: policy.version,
         digest: policy.digest,
         rules: Vec::new(),
-        requirement: StoredRequirement::from(Requirement::besides(needs, exclude)),
+        requirement: StoredRequirement::from(required),
         rule_digests: Some(Vec::new()),
     }
 }
@@ -111,6 +115,17 @@ async fn open(tx: &mut Transaction<'_>, kind: QuestionKind) -> Result<Vec<Arc<Ap
     Ok(open)
 }
 
+/// A question of a kind that waits for people, where there is one.
+pub(super) async fn newest_open(
+    tx: &mut Transaction<'_>,
+    kind: QuestionKind,
+) -> Result<Option<Arc<Approval>>, Error> {
+    let open = open(tx, kind).await?;
+    Ok(open
+        .into_iter()
+        .max_by_key(|known| (known.created_at, known.id)))
+}
+
 /// Withdraws the questions of a kind that wait for people, besides one that was just answered: what they were about
 /// is not as it was any more.
 pub(super) async fn withdraw(tx: &mut Transaction<'_>, kind: QuestionKind) -> Result<(), Error> {
@@ -137,7 +152,7 @@ pub(super) async fn take_effect(
     prove_votes(tx, approval).await?;
     match subject {
         AskedSubject::PolicyChange(change) => policies::take_effect(tx, change).await,
-        // Nobody asks these yet.
+        // Who has looked at it is all that a review says. Nobody asks about schedules yet.
         AskedSubject::Schedule(_) | AskedSubject::Review(_) => Ok(()),
     }
 }

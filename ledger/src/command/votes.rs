@@ -56,6 +56,14 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// One who needs nobody else.
+    pub(super) const fn enough() -> Self {
+        Self {
+            lost: Vec::new(),
+            is_enough: true,
+        }
+    }
+
     /// What is kept of an approval, by what who gives it chose: as all whose votes count say.
     pub(super) fn keeps(&self, approval: &Approval, own: Retention) -> Option<Retention> {
         let votes = approval.standing_votes().filter(|vote| {

@@ -3,11 +3,12 @@
 use super::Ledger;
 use crate::aggregate::{Approval, Approver, Credential, Group, User};
 use crate::clock::Timestamp;
+use crate::command::{break_glass_of, one_of};
 use crate::error::Error;
 use crate::id::{GroupId, UserId};
 use crate::locks::Locks;
 use crate::name::ApproverName;
-use crate::voters::{self, People, Person, Progress};
+use crate::voters::{self, Electorate, People, Person, Progress};
 use std::sync::Arc;
 
 impl People for &Ledger {
@@ -58,6 +59,28 @@ impl Ledger {
             credential: one.credential,
         };
         Ok(able.into_iter().map(voter).collect())
+    }
+
+    /// The passkeys of those who may approve a question alone in an emergency.
+    ///
+    /// # Errors
+    /// [`crate::Rejection::EmergencyNotAllowed`], and what keeps the log from being read.
+    pub async fn emergency_voters(&self, approval: &Approval) -> Result<Vec<Voter>, Error> {
+        let in_force = self.policy().in_force.clone();
+        let glass = break_glass_of(approval, in_force.as_deref())?;
+        let needs = one_of(glass);
+        let of = Electorate {
+            needs: &needs,
+            ..approval.electorate()
+        };
+        let mut people = self;
+        let able = voters::all_able(&mut people, &of).await?.into_iter();
+        let voter = |one: voters::Able| Voter {
+            person: one.person,
+            principal: one.principal,
+            credential: one.credential,
+        };
+        Ok(able.map(voter).collect())
     }
 
     /// How far the needs of a question are met by the votes that count now.

@@ -26,23 +26,11 @@ impl fmt::Display for NotCarriedOut {
     }
 }
 
-struct OfDocument {
-    key: &'static str,
-    instead: &'static str,
-    asks: fn(&Policy) -> bool,
-}
-
 struct OfRule {
     key: &'static str,
     instead: &'static str,
     asks: fn(&Rule, &Providers) -> bool,
 }
-
-const OF_DOCUMENT: &[OfDocument] = &[OfDocument {
-    key: "break_glass",
-    instead: "leave it out",
-    asks: |policy| policy.break_glass.is_some(),
-}];
 
 const OF_RULE: &[OfRule] = &[OfRule {
     key: "pre_state",
@@ -66,14 +54,7 @@ fn binds_pre_state(rule: &Rule, providers: &Providers) -> bool {
 /// Every part of the document that this build does not carry out.
 #[must_use]
 pub fn not_carried_out(policy: &Policy, providers: &Providers) -> Vec<NotCarriedOut> {
-    let of_document = OF_DOCUMENT.iter().filter(|row| (row.asks)(policy));
-    let mut found: Vec<_> = of_document
-        .map(|row| NotCarriedOut {
-            rule: None,
-            key: row.key,
-            instead: row.instead,
-        })
-        .collect();
+    let mut found = Vec::new();
     for rule in &policy.rules {
         let of_rule = OF_RULE.iter().filter(|row| (row.asks)(rule, providers));
         found.extend(of_rule.map(|row| NotCarriedOut {

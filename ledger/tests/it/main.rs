@@ -22,6 +22,7 @@ mod deadlines;
 mod decisions;
 mod deliveries;
 mod devices;
+mod emergencies;
 mod enrolments;
 mod erasures;
 mod executions;

@@ -8,9 +8,7 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{PolicyVersion, User};
 use ledger::command::{DeleteGroup, PolicyChanging, PutPolicy, RollbackPolicy};
 use ledger::event::{Event, StoredTree};
-use ledger::policy::{
-    Assurance, BreakGlass, DefaultAction, Need, NeedGroup, Policy, PreState, RuleAction,
-};
+use ledger::policy::{Assurance, DefaultAction, Need, NeedGroup, Policy, PreState, RuleAction};
 use ledger::{Error, GroupId, Rejection, RejectionKind, Role};
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,18 +138,13 @@ fn two_people() -> Need {
 #[tokio::test]
 async fn a_document_that_promises_what_is_not_carried_out_is_not_saved() {
     let ledger = TestLedger::open().await;
-    let mut promising: Vec<(&str, Policy)> = vec![
-        ("break_glass", policy()),
+    let promising: Vec<(&str, Policy)> = vec![
         (
             "pre_state",
             with_rule(|rule| rule.pre_state = Some(PreState::Bind)),
         ),
         ("pre_state", with_rule(|rule| rule.pre_state = None)),
     ];
-    promising[0].1.break_glass = Some(BreakGlass {
-        group: NeedGroup::Default,
-        review: vec![two_people()],
-    });
     for (key, promise) in promising {
         let refused = refusal(ledger.run(put(promise, 0)).await);
         assert_eq!(refused.code(), "policy_invalid", "{key}");

@@ -8,19 +8,20 @@ use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::status::ApprovalStatus;
 use crate::store::{Spec, Table, row};
 use crate::tables::fold::{Folding, parts};
+use ledger::aggregate::EMERGENCY_USE;
 use ledger::event::{
     ApprovalAsked, ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, Denied,
 };
 use ledger::{
-    AgentName, ApplyId, ApprovalId, ApproverName, CredentialId, Event, Fingerprint, QuestionKind,
-    Recorded, TaskId, Timestamp,
+    AgentName, ApplyId, ApprovalId, ApproverName, Choice, CredentialId, Event, Fingerprint,
+    QuestionKind, Recorded, TaskId, Timestamp,
 };
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 use std::time::Duration;
 
 const SPEC: Spec = Spec {
     name: "approvals",
-    revision: 6,
+    revision: 7,
     definition: "(
     -- Approvals. The links and tokens that lead to one are not kept anywhere.
     approval_id           TEXT PRIMARY KEY,
@@ -38,6 +39,7 @@ const SPEC: Spec = Spec {
     decided_at            TEXT,
     decided_by            TEXT,
     decision_reason       TEXT,
+    break_glass           INTEGER NOT NULL,  -- 1 where one person approved it alone in an emergency
     credential_id         TEXT,              -- the passkey that signed the decision
     answer                TEXT,              -- how it ended being a question: approved, denied, expired, cancelled
     answered_at           TEXT,
@@ -95,6 +97,8 @@ row! {
         pub decided_at: Option<Timestamp>,
         pub decided_by: Option<ApproverName>,
         pub decision_reason: Option<String>,
+        /// One person approved it alone in an emergency.
+        pub break_glass: bool,
         /// The passkey that signed the decision.
         pub credential_id: Option<CredentialId>,
         /// How it ended being a question: approved, denied, expired or cancelled. What becomes of an approval
@@ -210,7 +214,13 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             if approval.apply_id.is_none() {
                 approval.end(ApprovalStatus::Approved, None, at);
             } else {
+                let choice = Choice::of_statement(&decided.statement).unwrap_or_default();
                 let window = Duration::from_secs(u64::from(approval.continuation_seconds));
+                approval.break_glass = choice.break_glass;
+                let window = match choice.break_glass {
+                    true => window.min(EMERGENCY_USE),
+                    false => window,
+                };
                 approval.deadline = Some(at.plus(window));
             }
         }
@@ -315,6 +325,7 @@ fn pending(
         decided_at: None,
         decided_by: None,
         decision_reason: None,
+        break_glass: false,
         credential_id: None,
         answer: None,
         answered_at: None,

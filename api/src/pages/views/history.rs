@@ -50,6 +50,8 @@ pub(crate) struct AnswerRow {
     pub(crate) reason: Option<Short>,
     pub(crate) at: Beside,
     pub(crate) is_used: bool,
+    /// One person approved it alone in an emergency.
+    pub(crate) is_emergency: bool,
     /// The rules of the policy that asked.
     pub(crate) rules: Vec<Short>,
     /// The decision as it is kept, where it is.

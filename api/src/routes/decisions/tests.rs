@@ -2,6 +2,7 @@
 
 mod by_id;
 mod changes;
+mod emergencies;
 mod endings;
 mod kept;
 mod large;

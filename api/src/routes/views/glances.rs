@@ -8,7 +8,6 @@ use crate::state::AppState;
 use app::{besides, decisions};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::aggregate::Approval;
-use ledger::event::AskedSubject;
 use ledger::{ApprovalId, Rejection};
 use projections::ApprovalView;
 use std::collections::HashMap;
@@ -84,14 +83,11 @@ async fn read(
         return Ok(None);
     };
     if let Some(subject) = approval.besides() {
-        let changes = match subject {
-            AskedSubject::PolicyChange(change) => besides::differences(ledger, change).await?,
-            AskedSubject::Schedule(_) | AskedSubject::Review(_) => Vec::new(),
-        };
-        let changes = match changes.as_slice() {
+        let lines = besides::lines(ledger, subject).await?;
+        let changes = match lines.as_slice() {
             [] => String::new(),
-            [one] => one.to_string(),
-            [first, rest @ ..] => format!("{first}, and {} more differences", rest.len()),
+            [one] => one.clone(),
+            [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
         };
         let glance = Glance::besides(&sentence(&besides::act(subject)), &changes);
         return Ok(Some((approval, glance)));
@@ -115,6 +111,7 @@ async fn read(
             executes,
             votes: None,
             may_approve_own: false,
+            may_break_glass: false,
             now,
             providers: &providers,
         };

@@ -95,6 +95,7 @@ fn row(answered: Answered, now: Timestamp) -> AnswerRow {
             .map(|reason| Short::line(reason, TEXT)),
         at: Beside::past(approval.answered_at.unwrap_or(approval.updated_at), now),
         is_used: approval.consumed_by.is_some(),
+        is_emergency: approval.break_glass,
         rules: approval
             .rules
             .iter()

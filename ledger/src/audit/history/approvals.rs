@@ -5,18 +5,19 @@ use super::locks::LOCKED;
 use super::streams::{Seen, State};
 use super::votes::KnownVote;
 use super::{History, Now};
-use crate::aggregate::whole_seconds;
+use crate::aggregate::{EMERGENCY_USE, whole_seconds};
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
-    ActorKind, AggregateKind, ApprovalAsked, ApprovalConsumed, ApprovalExpired, ApprovalReleased,
-    ApprovalRequested, Approved, AskedByPolicy, AskedSubject, Denied, Event, LockTarget, Voted,
+    ActorKind, AggregateKind, ApprovalAsked, ApprovalConsumed, ApprovalDecided, ApprovalExpired,
+    ApprovalReleased, ApprovalRequested, Approved, AskedByPolicy, AskedSubject, Denied, Event,
+    LockTarget, Voted,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CommandId, GroupId, TaskId, TokenId};
 use crate::name::{ApproverName, IdempotencyKey};
 use crate::policy::{Excluded, Exclusion, Need, NeedGroup};
-use crate::statement::{Decision, QuestionKind};
+use crate::statement::{Choice, Decision, QuestionKind};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -218,9 +219,22 @@ impl QuestionState {
         }
     }
 
-    /// Until when it can be continued when it is approved at that moment.
-    pub(super) fn continue_until(&self, approved_at: Timestamp) -> Timestamp {
-        approved_at.plus(self.continuation)
+    /// Until when it can be continued when it is approved so at that moment.
+    pub(super) fn continue_until(
+        &self,
+        decided: &ApprovalDecided,
+        approved_at: Timestamp,
+    ) -> Timestamp {
+        approved_at.plus(self.usable_for(decided))
+    }
+
+    /// How long it can be continued when it is approved so: shortly, in an emergency.
+    fn usable_for(&self, decided: &ApprovalDecided) -> Duration {
+        let choice = Choice::of_statement(&decided.statement).unwrap_or_default();
+        match choice.break_glass {
+            true => self.continuation.min(EMERGENCY_USE),
+            false => self.continuation,
+        }
     }
 
     /// Takes in an apply that waits for it. The first is the one that it says has asked, and has the key
@@ -300,6 +314,7 @@ impl History {
                 self.decided(now, &decided, Decision::Approve, true);
                 self.counts.approved += 1;
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
+                    question.continuation = question.usable_for(&decided);
                     question.phase = Phase::Approved(now.at());
                     question.approved_by = Some(decided.principal);
                     question.approved_in = Some(now.envelope.command_id);
@@ -343,6 +358,7 @@ impl History {
                     now.expect(by_one, Check::Actor, || {
                         "it says that a person cancelled it, and its actor is none".to_owned()
                     });
+                    self.is_no_review(now);
                     self.takes_back_promise(stream);
                 }
                 self.streams.put(stream, over);

@@ -48,8 +48,10 @@ impl History {
             });
         }
         self.asked_under(now, &asked);
-        if let AskedSubject::PolicyChange(change) = &asked.subject {
-            self.change_asked(now, &asked, change);
+        match &asked.subject {
+            AskedSubject::PolicyChange(change) => self.change_asked(now, &asked, change),
+            AskedSubject::Review(review) => self.review_asked(now, &asked, *review),
+            AskedSubject::Schedule(_) => {}
         }
         let question = QuestionState::of_besides(asked, now.at());
         self.streams

@@ -28,6 +28,9 @@ impl History {
             Some(eligible) => now.expect(eligible, Check::DecisionCredential, || {
                 format!("{:?} may not decide this approval", decided.principal)
             }),
+            None if statement.choice().break_glass => {
+                self.counted_in_emergency(now, decided, &statement);
+            }
             None => self.counted(now, decided, decision, ends),
         }
         self.check_owner(now, &decided.principal);

@@ -18,6 +18,7 @@ mod covered;
 mod decisions;
 mod deliveries;
 mod devices;
+mod emergencies;
 mod erasures;
 mod evaluations;
 mod groups;
@@ -58,6 +59,7 @@ use besides::Changing;
 use carried_out::Promise;
 use clearances::Keeping;
 use closings::Closing;
+use emergencies::Reviews;
 use erasures::Unproven;
 use policies::Policies;
 use reports::{Owing, Reports};
@@ -129,6 +131,7 @@ pub(super) struct History {
     keeping: Option<Keeping>,
     /// A change of the policy that the newest command has still to make.
     changing: Option<Changing>,
+    reviews: Reviews,
     /// The command of the last event that could be read.
     command: Option<Commanded>,
     /// The event that is looked at is the first of its command.
@@ -233,6 +236,7 @@ impl History {
             promise: None,
             keeping: None,
             changing: None,
+            reviews: Reviews::default(),
             command: None,
             is_command_new: true,
             acting: None,
@@ -283,6 +287,7 @@ impl History {
                 self.settle_promise(Some(envelope.command_id), now.findings);
                 self.settle_keeping(Some(envelope.command_id), now.findings);
                 self.settle_changing(Some(envelope.command_id), now.findings);
+                self.settle_review(Some(envelope.command_id), now.findings);
                 self.settle_departure(Some(envelope.command_id), now.findings);
                 self.settle_owing(Some(header.position), now.findings);
                 check_cause(&mut now);
@@ -456,6 +461,7 @@ impl History {
         self.settle_promise(None, findings);
         self.settle_keeping(None, findings);
         self.settle_changing(None, findings);
+        self.settle_review(None, findings);
         self.settle_departure(None, findings);
         self.settle_owing(None, findings);
         self.settle_unproven(findings);

@@ -39,6 +39,7 @@ impl History {
     /// A question waits no more for a decision.
     pub(super) fn question_closed(&mut self, approval: ApprovalId) {
         self.questions.take(approval, None);
+        self.reviews.close(approval);
     }
 
     /// Without a document there was no limit in earlier releases, so that nothing is held to one.

@@ -213,9 +213,10 @@ impl History {
         approved: bool,
     ) -> Option<About> {
         let (fingerprint, until) = match self.streams.state(now.header.stream_id) {
-            Some(State::Approval(question)) => {
-                (question.fingerprint, question.continue_until(now.at()))
-            }
+            Some(State::Approval(question)) => (
+                question.fingerprint,
+                question.continue_until(decided, now.at()),
+            ),
             _ => return None,
         };
         let reason = decided.reason.as_deref();

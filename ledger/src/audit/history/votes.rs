@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::event::{Actor, ApprovalDecided, CredentialStatus, VoteVoided, VoteWithdrawn};
 use crate::id::{AgentId, GroupId, KeyId, StreamId, TaskId, UserId};
 use crate::name::{ApproverName, CredentialId};
-use crate::policy::{Assurance, Excluded, Exclusion, NeedGroup, are_met};
+use crate::policy::{Assurance, Excluded, Exclusion, Need, NeedGroup, are_met};
 use crate::retention::Retention;
 use crate::statement::Decision;
 use crate::voters::{Counted, Person, candidates, narrowest, retention_of};
@@ -32,7 +32,7 @@ pub(super) struct KnownVote {
 }
 
 /// What a vote counts for.
-enum Count {
+pub(super) enum Count {
     For(Counted),
     /// For nothing, and why.
     Nothing(&'static str),
@@ -199,6 +199,20 @@ impl History {
             return Count::Unknown(Obstacle::BeforeRange);
         };
         let needs = question.needs().to_vec();
+        self.count_for(stream, &needs, principal, credential_id)
+    }
+
+    /// What a passkey counts for among these needs, in a question.
+    pub(super) fn count_for(
+        &mut self,
+        stream: StreamId,
+        needs: &[Need],
+        principal: &ApproverName,
+        credential_id: &CredentialId,
+    ) -> Count {
+        let Some(State::Approval(question)) = self.streams.state(stream) else {
+            return Count::Unknown(Obstacle::BeforeRange);
+        };
         let exclude = question.excluded().to_vec();
         let is_approver = question.approvers.contains(principal);
         let status = self

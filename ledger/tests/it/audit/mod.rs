@@ -7,6 +7,7 @@ mod carried_out;
 mod checkpoints;
 mod clearances;
 mod decisions;
+mod emergencies;
 mod erased_keys;
 mod executions;
 mod honest;

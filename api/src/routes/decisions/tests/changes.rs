@@ -9,7 +9,9 @@ use ledger::{ApprovalId, Role, TaskId};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-const DENYING: &str = "# nothing runs\nengine = \"lpp-cel/1\"\ndefault = \"deny\"\n";
+/// Its text would break out of a page that shows it as it is.
+const DENYING: &str =
+    "# nothing runs <img src=x onerror=alert(1)>\nengine = \"lpp-cel/1\"\ndefault = \"deny\"\n";
 
 async fn change(stage: &Stage, (method, path): (&str, &str), follows: u64, body: &str) -> Answer {
     let kind = match method {
@@ -90,6 +92,7 @@ async fn a_change_is_shown_in_full_voted_on_and_then_in_force() {
     ] {
         assert!(html.contains(part), "{part}: {html}");
     }
+    assert!(!html.contains("<img"), "{html}");
     let path = format!("/v1/approvals/{}", asked.approval_id);
     let read = call(&stage, "GET", &path, &Value::Null).await;
     assert_eq!(read.status, 200, "{read:?}");

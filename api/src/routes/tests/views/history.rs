@@ -258,11 +258,12 @@ async fn a_row_says_what_asked_how_long_the_decision_is_kept_and_what_was_blocke
 
     let (lines, _) = table(stage, "?action=APPROVED").await;
     let (names, row) = lines.split_once("\r\n").unwrap();
-    let last = ",rules,retention,duration_seconds,until,block,clearance_id";
+    let last = ",retention,duration_seconds,until,block,clearance_id,kind,break_glass";
     assert!(names.ends_with(last), "{names}");
     let clearance = clearance.as_str().unwrap();
-    let cells =
-        format!(",,\"cache, exact, task\",3600,{until},address 192.0.2.0/24,{clearance}\r\n");
+    let cells = format!(
+        ",,\"cache, exact, task\",3600,{until},address 192.0.2.0/24,{clearance},apply,false\r\n"
+    );
     assert!(row.ends_with(&cells), "{row}");
     let reader = stage.session_of(Role::Viewer).await;
     let page = stage.view("/history", Some(&reader)).await;
