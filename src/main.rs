@@ -159,6 +159,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Pairing(args) => command::ask_api(&environment, args),
         Command::Template(args) => command::ask_api(&environment, args),
         Command::Clearance(args) => command::ask_api(&environment, args),
+        Command::Schedule(args) => command::ask_api(&environment, args),
         Command::Lock(args) => command::lock(&environment, args),
         Command::Block(args) => command::admission(&environment, args, "blocks"),
         Command::Allow(args) => command::admission(&environment, args, "allows"),

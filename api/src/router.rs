@@ -8,7 +8,8 @@ use crate::routes::docs::Description;
 use crate::routes::{
     admissions, agents, applies, approvals, approvers, auth, callbacks, catalog, clearances,
     decisions, docs, enrolments, groups, health, history, keys, landing, ledger, lists, locks, me,
-    pairing, policy, projections, setup, shortcuts, stream, tasks, templates, users, views,
+    pairing, policy, projections, schedules, setup, shortcuts, stream, tasks, templates, users,
+    views,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -41,6 +42,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(locks::router())
         .merge(policy::router())
         .merge(admissions::router())
+        .merge(schedules::router())
         .merge(approvers::router())
         .merge(callbacks::router())
         .merge(projections::router())

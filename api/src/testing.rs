@@ -389,6 +389,7 @@ fn rules(config: &ApiConfig) -> Rules {
         quotas: ledger::Quotas::default(),
         providers: providers::all(),
         windows: ledger::policy::WindowClock::new(app::policy::windows_at),
+        schedules: app::cron::schedule_clock(),
     }
 }
 

@@ -279,6 +279,10 @@ actions! {
     ReadAdmissions -> Acting: [RUNNER];
     /// Block clients and allow them, and lift that.
     ManageAdmissions -> Acting: [RUNNER, Operator];
+    /// Read the schedules, and what an expression names.
+    ReadSchedules -> Acting: [RUNNER];
+    /// Put and delete schedules.
+    ManageSchedules -> Acting: [RUNNER];
     /// Read an agent's permissions.
     ReadPermissions -> Acting: [GRANTER, VIEWER];
     /// Replace an agent's permissions; giving is for administrators.

@@ -171,6 +171,10 @@ id!(
     AdmissionId
 );
 id!(
+    /// One put of a schedule, and its stream.
+    ScheduleId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -237,5 +241,6 @@ stream!(
     LockId,
     PolicyId,
     ClearanceId,
-    AdmissionId
+    AdmissionId,
+    ScheduleId
 );

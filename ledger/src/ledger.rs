@@ -28,6 +28,7 @@ use crate::locks::Locks;
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::password_hash::PasswordHash;
 use crate::rules::Rules;
+use crate::schedules::Schedules;
 use crate::seal::{SealContext, SealError, Sealed};
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
 use crate::tlog::Frontier;
@@ -271,6 +272,18 @@ impl Ledger {
         counts.as_ref().map_or_else(Lately::default, |counts| {
             counts.lately(agent, Default::default(), now)
         })
+    }
+
+    /// The schedules as of the last commit.
+    #[must_use]
+    pub fn schedules(&self) -> Arc<Schedules> {
+        Arc::clone(&self.shared.schedules.borrow())
+    }
+
+    /// Tells of each commit that changes a schedule.
+    #[must_use]
+    pub fn watch_schedules(&self) -> watch::Receiver<Arc<Schedules>> {
+        self.shared.schedules.subscribe()
     }
 
     /// What of an apply can be locked; empty where no lock was ever set.

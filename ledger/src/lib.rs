@@ -54,6 +54,7 @@ pub mod record;
 mod rejection;
 mod retention;
 mod rules;
+mod schedules;
 pub mod seal;
 mod software_key;
 pub mod statement;
@@ -93,7 +94,8 @@ pub use fork::{Fork, ForkError};
 pub use id::{
     AdmissionId, AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, ClearanceId, CommandId,
     DeliveryId, DeviceId, EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId,
-    LockId, PolicyId, RequestId, SessionId, StreamId, TaskId, TemplateId, TokenId, UserId,
+    LockId, PolicyId, RequestId, ScheduleId, SessionId, StreamId, TaskId, TemplateId, TokenId,
+    UserId,
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
@@ -101,7 +103,7 @@ pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, Voter, Writer
 pub use locks::Locks;
 pub use name::{
     AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,
-    InvalidIdempotencyKey, RecordedThumbprint, ScopePattern, TemplateName,
+    InvalidIdempotencyKey, RecordedThumbprint, ScheduleName, ScopePattern, TemplateName,
 };
 pub use notifier::Notifier;
 pub use on_screen::OnScreen;
@@ -114,6 +116,7 @@ pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, p
 pub use rejection::{Rejection, RejectionKind};
 pub use retention::{Binding, Breadth, KeptMode, Retention, WantedRetention};
 pub use rules::{Quotas, Rules};
+pub use schedules::{ScheduleClock, Schedules};
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
 pub use software_key::{
     CredentialKey, CredentialKeyError, DecisionProof, DecisionProofError, ProvenDecision,

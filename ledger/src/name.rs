@@ -96,6 +96,31 @@ impl TemplateName {
 }
 
 name!(
+    /// The name of a schedule.
+    ScheduleName
+);
+
+impl ScheduleName {
+    /// # Errors
+    /// [`Rejection::Invalid`] unless it is 1..=64 of `A-Z a-z 0-9 . _ -`, the first a letter or a digit, and not `preview`.
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let begins = text.starts_with(|first: char| first.is_ascii_alphanumeric());
+        // Where an expression is looked at without a schedule.
+        let is_taken = text == "preview";
+        match begins && text.len() <= 64 && text.bytes().all(fine) && !is_taken {
+            true => Ok(Self(text.to_owned())),
+            false => Err(Rejection::Invalid {
+                code: "invalid_name",
+                detail: "the name of a schedule has 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-', and begins with a \
+                         letter or a digit"
+                    .to_owned(),
+            }),
+        }
+    }
+}
+
+name!(
     /// The principal under which a person decides.
     ApproverName
 );

@@ -510,6 +510,15 @@ refusals! {
     /// No such block or allow.
     #[error("there is no such block or allow")]
     AdmissionNotFound => NotFound, "admission_not_found";
+    /// No such schedule.
+    #[error("there is no such schedule")]
+    ScheduleNotFound => NotFound, "schedule_not_found";
+    /// As many schedules as there may be.
+    #[error("there are {most} schedules, which is the most; delete one first")]
+    TooManySchedules {
+        /// That many.
+        most: usize,
+    } => Conflict, "too_many_schedules";
     /// No such lock.
     #[error("there is no such lock")]
     LockNotFound => NotFound, "lock_not_found";

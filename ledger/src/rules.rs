@@ -6,6 +6,7 @@ use crate::notifier::Notifier;
 use crate::policy::WindowClock;
 use crate::provider::Providers;
 use crate::push::PushRules;
+use crate::schedules::ScheduleClock;
 use crate::seal::MasterKeys;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub struct Rules {
     pub providers: Providers,
     /// Looks at the windows of policies.
     pub windows: WindowClock,
+    /// Says when schedules fire.
+    pub schedules: ScheduleClock,
 }
 
 /// Limits that keep one agent from filling the disk, or a person's day, for everybody. The same for all.

@@ -91,10 +91,12 @@ mod tests {
     use crate::tables::{
         AgentFilter, ApprovalFilter, HistoryFilter, TaskFilter, TimelineTopic, admissions,
         agent_keys, agents, answers, approvals, approvers, audit_timeline, clearances, locks,
-        task_templates, tasks,
+        schedule_runs, task_templates, tasks,
     };
     use crate::{ApprovalStatus, TaskStatus};
-    use ledger::{AgentId, AgentName, ApproverName, LedgerId, TaskId, Timestamp, UserId};
+    use ledger::{
+        AgentId, AgentName, ApproverName, LedgerId, ScheduleName, TaskId, Timestamp, UserId,
+    };
 
     const PAGE: Paging = Paging {
         after: None,
@@ -144,6 +146,10 @@ mod tests {
         all.push(locks::listing(PAGE));
         all.push(clearances::listing(PAGE));
         all.push(admissions::listing("block", PAGE));
+        all.push(schedule_runs::newest(
+            &ScheduleName::unchecked("nightly"),
+            20,
+        ));
         let times = [None, Some(now)].into_iter();
         for (from, to) in times.clone().zip(times) {
             let of = |filter| HistoryFilter { from, to, ..filter };

@@ -47,8 +47,8 @@ impl Projection {
     /// True when its rows are made of events of that type. What was erased concerns all of them.
     pub(crate) const fn folds(self, event_type: u16) -> bool {
         use AggregateKind::{
-            Admission, Agent, Apply, Approval, Approver, Clearance, Delivery, Key, Lock, Session,
-            Task, Template, User,
+            Admission, Agent, Apply, Approval, Approver, Clearance, Delivery, Key, Lock, Schedule,
+            Session, Task, Template, User,
         };
         let Some(EventKind {
             aggregate, traits, ..
@@ -58,7 +58,10 @@ impl Projection {
         };
         traits.erases
             || match self {
-                Self::Agents => matches!(aggregate, Agent | Key | Template | Lock | Admission),
+                Self::Agents => matches!(
+                    aggregate,
+                    Agent | Key | Template | Lock | Admission | Schedule
+                ),
                 Self::Approvers => matches!(aggregate, Approver | Session | User) || traits.decides,
                 Self::Tasks => {
                     matches!(aggregate, Task | Apply | Approval | Clearance) && !traits.alone

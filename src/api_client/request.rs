@@ -59,6 +59,10 @@ impl ApiRequest {
         Self::new(Method::PATCH, path, Shown::Members).with_body(body)
     }
 
+    pub(crate) fn put(path: &[&str], body: Value) -> Self {
+        Self::new(Method::PUT, path, Shown::Members).with_body(body)
+    }
+
     pub(crate) fn delete(path: &[&str]) -> Self {
         Self::new(Method::DELETE, path, Shown::Done)
     }

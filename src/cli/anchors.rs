@@ -51,7 +51,7 @@ fn parse<T: FromStr<Err: Display>>(file: &str) -> Result<T, String> {
     read(file)?.parse().map_err(describe)
 }
 
-fn read(file: &str) -> Result<String, String> {
+pub(super) fn read(file: &str) -> Result<String, String> {
     let text = match file {
         STDIN => text_file::read_from(std::io::stdin()),
         file => text_file::read(Path::new(file)),

@@ -23,6 +23,7 @@ mod policy_versions;
 mod projections;
 mod replay;
 mod restore;
+mod schedules;
 mod status;
 mod tail;
 mod tasks;
@@ -56,6 +57,7 @@ pub(crate) use policy_versions::{
 pub(crate) use projections::{ProjectionsCommand, Rebuild};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;
+pub(crate) use schedules::ScheduleCommand;
 pub(crate) use status::StatusArgs;
 pub(crate) use tail::{TailArgs, TailFormat};
 pub(crate) use tasks::{
@@ -198,6 +200,8 @@ pub(crate) enum Command {
     /// Those who can decide; decide from a terminal with a command-line key
     #[command(subcommand)]
     Approver(Box<ApproverCommand>),
+    /// Operations that are asked for at fixed times
+    Schedule(ApiArgs<ScheduleCommand>),
     /// Mint and look at tokens
     #[command(subcommand)]
     Token(TokenCommand),

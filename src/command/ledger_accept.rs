@@ -29,6 +29,7 @@ pub(crate) fn ledger_accept(
         since: Vec::new(),
         approvers: None,
         providers: providers::all(),
+        schedules: app::cron::schedule_clock(),
         depth: Depth::Everything,
         max_findings: MAX_FINDINGS,
     };

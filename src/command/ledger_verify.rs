@@ -35,6 +35,7 @@ pub(crate) fn ledger_verify(
         since: args.since,
         approvers: args.approvers,
         providers: providers::all(),
+        schedules: app::cron::schedule_clock(),
         depth: if args.hashes_only {
             Depth::Hashes
         } else {

@@ -31,6 +31,7 @@ pub(crate) fn ledger_verify_dossier(args: VerifyDossierArgs) -> anyhow::Result<E
         since: Vec::new(),
         approvers: args.approvers,
         providers: providers::all(),
+        schedules: app::cron::schedule_clock(),
         depth: Depth::Everything,
         max_findings: MAX_FINDINGS,
     };

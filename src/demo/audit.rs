@@ -51,6 +51,7 @@ pub(super) async fn tell(
     let options = VerifyOptions {
         since: vec![kept.checkpoint],
         approvers: Some(approvers),
+        schedules: app::cron::schedule_clock(),
         ..VerifyOptions::new(kept.key, providers::all())
     };
 

@@ -28,6 +28,7 @@ pub(crate) fn rules(config: &Config, master_keys: MasterKeys) -> Rules {
         quotas: config.quotas,
         providers: providers::all(),
         windows: ledger::policy::WindowClock::new(app::policy::windows_at),
+        schedules: app::cron::schedule_clock(),
     }
 }
 

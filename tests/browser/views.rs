@@ -11,13 +11,14 @@ use crate::waiting::until;
 use serde_json::{Value, json};
 
 /// Each with the key that leads to it.
-const VIEWS: [(&str, &str); 11] = [
+const VIEWS: [(&str, &str); 12] = [
     ("history", "h"),
     ("tasks", "t"),
     ("agents", "a"),
     ("approvers", "p"),
     ("clearances", "k"),
     ("blocks", "b"),
+    ("schedules", "e"),
     ("policy", "o"),
     ("callbacks", "c"),
     ("ledger", "l"),

@@ -9,6 +9,7 @@
 //! | `executor` | the operations of applies that may run |
 //! | `pre_state` | what an approval's operations would change |
 //! | `expirer` | the passing of deadlines |
+//! | `scheduler` | the instants of schedules |
 //! | `dispatcher` | the deliveries that events owe |
 //! | `cosigner` | witnesses' cosignatures on the newest checkpoint |
 
@@ -25,6 +26,7 @@ mod pre_state;
 mod push;
 mod question;
 mod recording;
+mod scheduler;
 mod supervisor;
 mod tail_queue;
 pub mod upstream;

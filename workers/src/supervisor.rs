@@ -10,6 +10,7 @@ use crate::expirer::Expirer;
 use crate::notifier::Places;
 use crate::pre_state::PreStateReader;
 use crate::question::ApprovalUrls;
+use crate::scheduler::Scheduler;
 use crate::upstream::Upstreams;
 use crate::witness::{Cosigner, Gate, WitnessSettings};
 use crate::worker::{Pulse, Signals, Worker, WorkerHealth};
@@ -108,6 +109,7 @@ pub fn start(
     keep.running(Executor::new(&config, ledger, projections));
     keep.running(PreStateReader::new(&config, ledger, projections));
     keep.running(Expirer::new(ledger, projections));
+    keep.running(Scheduler::new(ledger));
     let gate = Gate::new(&config, ledger);
     keep.running(DepthGauges::new(projections, gate));
     if let Some(settings) = config.witnesses.take()

@@ -56,7 +56,7 @@ impl Signals {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerHealth {
-    /// `executor`, `pre_state_reader`, `expirer`, `dispatcher`, `depth_gauges`,
+    /// `executor`, `pre_state_reader`, `expirer`, `scheduler`, `dispatcher`, `depth_gauges`,
     /// `cosigner`.
     pub name: &'static str,
     /// It has looked at what it owes since it was last started. `false` before the read tables have

@@ -25,6 +25,7 @@ pub(crate) mod me;
 pub(crate) mod pairing;
 pub(crate) mod policy;
 pub(crate) mod projections;
+pub(crate) mod schedules;
 pub(crate) mod setup;
 pub(crate) mod shortcuts;
 pub(crate) mod stream;

@@ -98,7 +98,7 @@ impl PlanRequest {
     }
 }
 
-fn read_operations(
+pub(super) fn read_operations(
     operations: &[Value],
     providers: &Providers,
 ) -> Result<Vec<Operation>, ApiError> {

@@ -24,6 +24,7 @@ pub(crate) mod passkeys;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod projections;
+pub(crate) mod schedules;
 pub(crate) mod sessions;
 pub(crate) mod shortcuts;
 pub(crate) mod shortened;

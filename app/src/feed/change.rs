@@ -25,6 +25,7 @@ pub enum Kind {
     Policy,
     Clearance,
     Admission,
+    Schedule,
 }
 
 impl Kind {
@@ -47,6 +48,7 @@ impl Kind {
             Self::Policy => "policy",
             Self::Clearance => "clearance",
             Self::Admission => "admission",
+            Self::Schedule => "schedule",
         }
     }
 
@@ -60,9 +62,12 @@ impl Kind {
             | Self::Agent
             | Self::Approver
             | Self::Clearance => Role::Viewer,
-            Self::Key | Self::Template | Self::Lock | Self::Policy | Self::Admission => {
-                Role::Operator
-            }
+            Self::Key
+            | Self::Template
+            | Self::Lock
+            | Self::Policy
+            | Self::Admission
+            | Self::Schedule => Role::Operator,
             Self::User | Self::Group | Self::Session => Role::Admin,
         }
     }
@@ -292,6 +297,7 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
         }
         AggregateKind::Key => Topic::Named(Kind::Key, stream.to_string()),
         AggregateKind::Admission => Topic::Named(Kind::Admission, stream.to_string()),
+        AggregateKind::Schedule => Topic::Named(Kind::Schedule, stream.to_string()),
         AggregateKind::Lock => Topic::Named(Kind::Lock, stream.to_string()),
         AggregateKind::Policy => {
             let policy = ledger.existing::<PolicyVersion>(stream.into()).await?;

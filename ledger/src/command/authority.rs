@@ -6,8 +6,8 @@ use crate::aggregate::{Agent, Key, Task, User};
 use crate::catalog::Risk;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{CheckedOperation, LockTarget, PermissionCheck};
-use crate::id::{AgentId, KeyId, TaskId, TokenId};
+use crate::event::{Actor, CheckedOperation, LockTarget, PermissionCheck};
+use crate::id::{AgentId, KeyId, ScheduleId, TaskId, TokenId};
 use crate::locks::Locks;
 use crate::name::{ApproverName, ClaimsHash, ClientSubject};
 use crate::operation::Operation;
@@ -23,6 +23,8 @@ pub enum Presented {
     Token(PresentedToken),
     /// A key of the agent.
     Key(PresentedKey),
+    /// A schedule that fires: the scheduler asks for the agent, in a task that the same command has opened.
+    Schedule(PresentedSchedule),
 }
 
 impl Presented {
@@ -32,15 +34,17 @@ impl Presented {
         match self {
             Self::Token(token) => token.task_id,
             Self::Key(key) => key.task_id,
+            Self::Schedule(schedule) => schedule.task_id,
         }
     }
 
-    /// The id by which an apply names it: the token's `jti`, or the id of the key.
+    /// The id by which an apply names it: the token's `jti`, or the id of the key or of the schedule.
     #[must_use]
     pub const fn id(&self) -> TokenId {
         match self {
             Self::Token(token) => token.token_id,
             Self::Key(key) => TokenId::from_bytes(*key.key_id.as_bytes()),
+            Self::Schedule(schedule) => TokenId::from_bytes(*schedule.schedule_id.as_bytes()),
         }
     }
 }
@@ -66,6 +70,49 @@ pub struct PresentedKey {
     pub agent_id: AgentId,
     /// The task of the request.
     pub task_id: TaskId,
+}
+
+/// The part of the service that fires schedules, as it stands in events.
+pub const SCHEDULER: &str = "scheduler";
+
+/// What stands before the id of a schedule in the subject of the tasks that it opens.
+const SUBJECT_PREFIX: &str = "schedule:";
+
+/// The subject of the tasks that a schedule opens.
+pub(super) fn subject_of(schedule: ScheduleId) -> ClientSubject {
+    ClientSubject::unchecked(format!("{SUBJECT_PREFIX}{schedule}"))
+}
+
+/// The schedule in whose name a task stands, by its subject.
+pub(crate) fn scheduled(subject: &ClientSubject) -> Option<ScheduleId> {
+    let id = subject.as_str().strip_prefix(SUBJECT_PREFIX)?;
+    id.parse().ok()
+}
+
+/// Refuses subjects of schedules to everybody else: rules know by them what a schedule asks, and decisions that are
+/// kept for it are bound to them.
+///
+/// # Errors
+/// [`Rejection::Invalid`].
+pub(super) fn admit_subject(subject: &ClientSubject) -> Result<(), Rejection> {
+    match subject.as_str().starts_with(SUBJECT_PREFIX) {
+        false => Ok(()),
+        true => Err(Rejection::Invalid {
+            code: "invalid_subject",
+            detail: "subject: one that begins with schedule: is that of a schedule, which alone opens tasks with it".to_owned(),
+        }),
+    }
+}
+
+/// A schedule that fires. Nothing that comes from outside makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresentedSchedule {
+    /// The schedule.
+    pub(super) schedule_id: ScheduleId,
+    /// The put with which its operations came.
+    pub(super) origin: ScheduleId,
+    /// The task that it opened.
+    pub(super) task_id: TaskId,
 }
 
 /// Checks that a key still proves its agent.
@@ -159,6 +206,9 @@ pub(super) async fn admit(
             admit_key(tx, key.key_id, key.agent_id).await?;
             check_opened_by_key(key.agent_id, task.as_deref(), now)?;
         }
+        // The command that fires has found it active.
+        Presented::Schedule(_) if tx.envelope().actor == Actor::system(SCHEDULER) => {}
+        Presented::Schedule(_) => return Err(Rejection::TokenUnknown.into()),
     }
     let task = task.ok_or(Rejection::TokenUnknown)?;
     check_locks(&tx.locks(), &task, agent.as_deref(), presented, now)?;
@@ -188,7 +238,7 @@ pub fn check_locks(
     locks.admit(&targets, now)?;
     let token = match presented {
         Presented::Token(token) => task.token(token.token_id),
-        Presented::Key(_) => None,
+        Presented::Key(_) | Presented::Schedule(_) => None,
     };
     match token.is_some_and(|token| locks.end(&targets, token.made_at, now)) {
         true => Err(Rejection::TokenRevoked),

@@ -36,6 +36,7 @@ mod renewals;
 mod roster;
 mod ruled;
 mod ruling;
+mod schedules;
 mod sessions;
 mod software_keys;
 mod standing;
@@ -52,9 +53,10 @@ pub use approvals::{CancelApproval, ExpireApproval, NarrowApproval, RecordPreSta
 pub use approvers::{
     Enrol, NewCredential, OpenEnrolment, OpenedEnrolment, PutCredential, RevokeCredential,
 };
+pub(crate) use authority::scheduled;
 pub use authority::{
-    Presented, PresentedKey, PresentedToken, check_key, check_locks, check_opened_by_key,
-    check_token, permission_check,
+    Presented, PresentedKey, PresentedSchedule, PresentedToken, SCHEDULER, check_key, check_locks,
+    check_opened_by_key, check_token, permission_check,
 };
 pub use callbacks::NewCallback;
 pub(crate) use clearances::offers;
@@ -77,6 +79,8 @@ pub use policies::{PolicyChanging, PutPolicy, RollbackPolicy};
 pub use renewals::RenewToken;
 pub use ruled::{Asker, Ruled, ruled};
 pub use ruling::{RecordedRefusal, Ruling};
+pub(crate) use schedules::GRACE;
+pub use schedules::{DeleteSchedule, PutSchedule, RanSchedule, RunSchedule};
 pub use sessions::{EndSession, LoginProof, OpenSession, Opened, RecordFailedLogin, Reissue};
 pub use software_keys::AddSoftwareKey;
 pub use standing::{Standing, standing};

@@ -261,6 +261,7 @@ fn of_log(
         "subject" => match token {
             Some(Presented::Token(token)) => text(Some(token.subject.as_str())),
             Some(Presented::Key(_)) => Fact::unknown("agent_key"),
+            Some(Presented::Schedule(_)) => text(Some(task.subject.as_str())),
             None => Fact::unknown("not_recorded"),
         },
         _ => return None,

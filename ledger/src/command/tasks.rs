@@ -2,7 +2,7 @@
 
 use super::acting::still_acts;
 use super::agents::{find, register_agent};
-use super::authority::admit;
+use super::authority::{admit, admit_subject};
 use super::callbacks::{NewCallback, Subject, with_deliveries};
 use super::locked::admit_agent;
 use super::{Command, Presented};
@@ -138,6 +138,7 @@ fn decide_create(
     context: &Context<'_>,
 ) -> Result<(Vec<NewEvent>, CapabilityClaims), Rejection> {
     check_name(&command.name)?;
+    admit_subject(&command.subject)?;
     command.purpose.check()?;
     let allowed = allowlist(&command.operations)?;
     let mut events = Vec::with_capacity(4);
@@ -273,25 +274,28 @@ impl Command for CloseTask {
         if task.closed_at.is_some() {
             return Ok(task);
         }
-        let mut approvals = Vec::new();
-        let mut applies = Vec::new();
-        for stream in tx.open_streams(task.id).await? {
-            if let Some(approval) = tx.load_if::<Approval>(stream).await? {
-                approvals.push(approval);
-            } else if let Some(apply) = tx.load_if::<Apply>(stream).await? {
-                applies.push(apply);
-            }
-        }
-        let events = decide_close(
-            &task,
-            &approvals,
-            &applies,
-            self.reason.as_deref(),
-            &tx.context(),
-        );
-        tx.append(events).await?;
+        close(tx, &task, self.reason.as_deref()).await?;
         tx.existing::<Task>(self.task_id).await
     }
+}
+
+/// Closes an open task.
+pub(super) async fn close(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    let mut approvals = Vec::new();
+    let mut applies = Vec::new();
+    for stream in tx.open_streams(task.id).await? {
+        if let Some(approval) = tx.load_if::<Approval>(stream).await? {
+            approvals.push(approval);
+        } else if let Some(apply) = tx.load_if::<Apply>(stream).await? {
+            applies.push(apply);
+        }
+    }
+    let events = decide_close(task, &approvals, &applies, reason, &tx.context());
+    tx.append(events).await
 }
 
 fn decide_close(

@@ -2,7 +2,7 @@
 
 use super::acting::still_acts;
 use super::agents::find;
-use super::authority::admit_key;
+use super::authority::{admit_key, admit_subject};
 use super::locked::admit_agent_of;
 use super::tasks::{allowlist, question_time, seconds};
 use super::{AllowedEntry, Command};
@@ -132,6 +132,7 @@ impl Command for OpenTask {
         admit_agent_of(tx, self.agent_id, &[LockTarget::Key(self.key_id)]).await?;
         tx.needs_room()?;
         super::tasks::check_name(&self.name)?;
+        self.subject.as_ref().map_or(Ok(()), admit_subject)?;
         let agent = tx.existing::<Agent>(self.agent_id).await?;
         // Whether there is such a template is not for an agent to know that may not use it.
         let template = standing(tx, &self.template).await?;

@@ -186,6 +186,13 @@ pub(super) async fn excluded(
     if let Presented::Key(key) = token {
         add(minter(tx, key.key_id).await?, Exclusion::KeyMinter);
     }
+    if let Presented::Schedule(schedule) = token {
+        for put in [schedule.schedule_id, schedule.origin] {
+            if let Some(Actor::User { user_id, .. }) = first_actor(tx, put.into()).await? {
+                add(Some(user_id), Exclusion::TaskOpener);
+            }
+        }
+    }
     let opener = match first_actor(tx, task.id.into()).await? {
         Some(Actor::AgentKey { key_id, .. }) => minter(tx, key_id).await?,
         Some(Actor::User { user_id, .. }) => Some(user_id),

@@ -19,6 +19,7 @@ mod lock;
 mod operations;
 mod policy;
 mod question;
+mod schedule;
 mod session;
 mod task;
 mod template;

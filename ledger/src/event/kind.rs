@@ -67,8 +67,7 @@ impl Traits {
     };
 }
 
-/// What a stream is of. An event's number divided by ten is its place in this list; votes on approvals, 160 and
-/// more, and questions that are not about applies, 180 and more, came when the numbers of approvals had been given out.
+/// What a stream is of. The numbers of its events stand in [`Self::of`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AggregateKind {
     /// The ledger itself.
@@ -103,6 +102,8 @@ pub enum AggregateKind {
     Clearance,
     /// A block or an allow.
     Admission,
+    /// One put of a schedule.
+    Schedule,
 }
 
 impl AggregateKind {
@@ -126,6 +127,7 @@ impl AggregateKind {
             Self::Policy => "policy",
             Self::Clearance => "clearance",
             Self::Admission => "admission",
+            Self::Schedule => "schedule",
         }
     }
 
@@ -151,6 +153,7 @@ impl AggregateKind {
             140..=149 => Self::Clearance,
             150..=159 => Self::Admission,
             160..=169 | 180..=189 => Self::Approval,
+            170..=179 => Self::Schedule,
             _ => return None,
         })
     }
@@ -206,9 +209,18 @@ pub(super) mod by {
     pub(in super::super) const DISPATCHER: &[ActorKind] = &[Service("dispatcher")];
     pub(in super::super) const READER: &[ActorKind] = &[Service("pre_state_reader")];
     pub(in super::super) const OPERATOR: &[ActorKind] = &[Operator];
-    pub(in super::super) const CREATORS: &[ActorKind] =
-        &[Administrator, User, ServiceToken, AgentKey];
+    pub(in super::super) const SCHEDULER: &[ActorKind] = &[Service("scheduler")];
+    /// A schedule that fires opens a task of its own.
+    pub(in super::super) const CREATORS: &[ActorKind] = &[
+        Administrator,
+        User,
+        ServiceToken,
+        AgentKey,
+        Service("scheduler"),
+    ];
     pub(in super::super) const AGENT: &[ActorKind] = &[Agent, AgentKey];
+    /// What a schedule fires is asked for its agent.
+    pub(in super::super) const ASKERS: &[ActorKind] = &[Agent, AgentKey, Service("scheduler")];
     pub(in super::super) const APPROVER: &[ActorKind] = &[Approver];
     /// An agent continues what was approved; an approver's decision carries out what asked for that.
     pub(in super::super) const AUTHORISERS: &[ActorKind] = &[Agent, AgentKey, Approver];
@@ -216,6 +228,16 @@ pub(super) mod by {
         &[Administrator, Agent, User, ServiceToken, AgentKey];
     pub(in super::super) const CLOSERS: &[ActorKind] =
         &[Agent, Administrator, Operator, User, ServiceToken, AgentKey];
+    /// A schedule closes the tasks that it opened.
+    pub(in super::super) const TASK_CLOSERS: &[ActorKind] = &[
+        Agent,
+        Administrator,
+        Operator,
+        User,
+        ServiceToken,
+        AgentKey,
+        Service("scheduler"),
+    ];
     pub(in super::super) const MANAGERS: &[ActorKind] =
         &[Administrator, Operator, User, ServiceToken];
     /// Not the bootstrap token, which is an orchestrator's.
@@ -242,6 +264,7 @@ pub(super) mod by {
     /// Any command on an approval after its deadline records that the deadline has passed.
     pub(in super::super) const EXPIRERS: &[ActorKind] = &[
         Service("expirer"),
+        Service("scheduler"),
         Agent,
         Approver,
         Administrator,

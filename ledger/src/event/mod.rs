@@ -23,6 +23,7 @@ mod kind;
 mod lock;
 mod policy;
 mod question;
+mod schedule;
 mod session;
 #[macro_use]
 mod table;
@@ -71,6 +72,9 @@ pub use policy::{PolicyChanged, PolicyDocument, PolicyFormat, StoredTree};
 pub use question::{
     ApprovalAsked, AskedSubject, EmergencyReview, PolicyProposal, ScheduleProposal,
 };
+pub use schedule::{
+    Misfire, MissReason, ScheduleDeleted, ScheduleFired, ScheduleMissed, SchedulePut, ScheduleTerms,
+};
 pub use session::{
     FailuresCounted, KeyProof, LoginFailed, LoginWay, PasskeyProof, SessionEnd, SessionEnded,
     SessionOpened, SessionProof, SessionTokenHash, SteppedUp,
@@ -115,8 +119,9 @@ mod stream {
     pub(super) use crate::id::{
         AdmissionId as Admission, AgentId as Agent, ApplyId as Apply, ApprovalId as Approval,
         ApproverId as Approver, ClearanceId as Clearance, DeliveryId as Delivery, GroupId as Group,
-        KeyId as Key, LedgerId as Ledger, LockId as Lock, PolicyId as Policy, SessionId as Session,
-        TaskId as Task, TemplateId as Template, UserId as User,
+        KeyId as Key, LedgerId as Ledger, LockId as Lock, PolicyId as Policy,
+        ScheduleId as Schedule, SessionId as Session, TaskId as Task, TemplateId as Template,
+        UserId as User,
     };
 }
 
@@ -187,11 +192,11 @@ events! {
     13, 2, "task.callback_set" => CallbackSet(CallbackSet) { 1 => CallbackSetV1 }
         in Task by OPENERS under PayloadForm [addresses];
     14, 1, "task.closed" => TaskClosed(TaskClosed)
-        in Task by CLOSERS under PayloadForm [outlives_token];
+        in Task by TASK_CLOSERS under PayloadForm [outlives_token];
     20, 4, "apply.accepted" => ApplyAccepted(ApplyAccepted) { 1 => ApplyAcceptedV1, 2 => ApplyAcceptedV2, 3 => ApplyAcceptedV3 }
-        in Apply by AGENT under Fingerprint [begins, looked_up] of task_id, agent;
+        in Apply by ASKERS under Fingerprint [begins, looked_up] of task_id, agent;
     21, 2, "apply.refused" => ApplyRefused(ApplyRefused) { 1 => ApplyRefusedV1 }
-        in Apply by AGENT under PayloadForm [begins, alone] of task_id, agent;
+        in Apply by ASKERS under PayloadForm [begins, alone] of task_id, agent;
     22, 1, "apply.refusals_counted" => RefusalsCounted(RefusalsCounted)
         in Apply by LEDGER under PayloadForm [begins, alone] of task_id;
     23, 1, "apply.authorised" => ApplyAuthorised(ApplyAuthorised)
@@ -207,7 +212,7 @@ events! {
     28, 1, "apply.asked_anew" => ApplyAskedAnew(ApplyAskedAnew)
         in Apply by AGENT under Policy;
     30, 3, "approval.requested" => ApprovalRequested(ApprovalRequested) { 1 => ApprovalRequestedV1, 2 => ApprovalRequestedV2 }
-        in Approval by AGENT under ApprovalState told as ApprovalPending [begins, looked_up, counted] of task_id, agent;
+        in Approval by ASKERS under ApprovalState told as ApprovalPending [begins, looked_up, counted] of task_id, agent;
     31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
         in Approval by READER under ApprovalState;
     32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed)
@@ -310,6 +315,14 @@ events! {
         in Approval by USERS under Vote;
     162, 1, "approval.vote_voided" => ApprovalVoteVoided(VoteVoided)
         in Approval by APPROVER under Vote;
+    170, 1, "schedule.put" => SchedulePut(SchedulePut)
+        in Schedule by MANAGERS under Schedule [begins, looked_up];
+    171, 1, "schedule.fired" => ScheduleFired(ScheduleFired)
+        in Schedule by SCHEDULER under Schedule;
+    172, 1, "schedule.missed" => ScheduleMissed(ScheduleMissed)
+        in Schedule by SCHEDULER under Schedule;
+    173, 1, "schedule.deleted" => ScheduleDeleted(ScheduleDeleted)
+        in Schedule by MANAGERS under Schedule;
     180, 1, "approval.asked" => ApprovalAsked(ApprovalAsked)
         in Approval by QUESTIONERS under ApprovalState [begins, looked_up];
 }

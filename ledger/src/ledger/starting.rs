@@ -13,6 +13,7 @@ use crate::locks::Locks;
 use crate::questions::{OpenQuestion, Questions, asked_from};
 use crate::record::RecordHash;
 use crate::rules::Rules;
+use crate::schedules::Schedules;
 use crate::storage::{BoxFuture, Head, Log, LookupKind, ReadError, Storage};
 use crate::tlog::Frontier;
 use crate::writer::{
@@ -96,6 +97,7 @@ impl Ledger {
             policy: watch::Sender::new(Arc::new(policy)),
             admissions: watch::Sender::new(Arc::new(admissions_at(&*log, head.size).await?)),
             counts: Mutex::new(counts),
+            schedules: watch::Sender::new(Arc::new(schedules_at(&*log, head.size).await?)),
             size: watch::Sender::new(head.size),
             tree: watch::Sender::new(tree.whole().cloned()),
             is_clean: watch::Sender::new(!is_to_clean),
@@ -229,6 +231,22 @@ async fn admissions_at(log: &dyn Log, size: u64) -> Result<Admissions, ReadError
         }
     }
     Ok(admissions)
+}
+
+/// The newest put of each schedule.
+async fn schedules_at(log: &dyn Log, size: u64) -> Result<Schedules, ReadError> {
+    let mut schedules = Schedules::default();
+    for (key, value) in log.all_lookups(LookupKind::Schedule).await? {
+        let stream = StreamId::from_slice(&value).ok_or_else(|| key.misleads())?;
+        let entry = Entry::fold(&log.stream(stream, size).await?);
+        match entry.state {
+            State::Schedule(one) if State::Schedule(Arc::clone(&one)).answers_to(&key) => {
+                schedules.put(one);
+            }
+            _ => return Err(key.misleads()),
+        }
+    }
+    Ok(schedules)
 }
 
 async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, ReadError> {

@@ -55,7 +55,7 @@ pub enum Exclusion {
     AgentOwner,
     /// They made or confirmed the key with which it is asked.
     KeyMinter,
-    /// They opened the task, or made the key that opened it.
+    /// They opened the task, or made the key that opened it, or put the schedule that did.
     TaskOpener,
     /// The change is theirs.
     Author,

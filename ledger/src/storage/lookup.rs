@@ -8,7 +8,9 @@ use crate::event::{Actor, Approved, Denied, Event, NameKind, SessionTokenHash, V
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId, UserId};
 use crate::label::{GroupName, UserName};
-use crate::name::{AgentName, ApproverName, CredentialId, IdempotencyKey, TemplateName};
+use crate::name::{
+    AgentName, ApproverName, CredentialId, IdempotencyKey, ScheduleName, TemplateName,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds of lookups. The numbers stand in the file.
@@ -60,6 +62,8 @@ pub enum LookupKind {
     Clearance = 22,
     /// Block or allow → itself, for as long as the ledger lives.
     Admission = 23,
+    /// Name of a schedule → the newest put of it.
+    Schedule = 24,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -190,6 +194,10 @@ impl LookupKey {
         Self(LookupKind::Admission, admission.as_bytes().to_vec())
     }
 
+    pub(crate) fn schedule(name: &ScheduleName) -> Self {
+        Self(LookupKind::Schedule, name.as_bytes().to_vec())
+    }
+
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
@@ -238,7 +246,8 @@ impl LookupKey {
             | LookupKind::Lock
             | LookupKind::Policy
             | LookupKind::Clearance
-            | LookupKind::Admission => return None,
+            | LookupKind::Admission
+            | LookupKind::Schedule => return None,
         };
         Some((kind, &self.1))
     }
@@ -488,6 +497,7 @@ impl Lookups {
             Event::BlockSet(_) | Event::AllowSet(_) => {
                 put(LookupKey::admission(stream), stream.as_bytes());
             }
+            Event::SchedulePut(e) => put(LookupKey::schedule(&e.name), stream.as_bytes()),
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {

@@ -44,6 +44,7 @@ impl Writer {
             policy,
             admissions,
             counted,
+            schedules,
             erasing,
         } = batch;
         let mut staged = Vec::with_capacity(events.len());
@@ -109,6 +110,7 @@ impl Writer {
             policy,
             admissions,
             counted,
+            schedules,
             erasing,
         };
         let committed = Committed {

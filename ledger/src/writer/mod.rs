@@ -44,6 +44,7 @@ use crate::locks::Locks;
 use crate::policy::CurrentPolicy;
 use crate::questions::Questions;
 use crate::rules::Rules;
+use crate::schedules::Schedules;
 use crate::storage::{Decided, Head, Log, Storage, StorageError};
 use crate::tlog::Frontier;
 use commit::{Commit, Committed};
@@ -91,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) admissions: watch::Sender<Arc<Admissions>>,
     /// What agents did lately, while the policy reads it.
     pub(crate) counts: Mutex<Option<Counts>>,
+    /// The committed schedules.
+    pub(crate) schedules: watch::Sender<Arc<Schedules>>,
     /// The log's size as of the last commit.
     pub(crate) size: watch::Sender<u64>,
     /// The tree over the whole log as of the last commit; `None` while it is still being filled.
@@ -270,6 +273,7 @@ impl Writer {
         let admissions = Arc::clone(&self.shared.admissions.borrow());
         let is_counting = self.shared.counts().is_some();
         let counts = is_counting.then_some(&self.shared.counts);
+        let schedules = Arc::clone(&self.shared.schedules.borrow());
         for job in waiting.iter_mut() {
             let mut tx = Transaction {
                 storage: &mut *self.storage,
@@ -284,6 +288,7 @@ impl Writer {
                 policy: &policy,
                 admissions: &admissions,
                 counts,
+                schedules: &schedules,
                 envelope: job.envelope(),
                 context: Context {
                     now,
@@ -437,6 +442,14 @@ impl Writer {
                 let admissions = Arc::make_mut(admissions);
                 for admission in batch.admissions {
                     admissions.put(admission);
+                }
+            });
+        }
+        if !batch.schedules.is_empty() {
+            self.shared.schedules.send_modify(|schedules| {
+                let schedules = Arc::make_mut(schedules);
+                for schedule in batch.schedules {
+                    schedules.put(schedule);
                 }
             });
         }

@@ -2,7 +2,7 @@
 
 use crate::aggregate::{
     Admission, Agent, Aggregate, Apply, Approval, Approver, Clearance, Delivery, Group, Key, Lock,
-    PolicyVersion, Session, Task, Template, User,
+    PolicyVersion, Schedule, Session, Task, Template, User,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -36,6 +36,7 @@ pub(crate) enum State {
     PolicyVersion(Arc<PolicyVersion>),
     Clearance(Arc<Clearance>),
     Admission(Arc<Admission>),
+    Schedule(Arc<Schedule>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -85,7 +86,8 @@ stored!(
     Lock,
     PolicyVersion,
     Clearance,
-    Admission
+    Admission,
+    Schedule
 );
 
 impl State {
@@ -119,6 +121,7 @@ impl State {
             | Self::PolicyVersion(_)
             | Self::Clearance(_)
             | Self::Admission(_)
+            | Self::Schedule(_)
             | Self::Erased(_) => None,
         }
     }
@@ -150,6 +153,7 @@ impl State {
             | Self::PolicyVersion(_)
             | Self::Clearance(_)
             | Self::Admission(_)
+            | Self::Schedule(_)
             | Self::Erased(_) => {
                 return None;
             }
@@ -174,6 +178,7 @@ impl State {
             Self::PolicyVersion(state) => state.weight(),
             Self::Clearance(state) => state.weight(),
             Self::Admission(state) => state.weight(),
+            Self::Schedule(state) => state.weight(),
         }
     }
 
@@ -213,6 +218,7 @@ impl State {
             }
             (Self::Clearance(clearance), LookupKind::Clearance) => clearance.key.as_bytes() == key,
             (Self::Admission(state), LookupKind::Admission) => state.id.as_bytes() == key,
+            (Self::Schedule(state), LookupKind::Schedule) => state.name.as_bytes() == key,
             (Self::Task(task), LookupKind::Token) => {
                 task.tokens.iter().any(|token| token.id.as_bytes() == key)
             }
@@ -276,6 +282,7 @@ impl State {
                     step(self, None, State::Clearance, event, at);
                 }
                 Some(AggregateKind::Admission) => step(self, None, State::Admission, event, at),
+                Some(AggregateKind::Schedule) => step(self, None, State::Schedule, event, at),
                 Some(AggregateKind::Ledger) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
@@ -295,6 +302,7 @@ impl State {
             }
             Self::Clearance(state) => step(self, Some(state), State::Clearance, event, at),
             Self::Admission(state) => step(self, Some(state), State::Admission, event, at),
+            Self::Schedule(state) => step(self, Some(state), State::Schedule, event, at),
         }
     }
 }

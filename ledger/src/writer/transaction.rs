@@ -6,7 +6,9 @@ use super::proven::ProvenKeys;
 use super::refusals::{Refusals, Refused};
 use super::state::{Cache, Entry, State, Stored, existing};
 use crate::admissions::Admissions;
-use crate::aggregate::{Admission, Apply, ApprovalState, Clearance, Lock, PolicyVersion, Task};
+use crate::aggregate::{
+    Admission, Apply, ApprovalState, Clearance, Lock, PolicyVersion, Schedule, Task,
+};
 use crate::catalog::OperationId;
 use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
@@ -20,6 +22,7 @@ use crate::policy::{CurrentPolicy, PolicyInForce};
 use crate::questions::{OpenQuestion, QuestionChanges, Questions, QuestionsNow, asked_from};
 use crate::rejection::Rejection;
 use crate::rules::Rules;
+use crate::schedules::Schedules;
 use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,6 +88,8 @@ pub(crate) struct Batch {
     pub(crate) admissions: Vec<Arc<Admission>>,
     /// What agents did that rules count, while a policy reads it.
     pub(crate) counted: HashMap<AgentName, Share>,
+    /// Schedules that were put, fired or deleted, each in its newest state last.
+    pub(crate) schedules: Vec<Arc<Schedule>>,
     /// The payloads that an event of the batch erases. The batch has no other command then.
     pub(crate) erasing: Option<Erasing>,
 }
@@ -120,6 +125,8 @@ pub struct Transaction<'w> {
     pub(super) admissions: &'w Arc<Admissions>,
     /// What agents did lately, where the committed policy reads it.
     pub(super) counts: Option<&'w Mutex<Option<Counts>>>,
+    /// The committed schedules.
+    pub(super) schedules: &'w Arc<Schedules>,
     pub(super) envelope: Envelope,
     pub(super) context: Context<'w>,
     pub(super) refusals: &'w mut Refusals,
@@ -236,6 +243,19 @@ impl<'w> Transaction<'w> {
     /// Notes that it was.
     pub(crate) fn note_proven(&mut self, clearance: &Clearance) {
         self.proven.take(clearance);
+    }
+
+    /// The schedules as of this command.
+    pub(crate) fn schedules(&self) -> Arc<Schedules> {
+        let decided = || self.batch.schedules.iter().chain(&self.own.schedules);
+        if decided().next().is_none() {
+            return Arc::clone(self.schedules);
+        }
+        let mut schedules = Schedules::clone(self.schedules);
+        for schedule in decided() {
+            schedules.put(Arc::clone(schedule));
+        }
+        Arc::new(schedules)
     }
 
     /// Notes that a session is valid as of this batch.
@@ -437,6 +457,9 @@ impl<'w> Transaction<'w> {
             if let State::Admission(admission) = &entry.state {
                 self.own.admissions.push(Arc::clone(admission));
             }
+            if let State::Schedule(schedule) = &entry.state {
+                self.own.schedules.push(Arc::clone(schedule));
+            }
             self.own.changed.insert(new.stream, entry);
             self.own.events.push(Decided {
                 new,
@@ -515,6 +538,7 @@ impl Batch {
         for (agent, share) in decided.counted {
             add(self.counted.entry(agent).or_default(), &share);
         }
+        self.schedules.extend(decided.schedules);
         self.erasing = decided.erasing.or(self.erasing.take());
     }
 }

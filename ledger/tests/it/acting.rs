@@ -2,7 +2,9 @@
 
 use crate::scene::refusal;
 use fixtures::approver::SoftApprover;
-use fixtures::commands::{create_key, create_task, create_template, grant, permissions};
+use fixtures::commands::{
+    create_key, create_task, create_template, grant, permissions, put_schedule,
+};
 use fixtures::people::{
     by, change_user, create_group, create_user, delete_user, end_sessions, open_session,
     set_password,
@@ -13,16 +15,16 @@ use ledger::aggregate::AdmissionKind;
 use ledger::aggregate::{Session, User};
 use ledger::command::{
     AgentChanges, ChangeGroup, ChangeUser, CloseTask, Command, CreateAgent, DeleteGroup,
-    DeleteTemplate, DescribeAgent, EndClearance, EndSession, LiftAdmission, LiftLock,
-    OpenEnrolment, OpenUserEnrolment, ResolveApply, RetryDelivery, RevokeCredential, RevokeKey,
-    RevokeUserPasskey, RollbackPolicy, SetAdmission,
+    DeleteSchedule, DeleteTemplate, DescribeAgent, EndClearance, EndSession, LiftAdmission,
+    LiftLock, OpenEnrolment, OpenUserEnrolment, ResolveApply, RetryDelivery, RevokeCredential,
+    RevokeKey, RevokeUserPasskey, RollbackPolicy, SetAdmission,
 };
 use ledger::event::ClientTarget;
 use ledger::event::{AgentRegistered, SessionEnd};
 use ledger::{
     AgentId, AgentName, ApplyId, ApproverName, ClearanceId, CredentialId, DeliveryId, Error,
-    GroupId, KeyId, Ledger, LockId, Origin, Rejection, Role, TaskId, TemplateName, Transaction,
-    UserId,
+    GroupId, KeyId, Ledger, LockId, Origin, Rejection, Role, ScheduleName, TaskId, TemplateName,
+    Transaction, UserId,
 };
 use providers::cloudflare;
 use std::pin::Pin;
@@ -67,6 +69,8 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Admin: RollbackPolicy { version: 0, follows: 0 };
         Operator: SetAdmission { kind: AdmissionKind::Block, target: ClientTarget::Asn(1), reason: None, duration: None };
         Operator: LiftAdmission { kind: AdmissionKind::Block, admission_id: AdmissionId::from_bytes([1; 16]) };
+        Operator: put_schedule("nightly", vec![fixtures::commands::purge()]);
+        Operator: DeleteSchedule { name: ScheduleName::unchecked("nightly") };
         Operator: RevokeKey { agent: ci(), key_id: KeyId::from_bytes([1; 16]), reason: None };
         Admin: permissions(vec![grant(cloudflare::DNS_RECORD_WRITE)]);
         Admin: SoftApprover::new("alice").registration();

@@ -48,6 +48,7 @@ mod releases;
 mod renewals;
 mod ruled;
 mod scene;
+mod schedules;
 mod sessions;
 mod software_keys;
 mod store;

@@ -73,7 +73,7 @@ impl People {
         signs(&self.scene, &self.passkeys[who], asked, decision).await
     }
 
-    async fn by(&self, who: usize) -> Origin {
+    pub(crate) async fn by(&self, who: usize) -> Origin {
         by(&*by_password(&self.ledger, self.users[who]).await)
     }
 

@@ -10,8 +10,8 @@ use crate::tables::fold::{Folding, Has, Tables};
 use crate::tables::{
     self, AdmissionView, AgentKeyView, AgentView, ApplyView, ApprovalView, ApproverView,
     AttemptView, CallbackView, ClearanceView, CredentialView, DeciderRow, DeliveryView, ErasedView,
-    KeyUseRow, LockView, MentionRow, PermissionView, QueueRow, SessionRow, TaskView, TemplateView,
-    TimelineEntry, TokenRow, TopicRow,
+    KeyUseRow, LockView, MentionRow, PermissionView, QueueRow, ScheduleRunView, SessionRow,
+    TaskView, TemplateView, TimelineEntry, TokenRow, TopicRow,
 };
 use ledger::event::LedgerErased;
 use ledger::{Event, Recorded};
@@ -31,7 +31,8 @@ macro_rules! for_each_row {
             tables::AgentKeyView,
             tables::TemplateView,
             tables::LockView,
-            tables::AdmissionView
+            tables::AdmissionView,
+            tables::ScheduleRunView
         )
     };
     (Approvers, $each:ident) => {
@@ -177,6 +178,7 @@ tables! {
         templates: Table<TemplateView>,
         locks: Table<LockView>,
         admissions: Table<AdmissionView>,
+        schedule_runs: Table<ScheduleRunView>,
     }
 }
 
@@ -237,6 +239,7 @@ fn fold_agents(of: &mut AgentTables, stored: Stored<'_>, recorded: &Recorded) ->
     tables::task_templates::fold(&mut folding);
     tables::locks::fold(&mut folding)?;
     tables::admissions::fold(&mut folding)?;
+    tables::schedule_runs::fold(&mut folding);
     tables::agents::fold(&mut folding)
 }
 

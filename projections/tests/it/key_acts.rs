@@ -4,14 +4,13 @@ use crate::acts::{operations, pick};
 use crate::step::KeyStep;
 use crate::story::Story;
 use fixtures::commands::{self, AGENT};
-use ledger::AgentName;
-use ledger::TemplateName;
 use ledger::aggregate::AdmissionKind;
 use ledger::command::{
-    AgentChanges, CreateTemplate, DeleteTemplate, DescribeAgent, LiftAdmission, LiftLock,
-    RevokeKey, RollbackPolicy, SetAdmission, SetLock, SubmitApply,
+    AgentChanges, CreateTemplate, DeleteSchedule, DeleteTemplate, DescribeAgent, LiftAdmission,
+    LiftLock, RevokeKey, RollbackPolicy, RunSchedule, SetAdmission, SetLock, SubmitApply,
 };
 use ledger::event::{ClientTarget, LockTarget};
+use ledger::{AgentName, Origin, ScheduleName, TemplateName};
 use providers::cloudflare::CACHE_PURGE;
 
 /// The template that stories know.
@@ -110,6 +109,23 @@ impl Story {
                     let version = 0;
                     let back = RollbackPolicy { version, follows };
                     self.ledger.run(back).await.unwrap();
+                }
+            }
+            KeyStep::Schedule { act: 0 } => {
+                let name = ScheduleName::unchecked("nightly");
+                self.run(administrator(), DeleteSchedule { name }).await;
+            }
+            KeyStep::Schedule { act: 1 } => {
+                let mut put = commands::put_schedule("nightly", operations(1));
+                put.terms.cron = "*/1 * * * *".to_owned();
+                self.run(administrator(), put).await;
+            }
+            KeyStep::Schedule { .. } => {
+                let schedules = self.ledger.schedules();
+                for schedule in schedules.all() {
+                    let schedule_id = schedule.id;
+                    let scheduler = Origin::system("scheduler");
+                    self.run(scheduler, RunSchedule { schedule_id }).await;
                 }
             }
             KeyStep::Open { key } => {

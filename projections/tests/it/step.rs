@@ -109,6 +109,9 @@ pub(crate) enum KeyStep {
     Policy {
         save: bool,
     },
+    Schedule {
+        act: u8,
+    },
     Open {
         key: usize,
     },
@@ -132,6 +135,7 @@ fn with_key() -> impl Strategy<Value = KeyStep> {
         2 => Just(KeyStep::Unlock),
         1 => any::<bool>().prop_map(|lift| KeyStep::Admit { lift }),
         1 => prop::bool::weighted(0.3).prop_map(|save| KeyStep::Policy { save }),
+        2 => (0..5_u8).prop_map(|act| KeyStep::Schedule { act }),
         2 => key.clone().prop_map(|key| KeyStep::Open { key }),
         4 => (key, 0..3_usize, 0..6_u8, 0..5_u8).prop_map(
             |(key, task, name, operation)| KeyStep::Submit { key, task, name, operation }

@@ -15,6 +15,7 @@ pub(crate) enum View {
     Approvers,
     Clearances,
     Admissions,
+    Schedules,
     Callbacks,
     Ledger,
     Users,
@@ -23,7 +24,7 @@ pub(crate) enum View {
 }
 
 impl View {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Inbox,
         Self::History,
         Self::Tasks,
@@ -31,6 +32,7 @@ impl View {
         Self::Approvers,
         Self::Clearances,
         Self::Admissions,
+        Self::Schedules,
         Self::Callbacks,
         Self::Ledger,
         Self::Users,
@@ -48,6 +50,7 @@ impl View {
             Self::Approvers => "Approvers",
             Self::Clearances => "Kept decisions",
             Self::Admissions => "Blocks",
+            Self::Schedules => "Schedules",
             Self::Callbacks => "Callbacks",
             Self::Users => "Users",
             Self::Policy => "Policy",
@@ -66,6 +69,7 @@ impl View {
             Self::Approvers => "approvers",
             Self::Clearances => "clearances",
             Self::Admissions => "blocks",
+            Self::Schedules => "schedules",
             Self::Callbacks => "callbacks",
             Self::Users => "users",
             Self::Policy => "policy",
@@ -84,6 +88,7 @@ impl View {
             Self::Approvers => 'p',
             Self::Clearances => 'k',
             Self::Admissions => 'b',
+            Self::Schedules => 'e',
             Self::Callbacks => 'c',
             Self::Users => 'u',
             Self::Policy => 'o',
@@ -102,7 +107,9 @@ impl View {
             | Self::Callbacks
             | Self::Ledger => Role::Viewer,
             Self::Users => Role::Admin,
-            Self::Agents | Self::Admissions | Self::Policy | Self::System => Role::Operator,
+            Self::Agents | Self::Admissions | Self::Schedules | Self::Policy | Self::System => {
+                Role::Operator
+            }
         }
     }
 }
@@ -118,12 +125,13 @@ impl View {
             Self::Approvers => "approver user",
             Self::Clearances => "clearance apply task",
             Self::Admissions => "admission agent",
+            Self::Schedules => "schedule apply",
             Self::Callbacks => "delivery",
             Self::Users => "user group",
             Self::Policy => "policy group",
             Self::System => "",
             Self::Ledger => {
-                "task apply approval delivery agent approver user group session key template lock policy clearance admission"
+                "task apply approval delivery agent approver user group session key template lock policy clearance admission schedule"
             }
         }
     }

@@ -9,6 +9,7 @@ mod history;
 mod inbox;
 mod people;
 mod policy;
+mod schedules;
 mod system;
 mod tasks;
 
@@ -25,5 +26,6 @@ pub(crate) use people::{
     ApproverRow, ApproversPage, CallbackRow, CallbacksPage, UserRow, UsersPage,
 };
 pub(crate) use policy::{PolicyPage, PolicyVersionRow, RuleRow};
+pub(crate) use schedules::{ScheduleRow, ScheduleRunRow, SchedulesPage};
 pub(crate) use system::{LimitRow, ProjectionRow, SignedRow, SystemPage};
 pub(crate) use tasks::{ApplyRow, OperationRow, Standing, TaskPage, TaskRow, TasksPage};

@@ -19,6 +19,7 @@ mod refusing;
 mod releasing;
 mod renewing;
 mod ruled;
+mod schedules;
 mod stream;
 mod stream_connections;
 mod stream_identities;

@@ -10,6 +10,7 @@ mod history;
 mod inbox;
 mod people;
 mod policy;
+mod schedules;
 mod system;
 mod tasks;
 
@@ -57,6 +58,7 @@ views! {
     "/clearances" => clearances::list,
     "/blocks" => admissions::blocks,
     "/allows" => admissions::allows,
+    "/schedules" => schedules::list,
     "/callbacks" => people::callbacks,
     "/ledger" => events::show,
     "/users" => people::users,

@@ -184,7 +184,8 @@ impl History {
                 | AggregateKind::Delivery
                 | AggregateKind::Template
                 | AggregateKind::Clearance
-                | AggregateKind::Admission,
+                | AggregateKind::Admission
+                | AggregateKind::Schedule,
             ) => Role::Operator,
             Some(AggregateKind::Lock) => locks::least_role(event),
             Some(AggregateKind::Agent) => self.role_for_agents(stream, event, user_id),

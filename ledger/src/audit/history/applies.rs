@@ -150,6 +150,7 @@ impl History {
         );
         let (fingerprint, requests) = self.submission(now, accepted);
         self.asked_in_task(now, accepted);
+        self.asked_by_schedule(now, accepted);
         self.permissions(now, accepted);
         let (approval, clearance) = match accepted.authorisation {
             Authorisation::Granted => (None, None),

@@ -30,6 +30,7 @@ mod policies;
 mod questions;
 mod reports;
 mod requests;
+mod schedules;
 mod sessions;
 mod streams;
 mod submission;
@@ -47,13 +48,14 @@ use crate::agent_key::AgentKeyHash;
 use crate::assertion::KeyThumbprint;
 use crate::clock::Timestamp;
 use crate::event::{Actor, AggregateKind, Envelope, Event, Role, SessionTokenHash};
-use crate::id::{CommandId, DeviceId, LedgerId, RequestId, StreamId, UserId};
+use crate::id::{CommandId, DeviceId, LedgerId, RequestId, ScheduleId, StreamId, UserId};
 use crate::label::{GroupName, UserName};
 use crate::locks::Locks;
-use crate::name::{AgentName, ApproverName, CredentialId, TemplateName};
+use crate::name::{AgentName, ApproverName, CredentialId, ScheduleName, TemplateName};
 use crate::provider::Providers;
 use crate::questions::Questions;
 use crate::record::Header;
+use crate::schedules::ScheduleClock;
 use approvers::KnownCredential;
 use besides::Changing;
 use carried_out::Promise;
@@ -63,6 +65,7 @@ use emergencies::Reviews;
 use erasures::Unproven;
 use policies::Policies;
 use reports::{Owing, Reports};
+use schedules::Firing;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use streams::{State, Streams, rule_of};
 use users::Departure;
@@ -100,6 +103,11 @@ pub(super) struct History {
     /// The questions that wait for a decision, as far as they can be seen.
     questions: Questions,
     admissions: Admissions,
+    /// The newest put of each schedule that was not deleted.
+    schedules: HashMap<ScheduleName, ScheduleId>,
+    schedule_clock: ScheduleClock,
+    /// A task that the newest command opened for a schedule.
+    firing: Option<Firing>,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -221,6 +229,9 @@ impl History {
             policies: Policies::default(),
             questions: Questions::default(),
             admissions: Admissions::default(),
+            schedules: HashMap::new(),
+            schedule_clock: options.schedules.clone(),
+            firing: None,
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             hidden_users: HashSet::new(),
@@ -289,6 +300,7 @@ impl History {
                 self.settle_changing(Some(envelope.command_id), now.findings);
                 self.settle_review(Some(envelope.command_id), now.findings);
                 self.settle_departure(Some(envelope.command_id), now.findings);
+                self.settle_firing(Some(envelope.command_id), now.findings);
                 self.settle_owing(Some(header.position), now.findings);
                 check_cause(&mut now);
                 self.check_command(&mut now);
@@ -436,6 +448,7 @@ impl History {
             Some(AggregateKind::Policy) => self.policy_event(now, event),
             Some(AggregateKind::Clearance) => self.clearance_event(now, &event),
             Some(AggregateKind::Admission) => self.admission_event(now, &event),
+            Some(AggregateKind::Schedule) => self.schedule_event(now, &event),
             Some(AggregateKind::Ledger) | None => {}
         }
     }
@@ -463,6 +476,7 @@ impl History {
         self.settle_changing(None, findings);
         self.settle_review(None, findings);
         self.settle_departure(None, findings);
+        self.settle_firing(None, findings);
         self.settle_owing(None, findings);
         self.settle_unproven(findings);
         let mut missing = Vec::new();

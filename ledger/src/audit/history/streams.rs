@@ -8,6 +8,7 @@ use super::approvers::ApproverState;
 use super::clearances::KnownClearance;
 use super::deliveries::DeliveryEntry;
 use super::keys::{KeyState, TemplateState};
+use super::schedules::KnownSchedule;
 use super::tasks::{ClosedTask, TaskState};
 use crate::aggregate::{Admission, Group, Lock, Session, User};
 use crate::audit::check::Check;
@@ -53,6 +54,7 @@ pub(super) enum State {
     Lock(Arc<Lock>),
     Clearance(Box<KnownClearance>),
     Admission(Arc<Admission>),
+    Schedule(Box<KnownSchedule>),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -82,6 +84,7 @@ impl State {
             Self::Lock(_) => AggregateKind::Lock,
             Self::Clearance(_) => AggregateKind::Clearance,
             Self::Admission(_) => AggregateKind::Admission,
+            Self::Schedule(_) => AggregateKind::Schedule,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

@@ -36,8 +36,8 @@ pub(super) struct TaskState {
     agent_callbacks: bool,
     /// An agent opened it with its key; it has no tokens.
     by_key: bool,
-    /// The user who opened it, or made the key that did; why that cannot be seen.
-    pub(super) opened_by: Result<Option<UserId>, Obstacle>,
+    /// The users who opened it, or made the key that did, or put the schedule; why that cannot be seen.
+    pub(super) opened_by: Result<Vec<UserId>, Obstacle>,
     /// Every apply waits for a human.
     pub(super) needs_approval: bool,
     created_at: Timestamp,
@@ -172,6 +172,7 @@ impl History {
 
     fn task_closed(&mut self, now: &mut Now<'_>) {
         let stream = now.header.stream_id;
+        self.closed_by_schedule(now);
         let Some(State::Task(known)) = self.streams.state(stream) else {
             return;
         };
@@ -197,6 +198,7 @@ impl History {
             || format!("it begins task {} in stream {stream}", created.task_id),
         );
         self.agent_unlocked(now, created.agent_id);
+        self.opened_by_schedule(now, created);
         let missing = || format!("agent {} was not registered before", created.agent_id);
         let agent = self.agent(created.agent_id);
         if let Some(agent) = agent.or_tell(now, Check::Reference, missing) {
@@ -225,9 +227,10 @@ impl History {
             now.wrong(Check::PayloadForm, why.to_string());
         }
         let opened_by = match now.envelope.actor {
-            Actor::User { user_id, .. } => Ok(Some(user_id)),
-            Actor::AgentKey { key_id, .. } => self.minter(key_id),
-            _ => Ok(None),
+            Actor::User { user_id, .. } => Ok(vec![user_id]),
+            Actor::AgentKey { key_id, .. } => self.minter(key_id).map(Vec::from_iter),
+            Actor::System { .. } => self.putters(created),
+            _ => Ok(Vec::new()),
         };
         let task = TaskState {
             agent_id: created.agent_id,

@@ -350,11 +350,15 @@ impl History {
                 }
             }
             let opener = match self.streams.state(task_id) {
-                Some(State::Task(task)) => task.opened_by,
+                Some(State::Task(task)) => task.opened_by.clone(),
                 _ => Err(Obstacle::BeforeRange),
             };
             match opener {
-                Ok(opener) => add(opener, Exclusion::TaskOpener),
+                Ok(openers) => {
+                    for opener in openers {
+                        add(Some(opener), Exclusion::TaskOpener);
+                    }
+                }
                 Err(why) => return now.cannot(Check::Vote, why),
             }
             expected.sort_unstable();

@@ -23,6 +23,7 @@ mod records;
 mod releases;
 mod roles;
 mod ruled;
+mod schedules;
 mod software_keys;
 mod streams;
 mod votes;

@@ -299,6 +299,7 @@ async fn all_workers_are_well() {
         "executor",
         "pre_state_reader",
         "expirer",
+        "scheduler",
         "depth_gauges",
         "dispatcher",
     ];

@@ -6,6 +6,7 @@ mod execution;
 mod lost_answers;
 mod proofs;
 mod restart;
+mod schedules;
 
 use crate::cloudflare::{ZONE, client};
 use fixtures::approver::SoftApprover;

@@ -401,7 +401,7 @@ async fn a_view_that_is_not_for_a_role_says_so_and_no_link_leads_there() {
     for (role, hidden) in [
         (
             Role::Viewer,
-            &["agents", "blocks", "policy", "system", "users"][..],
+            &["agents", "blocks", "schedules", "policy", "system", "users"][..],
         ),
         (Role::Operator, &["users"]),
         (Role::Admin, &[]),
@@ -411,6 +411,7 @@ async fn a_view_that_is_not_for_a_role_says_so_and_no_link_leads_there() {
         for path in [
             "agents",
             "blocks",
+            "schedules",
             "policy",
             "system",
             "users",

@@ -3,6 +3,7 @@
 mod around;
 mod history;
 mod inbox;
+mod schedules;
 
 use super::Scene;
 use crate::testing::{OpenedSession, Stage};

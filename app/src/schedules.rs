@@ -1,0 +1,170 @@
+//! Schedules: put, read and deleted, and what an expression would name.
+
+use crate::app::App;
+use crate::cron::CronInZone;
+use crate::locks::invalid;
+use crate::principal::Acting;
+use crate::refusal::Error;
+use ledger::aggregate::{Agent, Apply, Approval, ApprovalState, Schedule, ScheduleRun};
+use ledger::command::{DeleteSchedule, PutSchedule};
+use ledger::event::ScheduleTerms;
+use ledger::operation::Operation;
+use ledger::{AgentName, ApprovalId, Rejection, ScheduleName, Timestamp};
+use projections::{Projection, ScheduleRunView};
+use std::sync::Arc;
+
+/// How many of what became of its instants a schedule is told with.
+const RUNS: u32 = 20;
+
+/// The most instants of a preview.
+pub const MOST_INSTANTS: usize = 1000;
+
+#[derive(Debug)]
+pub struct NewSchedule {
+    pub agent: AgentName,
+    pub terms: ScheduleTerms,
+    pub operations: Vec<Operation>,
+    pub enabled: bool,
+}
+
+/// Whether a schedule fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScheduleState {
+    Active,
+    /// The newest firing waits for this approval, and further ones are skipped.
+    Waiting(ApprovalId),
+    Paused,
+}
+
+/// A schedule, with the name of its agent, its next instant and what became of the newest ones.
+#[derive(Debug)]
+pub struct ListedSchedule {
+    pub schedule: Arc<Schedule>,
+    /// Unless it was erased.
+    pub agent: Option<AgentName>,
+    pub state: ScheduleState,
+    /// Unless it is paused.
+    pub next: Option<Timestamp>,
+    pub runs: Vec<ScheduleRunView>,
+}
+
+/// Makes a schedule, or puts another one in its place.
+pub async fn put(
+    app: &App,
+    who: Acting,
+    name: ScheduleName,
+    wanted: NewSchedule,
+) -> Result<ListedSchedule, Error> {
+    let (cron, zone) = (wanted.terms.cron.clone(), wanted.terms.zone.clone());
+    let now = app.ledger.now();
+    if instants((cron, zone), now, 1).await?.is_empty() {
+        return Err(invalid("cron: no instant of it is to come".to_owned()).into());
+    }
+    let command = PutSchedule {
+        name,
+        agent: wanted.agent,
+        terms: wanted.terms,
+        operations: wanted.operations,
+        enabled: wanted.enabled,
+    };
+    let schedule = app.ledger.execute(who.origin, command).await?;
+    told(app, schedule).await
+}
+
+/// All schedules, by name.
+pub async fn list(app: &App, _: &Acting) -> Result<Vec<ListedSchedule>, Error> {
+    let mut listed = Vec::new();
+    for schedule in app.ledger.schedules().all() {
+        listed.push(told(app, Arc::clone(schedule)).await?);
+    }
+    Ok(listed)
+}
+
+/// One of them.
+///
+/// # Errors
+/// [`Rejection::ScheduleNotFound`].
+pub async fn read(app: &App, _: &Acting, name: &ScheduleName) -> Result<ListedSchedule, Error> {
+    let schedules = app.ledger.schedules();
+    let schedule = schedules.get(name).ok_or(Rejection::ScheduleNotFound)?;
+    told(app, Arc::clone(schedule)).await
+}
+
+/// Deletes a schedule. What waits for people is withdrawn; what is being carried out goes on.
+pub async fn delete(app: &App, who: Acting, name: ScheduleName) -> Result<(), Error> {
+    Ok(app
+        .ledger
+        .execute(who.origin, DeleteSchedule { name })
+        .await?)
+}
+
+/// The first instants of an expression after a time.
+///
+/// # Errors
+/// For an expression or a zone that cannot be read, and for more than [`MOST_INSTANTS`].
+pub async fn preview(
+    _: &Acting,
+    of: (String, String),
+    from: Timestamp,
+    count: usize,
+) -> Result<Vec<Timestamp>, Error> {
+    if !(1..=MOST_INSTANTS).contains(&count) {
+        return Err(invalid(format!("count: 1 to {MOST_INSTANTS}")).into());
+    }
+    instants(of, from, count).await
+}
+
+/// The first instants of an expression in a zone. Rare ones are searched for over centuries, so this is done on a
+/// thread that serves nobody else.
+async fn instants(
+    (cron, zone): (String, String),
+    from: Timestamp,
+    count: usize,
+) -> Result<Vec<Timestamp>, Error> {
+    let search = move || {
+        let cron = CronInZone::parse(&cron, &zone)?;
+        let instants = std::iter::successors(cron.next(from), |after| cron.next(*after));
+        Ok::<_, Rejection>(instants.take(count).collect())
+    };
+    let found = tokio::task::spawn_blocking(search).await;
+    Ok(found.map_err(Error::defect)??)
+}
+
+/// The open question of a firing.
+async fn waits_for(app: &App, run: ScheduleRun) -> Result<Option<ApprovalId>, Error> {
+    let apply = ledger::Error::none_if_erased(app.ledger.load::<Apply>(run.apply_id).await)?;
+    let Some(asked) = apply.and_then(|apply| apply.approval_id) else {
+        return Ok(None);
+    };
+    let question = ledger::Error::none_if_erased(app.ledger.load::<Approval>(asked).await)?;
+    let now = app.ledger.now();
+    Ok(question
+        .filter(|question| question.state_at(now) == ApprovalState::Pending)
+        .map(|question| question.id))
+}
+
+async fn told(app: &App, schedule: Arc<Schedule>) -> Result<ListedSchedule, Error> {
+    let agent = ledger::Error::none_if_erased(app.ledger.load::<Agent>(schedule.agent_id).await)?;
+    let waits_for = match schedule.last {
+        Some(run) if schedule.enabled => waits_for(app, run).await?,
+        _ => None,
+    };
+    let state = match waits_for {
+        Some(approval) => ScheduleState::Waiting(approval),
+        None if schedule.enabled => ScheduleState::Active,
+        None => ScheduleState::Paused,
+    };
+    let from = app.ledger.now().max(schedule.settled);
+    let clock = &app.ledger.rules().schedules;
+    let views = app.current_views(&[Projection::Agents]).await?;
+    Ok(ListedSchedule {
+        agent: agent.map(|agent| agent.name.clone()),
+        state,
+        next: match schedule.enabled {
+            true => clock.next(&schedule.terms, from),
+            false => None,
+        },
+        runs: views.schedule_runs(&schedule.name, RUNS).await?,
+        schedule,
+    })
+}

@@ -1,0 +1,174 @@
+//! Schedules: what fires at another time, twice, paused or for something else is found.
+
+use super::{altered, is_found};
+use crate::scene::Scene;
+use fixtures::commands::{administrator, dns_create, purge, put_schedule};
+use fixtures::history::History;
+use ledger::audit::Check;
+use ledger::command::{CloseTask, RunSchedule};
+use ledger::event::{Envelope, Event, MissReason, ScheduleDeleted, ScheduleMissed};
+use ledger::{ClientSubject, CommandId, Origin, ScheduleId};
+use std::time::Duration;
+
+/// A schedule that has fired once, with what came after it.
+async fn told() -> History {
+    let scene = Scene::granted().await;
+    let schedule = scene
+        .run(put_schedule("nightly", vec![purge()]))
+        .await
+        .unwrap();
+    scene.clock.advance(Duration::from_secs(600));
+    let schedule_id = schedule.id;
+    scene.run(RunSchedule { schedule_id }).await.unwrap();
+    let token = scene.task().await;
+    let after = vec![dns_create("a.example.com")];
+    scene.submit(&token, "after", after).await.unwrap().unwrap();
+    let closed = scene.ledger.close().await;
+    History::read(closed.path())
+}
+
+#[tokio::test]
+async fn a_firing_that_its_schedule_does_not_name_is_found() {
+    let history = told().await;
+    assert!(history.verify().findings.is_empty());
+    let (put, fired) = (
+        history.first("schedule.put"),
+        history.first("schedule.fired"),
+    );
+    let with = |at: u64, change: &dyn Fn(&mut Event)| {
+        altered(&history, |history| history.alter(at, change))
+    };
+    let nominal = |by: i64| {
+        with(fired, &move |event| {
+            if let Event::ScheduleFired(fired) = event {
+                let seconds = fired.nominal.as_seconds() + by;
+                fired.nominal = ledger::Timestamp::from_seconds(seconds);
+            }
+        })
+    };
+    is_found(&nominal(-60), Check::Schedule, fired);
+    is_found(&nominal(600), Check::Schedule, fired);
+    let paused = with(put, &|event| {
+        if let Event::SchedulePut(put) = event {
+            put.enabled = false;
+        }
+    });
+    is_found(&paused, Check::Schedule, fired);
+    let of_another = with(put, &|event| {
+        if let Event::SchedulePut(put) = event {
+            put.origin = ScheduleId::from_bytes([7; 16]);
+        }
+    });
+    is_found(&of_another, Check::Schedule, put);
+    let other = with(put, &|event| {
+        if let Event::SchedulePut(put) = event {
+            put.operations = put.operations.replace("true", "false");
+        }
+    });
+    is_found(&other, Check::Schedule, fired);
+    let other_zones = with(fired, &|event| {
+        if let Event::ScheduleFired(fired) = event {
+            fired.tzdata = "another".to_owned();
+        }
+    });
+    assert!(other_zones.findings.is_empty(), "cannot be checked");
+}
+
+#[tokio::test]
+async fn what_the_scheduler_does_without_a_firing_is_found() {
+    let history = told().await;
+    let fired = history.first("schedule.fired");
+    let created = fired - 2;
+    let without = altered(&history, |history| drop(history.remove(fired)));
+    is_found(&without, Check::Schedule, created);
+    let asked_by_agent = history.last("apply.accepted");
+    let by_scheduler = altered(&history, |history| {
+        history.alter_all(asked_by_agent, |envelope, _| {
+            envelope.actor = Origin::system("scheduler").actor;
+        });
+    });
+    is_found(&by_scheduler, Check::Schedule, asked_by_agent);
+    let in_the_name_of_another = altered(&history, |history| {
+        history.alter(created, |event| {
+            if let Event::TaskCreated(created) = event {
+                created.subject = ClientSubject::unchecked("schedule:another".to_owned());
+            }
+        });
+    });
+    is_found(&in_the_name_of_another, Check::Schedule, fired);
+}
+
+/// Its subject would let what is kept for a schedule answer somebody else.
+#[tokio::test]
+async fn a_task_with_the_subject_of_a_schedule_that_did_not_open_it_is_found() {
+    let history = told().await;
+    let created = history.first("task.created");
+    let subject = format!("schedule:{}", ScheduleId::from_bytes([7; 16]));
+    let taken = altered(&history, |history| {
+        history.alter(created, |event| {
+            if let Event::TaskCreated(created) = event {
+                created.subject = ClientSubject::unchecked(subject.clone());
+            }
+        });
+    });
+    is_found(&taken, Check::Schedule, created);
+}
+
+#[tokio::test]
+async fn a_task_that_the_scheduler_closes_without_having_opened_it_is_found() {
+    let scene = Scene::granted().await;
+    scene
+        .run(CloseTask {
+            task_id: scene.token.task.id,
+            token: None,
+            reason: None,
+        })
+        .await
+        .unwrap();
+    let closed = scene.ledger.close().await;
+    let history = History::read(closed.path());
+    let at = history.first("task.closed");
+    let by_scheduler = altered(&history, |history| {
+        history.alter_all(at, |envelope, _| {
+            envelope.actor = Origin::system("scheduler").actor;
+        });
+    });
+    is_found(&by_scheduler, Check::Schedule, at);
+}
+
+#[tokio::test]
+async fn an_instant_that_is_dealt_with_twice_or_after_the_end_is_found() {
+    let history = told().await;
+    let at = history.first("schedule.fired");
+    let (envelope, event) = history.event(at);
+    let Event::ScheduleFired(fired) = event else {
+        panic!("{event:?}");
+    };
+    let mut copy = history.clone();
+    let stream = copy.record(at).header.stream_id;
+    let other = |actor| Envelope {
+        actor,
+        command_id: CommandId::from_bytes([0xCD; 16]),
+        ..envelope.clone()
+    };
+    let missed: Event = ScheduleMissed {
+        first: fired.nominal,
+        last: fired.nominal,
+        count: 1,
+        why: MissReason::Late,
+        tzdata: fired.tzdata.clone(),
+    }
+    .into();
+    let twice = altered(&history, |history| {
+        let by = other(envelope.actor.clone());
+        history.insert_with(at + 1, stream, &by, &missed);
+    });
+    is_found(&twice, Check::Schedule, at + 1);
+    let after_end = altered(&history, |history| {
+        let by = other(administrator().actor);
+        history.insert_with(at + 1, stream, &by, &ScheduleDeleted {}.into());
+        let by = other(envelope.actor.clone());
+        history.insert_with(at + 2, stream, &by, &missed);
+    });
+    is_found(&after_end, Check::AfterEnd, at + 2);
+}
