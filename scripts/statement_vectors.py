@@ -82,6 +82,9 @@ STATEMENTS = [
         rules=[{"id": "foreign", "digest": "cd" * 32}, {"id": "night.1", "digest": "ef" * 32}],
         requirement_digest="01" * 32, pre_state_digest="23" * 32,
     ),
+    statement(
+        kind="policy_change", task_id=None, policy={"version": 3, "digest": "ab" * 32}, requirement_digest="01" * 32,
+    ),
 ]
 OPERATIONS = [
     {"operation_id": "cache.purge.execute", "scope_type": "zone", "scope_id": "a", "params": {"purge_everything": True}},

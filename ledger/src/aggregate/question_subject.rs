@@ -111,3 +111,77 @@ fn of_change(change: &PolicyProposal) -> Value {
         "restores": restores,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ApprovalId, StreamId};
+    use crate::policy::PolicyDigest;
+
+    const LEDGER: &str = "018f3c2a-7b00-7abc-8def-0123456789ab";
+
+    fn change() -> PolicyProposal {
+        PolicyProposal {
+            follows: 3,
+            replaces: Some(PolicyDigest::from_bytes([0xab; 32])),
+            document: None,
+            restores: Some(0),
+        }
+    }
+
+    fn fingerprint(subject: &AskedSubject) -> String {
+        subject.fingerprint(LEDGER.parse().unwrap()).to_string()
+    }
+
+    /// Made by a second implementation.
+    #[test]
+    fn golden_fingerprints_of_subjects_do_not_change() {
+        let id: ApprovalId = "019a0000-0002-7000-8000-0000000000bb".parse().unwrap();
+        let schedule: ApprovalId = "019a0000-0004-7000-8000-0000000000dd".parse().unwrap();
+        let cases = [
+            (
+                AskedSubject::Review(EmergencyReview { approval_id: id }),
+                "4c97253eb2405d39ab2e5cf6b839ae1b9d765fbfa968e9bad6f88d06a6cfa29a",
+            ),
+            (
+                AskedSubject::Schedule(ScheduleProposal {
+                    schedule_id: StreamId::from(schedule),
+                    definition: "{\"cron\":\"0 3 * * *\"}".to_owned(),
+                }),
+                "d498a255c01016900710ca77958a5013c4129839dc3a609441bbb4f13a7569a6",
+            ),
+            (
+                AskedSubject::PolicyChange(change()),
+                "9e59a57e23e506cde23f98459cd71ed939d8857fc4872d9d148c1c5e4b66795c",
+            ),
+        ];
+        for (subject, expected) in cases {
+            assert_eq!(fingerprint(&subject), expected);
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_change_is_in_its_fingerprint() {
+        let others = [
+            PolicyProposal {
+                follows: 4,
+                ..change()
+            },
+            PolicyProposal {
+                replaces: None,
+                ..change()
+            },
+            PolicyProposal {
+                restores: None,
+                ..change()
+            },
+        ];
+        let own = fingerprint(&AskedSubject::PolicyChange(change()));
+        for other in others {
+            assert_ne!(fingerprint(&AskedSubject::PolicyChange(other)), own);
+        }
+        let elsewhere = LedgerId::from_bytes([9; 16]);
+        let change = AskedSubject::PolicyChange(change());
+        assert_ne!(change.fingerprint(elsewhere).to_string(), own);
+    }
+}

@@ -45,14 +45,18 @@ impl Case {
         SecondStatement {
             first: Statement {
                 ledger_id: text("ledger_id").parse().unwrap(),
-                task_id: Some(text("task_id").parse().unwrap()),
+                task_id: digest("task_id").map(|task| task.parse().unwrap()),
                 approval_id: text("approval_id").parse().unwrap(),
                 fingerprint: text("fingerprint").parse().unwrap(),
                 decision: text("decision").parse().unwrap(),
                 reason_digest: digest("reason_digest").map(|digest| digest.parse().unwrap()),
                 expires_at: Timestamp::deserialize(&self.statement["expires_at"]).unwrap(),
             },
-            kind: QuestionKind::Apply,
+            kind: match text("kind") {
+                "apply" => QuestionKind::Apply,
+                "policy_change" => QuestionKind::PolicyChange,
+                other => panic!("{other}"),
+            },
             choice: Choice::of_statement(&self.canonical).unwrap(),
             basis: Basis {
                 policy: policy["version"]
@@ -69,7 +73,7 @@ impl Case {
 #[test]
 fn golden_statements_of_the_second_form_do_not_change() {
     let cases = golden();
-    assert_eq!(cases.len(), 5);
+    assert_eq!(cases.len(), 6);
     for case in cases {
         let bytes = case.statement().canonical_bytes();
         assert_eq!(String::from_utf8(bytes).unwrap(), case.canonical);
