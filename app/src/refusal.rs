@@ -112,7 +112,7 @@ pub enum Forbidden {
     WrongIdentity(&'static [Who]),
     /// A page of another site has made the request, or it is for a host that is not ours.
     #[error(
-        "a page of another site may not do this: open the service under its own address and try there"
+        "a page of another site may not do this: open the service under its own address and try there; a proxy in front of it has to pass on the Host header that it got"
     )]
     CrossSite,
     #[error("the password has to be changed first: POST /v1/auth/password")]
