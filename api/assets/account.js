@@ -12,7 +12,7 @@ const ROLES = {
   operator: "Operator: you can run tasks, and take grants and passkeys away.",
   admin: "Admin: you can manage everything here.",
 };
-const VIA = { password: "With a password", passkey: "With a passkey" };
+const VIA = { password: "With a password", passkey: "With a passkey", software_key: "With a command-line key" };
 
 let running = false;
 

@@ -46,6 +46,10 @@ function heed(now) {
     return true;
   }
   if (now.upstream_read && content.dataset.upstream === "unread") offerUpstream();
+  if (!closed && "answers" in content.dataset && String(now.progress) !== content.dataset.answers) {
+    content.dataset.answers = now.progress;
+    say("", "Somebody else has answered", "Another person has approved this, or has taken an approval back.", { reload: true });
+  }
   return false;
 }
 
@@ -121,7 +125,7 @@ async function decide(decision, button) {
     const decided = await ceremony(decision);
     if (decided.status === "voted") {
       close();
-      say("", "You have approved this", `${decided.waits.text}. It is carried on once they have approved it too.`, { reload: true });
+      say("", "You have approved this", `${decided.waits.text}. Nothing is carried out before that.`, { reload: true });
     } else if (decided) {
       become();
       return;

@@ -115,6 +115,15 @@ function refusal(response, problem) {
       if (problem.code === "review_owed") {
         return new Refused("A review comes first", said, { final: true });
       }
+      if (problem.code === "already_voted") {
+        return new Refused("You have answered this already", "Each person counts once. It waits for others now.", { final: true });
+      }
+      if (problem.code === "locked") {
+        return new Refused("A lock stops this", "Nothing was decided. Once the lock is lifted, the agent has to ask again.", { final: true });
+      }
+      if (problem.code === "policy_changed") {
+        return new Refused("The policy has changed", "Nothing was decided. It wants another answer now, and the agent has to ask again.", { reload: true });
+      }
       return new Refused("Somebody was faster", said || "Reload this page to see how things stand.", { reload: true });
     case 410:
       if (problem.code === "enrolment_ended") {

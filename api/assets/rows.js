@@ -4,7 +4,9 @@
 export function time(text, timeStyle = "short") {
   const element = document.createElement("time");
   element.dateTime = element.title = text;
-  element.textContent = new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle });
+  const told = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+  if (timeStyle === "medium") told.second = "2-digit";
+  element.textContent = new Intl.DateTimeFormat("en-GB", told).format(new Date(text));
   return element;
 }
 

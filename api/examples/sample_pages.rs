@@ -2,9 +2,9 @@
 //! `cargo run -p api --example sample_pages -- 8090`. Nothing on these pages can be decided.
 
 use api::pages::{
-    AccountPage, ApprovalPage, Ended, EndedOperation, EndedPage, EnrolmentPage, EnrolmentUsedPage,
-    MayDecide, Moment, NoticePage, OperationCard, OutcomeShown, Param, Says, ShownFiles, ShownText,
-    ShownWarning, UpstreamState, assets, respond,
+    AccountPage, Answer, ApprovalPage, Ended, EndedOperation, EndedPage, EnrolmentPage,
+    EnrolmentUsedPage, MayDecide, Moment, NoticePage, OperationCard, OutcomeShown, Param, Says,
+    ShownFiles, ShownPerson, ShownText, ShownWarning, UpstreamState, assets, respond,
 };
 use axum::routing::get;
 use axum::{Json, Router};
@@ -133,14 +133,16 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
         needed: None,
         may_approve_own: false,
         may_break_glass: false,
+        answers: 0,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations,
         about: None,
         approvers: [("alice@example.com", 2), ("ops-oncall", 0)]
             .map(|(name, passkeys)| MayDecide {
-                name: ShownText::line(name),
+                name: ShownPerson::principal(name),
                 passkeys,
+                command_line_keys: 0,
             })
             .into(),
         fingerprint: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
@@ -194,7 +196,14 @@ fn ended(ended: Ended) -> EndedPage {
         apply_ended_at: matches!(ended, Ended::CarriedOut | Ended::InPart).then(|| moment(-3990)),
         usable_until: matches!(ended, Ended::Approved | Ended::FailedForNow).then(|| moment(1800)),
         progress: 0,
-        by: decided.then(|| ShownText::line("alice@example.com")),
+        decided_by: decided
+            .then(|| Answer {
+                by: ShownPerson::principal("alice@example.com"),
+                at: moment(-4000),
+            })
+            .into_iter()
+            .collect(),
+        approved_before: Vec::new(),
         reason: matches!(ended, Ended::Denied)
             .then(|| ShownText::line("Not before the sale ends on Sunday.")),
         kept: None,

@@ -83,6 +83,23 @@ pub async fn passkeys(ledger: &Ledger, approvers: &[ApproverName]) -> Result<Vec
     Ok(counts)
 }
 
+/// The number of command-line keys that each of these decides with, in their order.
+pub async fn command_line_keys(
+    ledger: &Ledger,
+    approvers: &[ApproverName],
+) -> Result<Vec<usize>, Error> {
+    let mut counts = Vec::with_capacity(approvers.len());
+    for principal in approvers {
+        let approver = ledger.decider(principal).await?;
+        let keys = approver.map_or(0, |approver| {
+            let active = approver.active_credentials();
+            active.filter(|credential| !credential.is_passkey()).count()
+        });
+        counts.push(keys);
+    }
+    Ok(counts)
+}
+
 /// Why there is nothing left to decide; `None` while there is.
 #[must_use]
 pub fn over(approval: &Approval, now: Timestamp) -> Option<Rejection> {

@@ -126,6 +126,7 @@ async fn a_policy_of_many_rules_is_read_with_its_document_and_versions() {
         "Version 1 is in force",
         "no-tls-off-299",
         "more of the lowest priority",
+        "where its condition holds",
         "lpp-cel/1",
     ] {
         assert!(list.contains(part), "{part}: {list}");

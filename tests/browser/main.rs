@@ -35,5 +35,6 @@ mod refusing;
 mod service;
 mod setup;
 mod views;
+mod voting;
 mod waiting;
 mod watching;

@@ -4,6 +4,7 @@ use super::assets;
 use super::card::{OperationCard, UpstreamState, cost};
 use super::moment::Moment;
 use super::params::{Now, ParamValue};
+use super::person::{ShownPerson, UserNames};
 use super::record::AboutAgent;
 use super::says::Says;
 use super::shown::ShownText;
@@ -33,6 +34,8 @@ pub struct ApprovalPage {
     pub may_approve_own: bool,
     /// True where the policy lets one person of a group approve it alone in an emergency.
     pub may_break_glass: bool,
+    /// How many people have answered it so far: an open page asks whether there are more.
+    pub answers: usize,
     pub task_id: String,
     pub approval_id: String,
     /// The operations, those that a wrong answer costs most first.
@@ -85,13 +88,12 @@ pub struct Needed {
     /// The needs, in words: `2 of security, 1 has approved`.
     pub needs: Vec<ShownText>,
     /// Those whose votes count.
-    pub voters: Vec<ShownText>,
+    pub voters: Vec<ShownPerson>,
 }
 
 impl Needed {
     /// Of a question that has needs.
-    #[must_use]
-    pub fn of(votes: &Votes) -> Self {
+    pub(super) fn of(votes: &Votes, names: &UserNames) -> Self {
         let need = |met: &NeedMet| {
             let approved = match met.have {
                 0 => "nobody has approved yet".to_owned(),
@@ -104,9 +106,7 @@ impl Needed {
         Self {
             so_far: votes.in_words(),
             needs: votes.needs.iter().map(need).collect(),
-            voters: counts
-                .map(|vote| ShownText::line(vote.cast.principal.as_str()))
-                .collect(),
+            voters: counts.map(|vote| names.of(&vote.cast.principal)).collect(),
         }
     }
 }
@@ -114,9 +114,11 @@ impl Needed {
 /// One who may decide.
 #[derive(Debug, Clone)]
 pub struct MayDecide {
-    pub name: ShownText,
+    pub name: ShownPerson,
     /// How many passkeys are registered and not revoked.
     pub passkeys: usize,
+    /// How many command-line keys are.
+    pub command_line_keys: usize,
 }
 
 impl ApprovalPage {
@@ -190,9 +192,15 @@ impl ApprovalPage {
         self.sensitive() == 0 && self.asked_by.is_none()
     }
 
-    /// True where nobody has a passkey, so that nobody can decide.
+    /// True where nobody has a passkey, so that nobody can decide on the page.
     fn is_undecidable(&self) -> bool {
         self.needed.is_none() && self.approvers.iter().all(|approver| approver.passkeys == 0)
+    }
+
+    /// True where some of them can decide at a command line.
+    fn has_command_line_keys(&self) -> bool {
+        let mut approvers = self.approvers.iter();
+        approvers.any(|approver| approver.command_line_keys > 0)
     }
 
     /// True when something about upstream will still be read, so that the page changes.

@@ -99,7 +99,7 @@ impl ApprovalPage {
         visit(&mut self.agent, request);
         visit(&mut self.task_name, request);
         for approver in &mut self.approvers {
-            visit(&mut approver.name, request);
+            visit(&mut approver.name.name, request);
         }
         for operation in &mut self.operations {
             operation.each_text(operation.number, visit);

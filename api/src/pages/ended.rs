@@ -3,6 +3,7 @@
 
 use super::assets;
 use super::moment::Moment;
+use super::person::Answer;
 use super::says::Says;
 use super::shown::ShownText;
 use askama::Template;
@@ -84,8 +85,10 @@ pub struct EndedPage {
     pub usable_until: Option<Moment>,
     /// How many operations have ended: an open page asks whether there are more.
     pub progress: usize,
-    /// The approver who decided; absent where nobody did.
-    pub by: Option<ShownText>,
+    /// Those whose answers made the decision, in their order; none where nobody decided.
+    pub decided_by: Vec<Answer>,
+    /// Those who approved what was then denied, or decided by nobody.
+    pub approved_before: Vec<Answer>,
     pub reason: Option<ShownText>,
     /// For how long and for what the decision is kept, in words.
     pub kept: Option<String>,
@@ -114,9 +117,11 @@ impl EndedPage {
     #[must_use]
     pub fn in_words(&self) -> String {
         let mut line = format!("{} ({}", self.ended.title(), self.at);
-        if let Some(by) = &self.by {
+        let decided_by = self.decided_by.iter();
+        let names: Vec<_> = decided_by.map(|one| one.by.name.original()).collect();
+        if !names.is_empty() {
             let decided = self.ended.decided().to_lowercase();
-            line.push_str(&format!(", {decided} by {}", by.original()));
+            line.push_str(&format!(", {decided} by {}", names.join(" and ")));
         }
         if let Some(reason) = &self.reason {
             line.push_str(&format!(", reason: {}", reason.original()));

@@ -5,6 +5,7 @@ use super::card::{OperationCard, UpstreamState, act, warnings};
 use super::ended::{EndedOperation, EndedPage, OutcomeShown};
 use super::glance::{Glance, Told};
 use super::moment::Moment;
+use super::person::{Given, UserNames};
 use super::receipt::Became;
 use super::record::AboutAgent;
 use super::says::Says;
@@ -16,6 +17,36 @@ use ledger::event::{OnApproval, PreState};
 use ledger::operation::Operation;
 use ledger::{Breadth, Providers, Timestamp};
 
+/// Those whose answers made the decision, in their order: each who approved, or the one who denied.
+pub(crate) fn answered_by(approval: &Approval) -> Vec<Given<'_>> {
+    let Some(decision) = &approval.decision else {
+        return Vec::new();
+    };
+    let mut given = match approval.state {
+        ApprovalState::Denied => Vec::new(),
+        _ => votes_of(approval),
+    };
+    let at = approval.decided_at.unwrap_or(approval.changed_at);
+    given.push((&decision.principal, at));
+    given
+}
+
+/// Those who approved what was then denied, or decided by nobody.
+pub(super) fn approved_before(approval: &Approval) -> Vec<Given<'_>> {
+    let is_approved = approval.decision.is_some() && approval.state != ApprovalState::Denied;
+    match is_approved {
+        true => Vec::new(),
+        false => votes_of(approval),
+    }
+}
+
+fn votes_of(approval: &Approval) -> Vec<Given<'_>> {
+    let votes = approval.standing_votes();
+    let mut given: Vec<_> = votes.map(|vote| (&vote.cast.principal, vote.at)).collect();
+    given.sort_by_key(|(_, at)| *at);
+    given
+}
+
 /// An approval with everything that its page needs besides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'a> {
@@ -25,6 +56,8 @@ pub(crate) struct Question<'a> {
     pub(crate) apply: &'a Apply,
     /// How many passkeys each of the approvers has, in their order.
     pub(crate) passkeys: &'a [usize],
+    /// How many command-line keys each of them has.
+    pub(crate) command_line_keys: &'a [usize],
     /// The apply that used the approval last, where one did and is still recorded.
     pub(crate) used_by: Option<&'a Apply>,
     /// What the agent did before, where that is known.
@@ -33,6 +66,8 @@ pub(crate) struct Question<'a> {
     pub(crate) executes: bool,
     /// How far its needs are met, where others than one approver are needed.
     pub(crate) votes: Option<&'a Votes>,
+    /// The names of the users among those who decide.
+    pub(crate) names: &'a UserNames,
     /// The policy lets whoever asked approve it.
     pub(crate) may_approve_own: bool,
     /// The policy lets one person of a group approve it alone in an emergency.
@@ -69,9 +104,10 @@ impl Question<'_> {
             says: Says::of(&self.apply.purpose),
             asked_by: AskedByRules::of(approval),
             executes: self.executes,
-            needed: self.votes.map(Needed::of),
+            needed: self.votes.map(|votes| Needed::of(votes, self.names)),
             may_approve_own: self.may_approve_own,
             may_break_glass: self.may_break_glass,
+            answers: approval.standing_votes().count(),
             task_id: self.task.id.to_string(),
             approval_id: approval.id.to_string(),
             operations: cards.collect(),
@@ -81,8 +117,13 @@ impl Question<'_> {
                 .iter()
                 .enumerate()
                 .map(|(index, name)| MayDecide {
-                    name: ShownText::line(name.as_str()),
+                    name: self.names.of(name),
                     passkeys: self.passkeys.get(index).copied().unwrap_or_default(),
+                    command_line_keys: self
+                        .command_line_keys
+                        .get(index)
+                        .copied()
+                        .unwrap_or_default(),
                 })
                 .collect(),
             fingerprint: approval.fingerprint.to_string(),
@@ -156,7 +197,8 @@ impl Question<'_> {
                 .map(Moment::new),
             was_tried: approval.released_by.is_some(),
             progress: became.progress,
-            by: decision.map(|decision| ShownText::line(decision.principal.as_str())),
+            decided_by: self.names.answers(&answered_by(approval)),
+            approved_before: self.names.answers(&approved_before(approval)),
             reason: decision
                 .and_then(|decision| decision.reason.as_ref())
                 .filter(|reason| !reason.is_empty())

@@ -1,6 +1,7 @@
 //! What an agent did before: its questions by their results, its operations, and the last answer to the same.
 
 use super::moment::Beside;
+use super::person::{ShownPerson, UserNames};
 use super::shown::ShownText;
 use app::agent_record::AgentRecord;
 use ledger::Timestamp;
@@ -73,18 +74,18 @@ pub(super) struct LastAnswer {
     /// The colour of its word.
     pub(super) tone: &'static str,
     /// `None` where the name is not kept.
-    pub(super) by: Option<ShownText>,
+    pub(super) by: Option<ShownPerson>,
     pub(super) at: Option<Beside>,
     pub(super) reason: Option<ShownText>,
 }
 
 impl AboutAgent {
-    pub(crate) fn of(record: AgentRecord, now: Timestamp) -> Self {
+    pub(crate) fn of(record: AgentRecord, names: &UserNames, now: Timestamp) -> Self {
         Self {
             task: record.in_task,
             period: record.in_period,
             record: Record::of(&record.asked),
-            last: record.last.map(|answer| LastAnswer::of(answer, now)),
+            last: record.last.map(|answer| LastAnswer::of(answer, names, now)),
             is_erased_in_part: record.is_erased_in_part,
         }
     }
@@ -117,12 +118,12 @@ impl AboutAgent {
 }
 
 impl LastAnswer {
-    fn of(answer: ApprovalView, now: Timestamp) -> Self {
+    fn of(answer: ApprovalView, names: &UserNames, now: Timestamp) -> Self {
         let is_denied = answer.answer == Some(ApprovalStatus::Denied);
         Self {
             word: if is_denied { "denied" } else { "approved" },
             tone: if is_denied { "bad" } else { "good" },
-            by: answer.decided_by.map(|by| ShownText::line(by.as_str())),
+            by: answer.decided_by.map(|by| names.of(&by)),
             at: answer.decided_at.map(|at| Beside::past(at, now)),
             reason: answer
                 .decision_reason

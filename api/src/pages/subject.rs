@@ -4,6 +4,8 @@ use super::approval::{MayDecide, Needed};
 use super::assets;
 use super::ended::Ended;
 use super::moment::Moment;
+use super::person::{Answer, UserNames};
+use super::question::{answered_by, approved_before};
 use super::receipt::Became;
 use super::shown::{Short, ShownText};
 use app::votes::Votes;
@@ -24,6 +26,10 @@ pub(crate) struct SubjectQuestion<'a> {
     pub(crate) subject: &'a AskedSubject,
     /// How many passkeys each of the approvers has, in their order.
     pub(crate) passkeys: &'a [usize],
+    /// How many command-line keys each of them has.
+    pub(crate) command_line_keys: &'a [usize],
+    /// The names of the users among those who decide.
+    pub(crate) names: &'a UserNames,
     /// How far its needs are met, where others than one approver are needed.
     pub(crate) votes: Option<&'a Votes>,
     /// Those whose wish it is.
@@ -48,6 +54,8 @@ pub(crate) struct SubjectPage {
     /// The text of the new document, and the digest of its tree.
     document: Option<(ShownText, String)>,
     needed: Option<Needed>,
+    /// How many people have answered it so far.
+    answers: usize,
     approvers: Vec<MayDecide>,
     approval_id: String,
     fingerprint: String,
@@ -66,7 +74,9 @@ pub(crate) struct SubjectEndedPage {
     /// It was the review of an approval in an emergency.
     is_review: bool,
     at: Moment,
-    by: Option<ShownText>,
+    decided_by: Vec<Answer>,
+    /// Those who approved what was then denied, or decided by nobody.
+    approved_before: Vec<Answer>,
     reason: Option<ShownText>,
     approval_id: String,
     path: String,
@@ -106,11 +116,17 @@ impl SubjectQuestion<'_> {
                 }
                 AskedSubject::Review(_) => None,
             },
-            needed: self.votes.map(Needed::of),
+            needed: self.votes.map(|votes| Needed::of(votes, self.names)),
+            answers: approval.standing_votes().count(),
             approvers: approvers
                 .map(|(index, name)| MayDecide {
-                    name: ShownText::line(name.as_str()),
+                    name: self.names.of(name),
                     passkeys: self.passkeys.get(index).copied().unwrap_or_default(),
+                    command_line_keys: self
+                        .command_line_keys
+                        .get(index)
+                        .copied()
+                        .unwrap_or_default(),
                 })
                 .collect(),
             approval_id: approval.id.to_string(),
@@ -133,7 +149,8 @@ impl SubjectQuestion<'_> {
             ended: became.ended,
             is_review: matches!(self.subject, AskedSubject::Review(_)),
             at: Moment::new(became.at),
-            by: decision.map(|decision| ShownText::line(decision.principal.as_str())),
+            decided_by: self.names.answers(&answered_by(approval)),
+            approved_before: self.names.answers(&approved_before(approval)),
             reason: reason
                 .filter(|reason| !reason.is_empty())
                 .map(ShownText::block),

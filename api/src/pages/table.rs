@@ -147,6 +147,11 @@ impl TableRow {
         self.warnings.iter().any(|warning| warning.is_danger)
     }
 
+    /// True where its other fields are folded: it goes, or stays as it is.
+    pub(super) const fn folds_the_rest(&self) -> bool {
+        matches!(self.change, EntryChange::Lost | EntryChange::Same)
+    }
+
     /// Its fate in one word; empty where it stays or nothing is known.
     pub(super) fn word(&self) -> &'static str {
         match self.change {

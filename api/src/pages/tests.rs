@@ -92,7 +92,7 @@ fn about() -> AboutAgent {
         last: Some(last),
         is_erased_in_part: true,
     };
-    AboutAgent::of(record, at)
+    AboutAgent::of(record, &UserNames::default(), at)
 }
 
 #[test]
@@ -122,6 +122,7 @@ fn approval() -> ApprovalPage {
         needed: None,
         may_approve_own: false,
         may_break_glass: false,
+        answers: 0,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations: vec![
@@ -133,8 +134,9 @@ fn approval() -> ApprovalPage {
         ],
         about: Some(about()),
         approvers: vec![MayDecide {
-            name: hostile(),
+            name: ShownPerson::principal(HOSTILE),
             passkeys: 1,
+            command_line_keys: 0,
         }],
         fingerprint: "0123456789abcdef".repeat(4),
         asked_at: at(0),
@@ -152,7 +154,14 @@ fn ended(ended: Ended) -> EndedPage {
         apply_ended_at: Some(at(70)),
         usable_until: Some(at(80)),
         progress: 1,
-        by: Some(hostile()),
+        decided_by: vec![Answer {
+            by: ShownPerson::principal(HOSTILE),
+            at: at(30),
+        }],
+        approved_before: vec![Answer {
+            by: ShownPerson::principal(HOSTILE),
+            at: at(20),
+        }],
         reason: Some(hostile()),
         kept: None,
         is_emergency: false,

@@ -11,12 +11,14 @@ use crate::limits::turns::Turn;
 use crate::pages::{self, AboutAgent, Became, Question, SubjectQuestion, WantsPage};
 use crate::problem::{ApiError, Problem};
 use crate::routes::landing;
+use crate::routes::names::names_of;
 use crate::schemes::By;
 use crate::shapes::passkeys::{
     Decided, DecisionOptions, DecisionQuery, DecisionRequest, QuestionState, VerifyRequest,
     WaitsForOthers,
 };
 use crate::state::AppState;
+use app::agent_record::AgentRecord;
 use app::decisions::{self, Undecided};
 use app::votes::{Votes, may_approve_own};
 use app::{QuestionAccess, action, agent_record, besides};
@@ -25,10 +27,10 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
-use ledger::aggregate::{Approval, ApprovalState, Task};
+use ledger::aggregate::{Approval, ApprovalState, Task, User};
 use ledger::command::break_glass_of;
 use ledger::event::AskedSubject;
-use ledger::{Decision, OnScreen};
+use ledger::{Decision, OnScreen, UserId};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -92,6 +94,7 @@ async fn page(
     let (task, _turn) = turn_for(state, &approval).await?;
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
     let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
+    let keys = decisions::command_line_keys(ledger, &approval.approvers).await?;
     let executes = decisions::is_carried_out_at_once(ledger, &task, &apply).await?;
     let votes = Votes::told(ledger, &approval).await?;
     let may_approve_own = may_approve_own(ledger, &approval);
@@ -105,7 +108,9 @@ async fn page(
         }
         Some(_) => None,
     };
-    let about = about.map(|record| AboutAgent::of(record, now));
+    let users = users_of(&approval, about.as_ref());
+    let names = names_of(state, users).await?;
+    let about = about.map(|record| AboutAgent::of(record, &names, now));
     let link = state.approval_url(approval.id);
     let simulated = state.config.simulated;
     let providers = ledger.rules().providers.clone();
@@ -116,10 +121,12 @@ async fn page(
             task: &task,
             apply: &apply,
             passkeys: &passkeys,
+            command_line_keys: &keys,
             used_by: used_by.as_deref(),
             about: about.as_ref(),
             executes,
             votes: votes.as_ref(),
+            names: &names,
             may_approve_own,
             may_break_glass,
             now,
@@ -139,7 +146,9 @@ async fn subject_page(
 ) -> Result<Response, ApiError> {
     let ledger = &state.app.ledger;
     let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
+    let keys = decisions::command_line_keys(ledger, &approval.approvers).await?;
     let votes = Votes::told(ledger, approval).await?;
+    let names = names_of(state, users_of(approval, None)).await?;
     let wanted_by = besides::wanted_by(&state.app, approval).await?;
     let lines = besides::lines(ledger, subject).await?;
     let now = ledger.now();
@@ -147,6 +156,8 @@ async fn subject_page(
         approval,
         subject,
         passkeys: &passkeys,
+        command_line_keys: &keys,
+        names: &names,
         votes: votes.as_ref(),
         wanted_by: &wanted_by,
         lines: &lines,
@@ -160,6 +171,16 @@ async fn subject_page(
         }),
         None => Ok(pages::respond(StatusCode::OK, &question.page(&wants.path))),
     }
+}
+
+/// The users whose names the page has.
+fn users_of(approval: &Approval, about: Option<&AgentRecord>) -> Vec<UserId> {
+    let votes = approval.votes.iter().map(|vote| &vote.cast);
+    let answers = votes.chain(&approval.decision);
+    let principals = answers.map(|cast| &cast.principal);
+    let before = about.and_then(|record| record.last.as_ref()?.decided_by.as_ref());
+    let principals = principals.chain(&approval.approvers).chain(before);
+    principals.filter_map(User::named_by).collect()
 }
 
 fn respond_to(
@@ -213,7 +234,10 @@ async fn standing(
         state: approval.state_at(now).as_str(),
         upstream_read: approval.pre_state.is_some(),
         became: became.map(|became| became.ended.as_str()),
-        progress: became.map_or(0, |became| became.progress),
+        progress: became.map_or_else(
+            || approval.standing_votes().count(),
+            |became| became.progress,
+        ),
     }))
 }
 

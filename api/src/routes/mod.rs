@@ -22,6 +22,7 @@ pub(crate) mod ledger;
 pub(crate) mod lists;
 pub(crate) mod locks;
 pub(crate) mod me;
+mod names;
 pub(crate) mod pairing;
 pub(crate) mod policy;
 pub(crate) mod projections;

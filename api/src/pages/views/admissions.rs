@@ -73,11 +73,9 @@ impl AdmissionsPage {
 
     const fn explains(&self) -> &'static str {
         match self.list {
-            AdmissionKind::Block => {
-                "Each new request of these clients is refused. A block is set with llm-permission-proxy block."
-            }
+            AdmissionKind::Block => "Each new request of these clients is refused.",
             AdmissionKind::Allow => {
-                "These clients cannot be blocked. An allow permits no operation. It is set with llm-permission-proxy allow."
+                "These clients cannot be blocked. An allow permits no operation."
             }
         }
     }

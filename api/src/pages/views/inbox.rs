@@ -72,7 +72,8 @@ pub(crate) enum RowState {
     Ended {
         ended: Ended,
         at: Beside,
-        by: Option<Short>,
+        /// Those whose answers made the decision.
+        by: Vec<Short>,
     },
 }
 

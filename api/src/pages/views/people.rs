@@ -21,6 +21,8 @@ pub(crate) struct ApproverRow {
     /// Passkeys that are not revoked, and those that are.
     pub(crate) passkeys: usize,
     pub(crate) revoked: usize,
+    /// Command-line keys that are not revoked.
+    pub(crate) command_line_keys: usize,
     pub(crate) since: Beside,
     /// The path of the API that invites to register one more, where that is the person's to do.
     pub(crate) invite: Option<String>,

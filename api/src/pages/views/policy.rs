@@ -31,10 +31,13 @@ pub(crate) struct PolicyPage {
 pub(crate) struct RuleRow {
     pub(crate) id: String,
     pub(crate) priority: u32,
-    pub(crate) action: &'static str,
+    /// With the people who are asked: `ask 2 of ops`.
+    pub(crate) action: Short,
     /// Whether it acts; else it is evaluated and recorded only.
     pub(crate) acts: bool,
     pub(crate) operations: String,
+    /// Whether it holds always; else only where its condition does.
+    pub(crate) is_always: bool,
     pub(crate) reason: Option<Short>,
 }
 

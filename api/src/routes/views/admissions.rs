@@ -1,6 +1,6 @@
 //! Blocks, and allows.
 
-use super::{Asked, older};
+use super::{Asked, actor_name, older};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{AdmissionRow, AdmissionsPage, Frame, View};
 use crate::pages::{Beside, Short};
@@ -50,17 +50,22 @@ async fn list(
         let QueryParams(query) = query?;
         let page = admissions::list(&state.app, &who, list, query.read()?).await?;
         let now = state.app.ledger.now();
+        let mut rows = Vec::with_capacity(page.rows.len());
+        for one in page.rows {
+            let by = actor_name(state, &one.view.set_by).await?;
+            rows.push(row(one, &by, now));
+        }
         Ok(AdmissionsPage {
             frame: Frame::of(&who, asked.path(), View::Admissions, page.as_of),
             list,
             older: older(asked, &[], page.next),
-            rows: page.rows.into_iter().map(|one| row(one, now)).collect(),
+            rows,
         })
     };
     asked.page(made.await)
 }
 
-fn row(listed: ListedAdmission, now: Timestamp) -> AdmissionRow {
+fn row(listed: ListedAdmission, by: &str, now: Timestamp) -> AdmissionRow {
     let value = listed.value().map(|value| Short::line(value, TEXT));
     let view = listed.view;
     let ended = match (view.lifted_at, view.until) {
@@ -78,7 +83,7 @@ fn row(listed: ListedAdmission, now: Timestamp) -> AdmissionRow {
         },
         value,
         reason: view.reason.map(|reason| Short::line(reason, TEXT)),
-        by: Short::line(&view.set_by, TEXT),
+        by: Short::line(by, TEXT),
         made: Beside::past(view.set_at, now),
         until: view.until.map(|until| Beside::ahead(until, now)),
         ended: ended.map(|(at, why)| (Beside::past(at, now), why)),

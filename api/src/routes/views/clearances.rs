@@ -1,6 +1,6 @@
 //! Decisions that are kept.
 
-use super::{Asked, older, on_scope};
+use super::{Asked, older, on_scope, principal_name};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{ClearanceRow, ClearancesPage, Frame, Kept, View};
 use crate::pages::{Beside, Short};
@@ -11,7 +11,7 @@ use crate::state::AppState;
 use app::{action, clearances};
 use axum::extract::State;
 use axum::response::Response;
-use ledger::{Role, Timestamp};
+use ledger::{ApproverName, Role, Timestamp};
 use projections::ClearanceView;
 
 const TEXT: usize = 300;
@@ -31,17 +31,22 @@ pub(super) async fn list(
         let now = state.app.ledger.now();
         let frame = Frame::of(&who, asked.path(), View::Clearances, page.as_of);
         let may_end = frame.is_of(Role::Operator);
-        let rows = page.rows.into_iter();
+        let mut rows = Vec::with_capacity(page.rows.len());
+        for view in page.rows {
+            let by = ApproverName::unchecked(&view.made_by);
+            let by = principal_name(&state, &by).await?;
+            rows.push(row(view, &by, may_end, now));
+        }
         Ok(ClearancesPage {
             older: older(&asked, &[], page.next),
-            rows: rows.map(|view| row(view, may_end, now)).collect(),
+            rows,
             frame,
         })
     };
     asked.page(made.await)
 }
 
-fn row(view: ClearanceView, may_end: bool, now: Timestamp) -> ClearanceRow {
+fn row(view: ClearanceView, by: &str, may_end: bool, now: Timestamp) -> ClearanceRow {
     let kept = Kept::of(&view, now);
     let operations = view.operations.iter().take(OPERATIONS).map(|one| {
         let text = on_scope(one.operation_id, one.scope_type, &one.scope_id);
@@ -52,7 +57,7 @@ fn row(view: ClearanceView, may_end: bool, now: Timestamp) -> ClearanceRow {
         agent: Short::line(view.agent.as_str(), TEXT),
         operations: operations.collect(),
         more: view.operations.len().saturating_sub(OPERATIONS),
-        by: Short::line(&view.made_by, TEXT),
+        by: Short::line(by, TEXT),
         made: Beside::past(view.made_at, now),
         end: (may_end && kept.ended.is_none()).then(|| format!("clearances/{}", view.clearance_id)),
         kept,

@@ -1,6 +1,6 @@
 //! Events as views show them, and the ledger's newest ones.
 
-use super::{Asked, older, user_name};
+use super::{Asked, actor_name, older};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{EventRow, Frame, LedgerPage, View};
 use crate::pages::{Beside, Moment, Short};
@@ -63,7 +63,7 @@ pub(super) async fn rows(
             micros: entry.at.as_micros(),
             number: number_of(&entry.event),
             event: Short::line(entry.event, WHO),
-            who: Short::line(named(state, &entry.who).await?, WHO),
+            who: Short::line(actor_name(state, &entry.who).await?, WHO),
             summary: Short::line(for_people(&entry.summary), SUMMARY),
             task: entry.task_id.map(|id| id.to_string()),
             signed: signed.is_some_and(|size| entry.position < size),
@@ -112,16 +112,6 @@ fn number_of(name: &str) -> u16 {
     let mut forms = Event::FORMS.iter();
     let found = forms.find(|(_, _, known)| *known == name);
     found.map_or(0, |(number, ..)| *number)
-}
-
-/// Who acted; a user by the name that they have now.
-async fn named(state: &AppState, who: &str) -> Result<String, ApiError> {
-    let id = who.strip_prefix("user ");
-    let Some(id) = id.and_then(|id| id.parse::<UserId>().ok()) else {
-        return Ok(who.to_owned());
-    };
-    let name = user_name(state, id).await?;
-    Ok(name.map_or_else(|| who.to_owned(), |name| format!("user {name}")))
 }
 
 #[cfg(test)]

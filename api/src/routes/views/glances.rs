@@ -2,7 +2,7 @@
 //! is open; a question that has ended is forgotten with the next look.
 
 use crate::limits::counted_for::CountedFor;
-use crate::pages::{Glance, Question, sentence};
+use crate::pages::{Glance, Question, UserNames, sentence};
 use crate::problem::ApiError;
 use crate::state::AppState;
 use app::{besides, decisions};
@@ -107,9 +107,11 @@ async fn read(
             task: &task,
             apply: &apply,
             passkeys: &[],
+            command_line_keys: &[],
             used_by: None,
             executes,
             votes: None,
+            names: &UserNames::default(),
             may_approve_own: false,
             may_break_glass: false,
             now,

@@ -1,6 +1,6 @@
 //! What became of questions, page by page.
 
-use super::{Asked, older, on_scope};
+use super::{Asked, older, on_scope, principal_name};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{AnswerRow, AnswerWord, Frame, HistoryPage, Kept, View};
 use crate::pages::{Beside, Short};
@@ -37,6 +37,14 @@ pub(super) async fn show(
             answer: *one,
             is_here: answer == Some(*one),
         });
+        let mut rows = Vec::with_capacity(page.rows.len());
+        for one in page.rows {
+            let by = match &one.approval.decided_by {
+                Some(by) => Some(principal_name(&state, by).await?),
+                None => None,
+            };
+            rows.push(row(one, by, now));
+        }
         let short = |name: &str| {
             let mut kept = query.kept().into_iter();
             kept.find(|(kept, _)| *kept == name)
@@ -50,7 +58,7 @@ pub(super) async fn show(
             is_all: answer.is_none(),
             agent: short("agent"),
             approver: short("approver"),
-            rows: page.rows.into_iter().map(|one| row(one, now)).collect(),
+            rows,
         })
     };
     asked.page(made.await)
@@ -66,7 +74,7 @@ fn about(kind: &str) -> Option<&'static str> {
     }
 }
 
-fn row(answered: Answered, now: Timestamp) -> AnswerRow {
+fn row(answered: Answered, by: Option<String>, now: Timestamp) -> AnswerRow {
     let (approval, apply) = (answered.approval, answered.apply);
     let operations = apply.map(|apply| apply.operations).unwrap_or_default();
     let told = operations.iter().take(OPERATIONS).map(|it| {
@@ -85,10 +93,7 @@ fn row(answered: Answered, now: Timestamp) -> AnswerRow {
             .map(|agent| Short::line(agent.as_str(), TEXT)),
         operations: told.collect(),
         more: operations.len().saturating_sub(OPERATIONS),
-        by: approval
-            .decided_by
-            .as_ref()
-            .map(|by| Short::line(by.as_str(), TEXT)),
+        by: by.map(|by| Short::line(by, TEXT)),
         reason: approval
             .decision_reason
             .filter(|reason| is_decided && !reason.is_empty())

@@ -1,10 +1,10 @@
 //! The inbox, and the way from a row of it to the question.
 
 use super::glances::look;
-use super::{Asked, user_name};
+use super::{Asked, actor_name, principal_name};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{Frame, InboxPage, InboxRow, InboxSection, LockNotice, RowState, View};
-use crate::pages::{Became, Beside, Glance, Short};
+use crate::pages::{Became, Beside, Glance, Short, answered_by};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::state::AppState;
@@ -12,8 +12,8 @@ use app::votes::Votes;
 use app::{Acting, action, decisions};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use ledger::aggregate::{Approval, User};
-use ledger::{ApprovalId, ApproverName, Rejection, Role, Timestamp, UserId};
+use ledger::aggregate::Approval;
+use ledger::{ApprovalId, ApproverName, Rejection, Role, Timestamp};
 use projections::{ApprovalFilter, ApprovalStatus, ApprovalView, Paging, Projection, Projections};
 use serde::Deserialize;
 use std::cmp::Reverse;
@@ -184,11 +184,7 @@ async fn locks(
             Some(id) => format!("{} {id}", view.kind),
             None => "every agent".to_owned(),
         };
-        let by = match view.set_by.strip_prefix("user ").map(str::parse::<UserId>) {
-            Some(Ok(user)) => user_name(state, user).await?,
-            _ => None,
-        };
-        let by = by.unwrap_or(view.set_by);
+        let by = actor_name(state, &view.set_by).await?;
         notices.push(LockNotice {
             id: view.lock_id.to_string(),
             what: Short::line(what, NAME),
@@ -283,10 +279,10 @@ impl Part<'_> {
             let Some(became) = Became::of(&approval, used_by.as_deref(), self.now) else {
                 continue;
             };
-            let by = match &approval.decision {
-                Some(decision) => Some(self.name(&decision.principal).await?),
-                None => None,
-            };
+            let mut by = Vec::new();
+            for (principal, _) in answered_by(&approval) {
+                by.push(self.name(principal).await?);
+            }
             let at = view.decided_at.unwrap_or(view.updated_at);
             part.rows.push(InboxRow {
                 id: view.id.to_string(),
@@ -331,9 +327,10 @@ impl Part<'_> {
         if self.own.contains(principal) {
             return Ok(Short::line("you", NAME));
         }
-        let user = user_name(self.state, User::named_by(principal)).await?;
-        let name = user.unwrap_or_else(|| principal.to_string());
-        Ok(Short::line(name, NAME))
+        Ok(Short::line(
+            principal_name(self.state, principal).await?,
+            NAME,
+        ))
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) use glances::Glances;
 use crate::limits::request_id::ThisRequest;
 use crate::pages::{self, NoticePage, WantsPage, assets};
 use crate::problem::ApiError;
+use crate::routes::names::{actor_name, principal_name, user_name};
 use crate::state::AppState;
 use askama::Template;
 use axum::Router;
@@ -27,8 +28,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
-use ledger::aggregate::User;
-use ledger::{RequestId, UserId};
+use ledger::RequestId;
 use std::fmt::Display;
 use url::form_urlencoded;
 
@@ -134,18 +134,6 @@ fn older(asked: &Asked, kept: &[(&str, &str)], next: Option<impl ToString>) -> O
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(kept).append_pair("after", &next);
     Some(format!("{here}?{}", query.finish()))
-}
-
-/// The name that a user has now; `None` where none is named, there is no such user, or it was erased.
-async fn user_name(
-    state: &AppState,
-    id: impl Into<Option<UserId>>,
-) -> Result<Option<String>, ApiError> {
-    let Some(id) = id.into() else {
-        return Ok(None);
-    };
-    let user = ledger::Error::none_if_erased(state.app.ledger.load::<User>(id).await)?;
-    Ok(user.map(|user| user.name.to_string()))
 }
 
 /// An operation and the objects that it may change, in words: `dns.record.write on zone z1`.

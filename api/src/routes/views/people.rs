@@ -1,6 +1,6 @@
 //! Approvers, users, and callbacks that were given up.
 
-use super::{Asked, older, path_part, user_name};
+use super::{Asked, older, path_part, principal_name, user_name};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{
     ApproverRow, ApproversPage, CallbackRow, CallbacksPage, Frame, UserRow, UsersPage, View,
@@ -11,7 +11,7 @@ use crate::schemes::By;
 use crate::shapes::lists::PageQuery;
 use crate::shapes::users::Listed;
 use crate::state::AppState;
-use app::{action, users};
+use app::{action, decisions, users};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::{ApproverName, Role};
@@ -40,20 +40,26 @@ pub(super) async fn approvers(
             let all = views.credentials(&approver.principal).await?;
             let active = all.iter().filter(|it| it.status == Validity::Active);
             let passkeys = active.count();
-            let user = user_name(&state, approver.user_id).await?;
             let principal = approver.principal.as_str();
             // Users invite themselves, or are invited as users.
             let is_own = principal.starts_with(ApproverName::OF_USERS);
+            let user = match is_own {
+                true => None,
+                false => user_name(&state, approver.user_id).await?,
+            };
             let may = frame.is_of(Role::Admin) && !is_own;
             let is_free = approver.user_id.is_none() && !is_own && passkeys > 0;
             let links = is_free && who.session().is_some();
+            let principals = std::slice::from_ref(&approver.principal);
+            let keys = decisions::command_line_keys(&state.app.ledger, principals).await?;
             rows.push(ApproverRow {
                 links: links.then(|| path_part(principal)),
                 invite: may.then(|| format!("approvers/{}/enrolment", path_part(principal))),
-                name: Short::line(principal, TEXT),
+                name: Short::line(principal_name(&state, &approver.principal).await?, TEXT),
                 user: user.map(|name| Short::line(name, TEXT)),
                 revoked: all.len() - passkeys,
                 passkeys,
+                command_line_keys: keys.into_iter().sum(),
                 since: Beside::past(approver.registered_at, now),
             });
         }

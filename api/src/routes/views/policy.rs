@@ -1,6 +1,6 @@
 //! The policy that is in force, and how it came to that.
 
-use super::Asked;
+use super::{Asked, actor_name};
 use crate::pages::views::{Frame, PolicyPage, PolicyVersionRow, RuleRow, View};
 use crate::pages::{Beside, Short, ShownText};
 use crate::problem::ApiError;
@@ -10,9 +10,11 @@ use app::policies::{self, Changed};
 use app::{Acting, action};
 use axum::extract::State;
 use axum::response::Response;
-use ledger::Timestamp;
-use ledger::policy::{Mode, Policy, Rule, RuleAction};
+use ledger::aggregate::Group;
+use ledger::policy::{Assurance, Expr, Mode, Need, NeedGroup, Policy, Rule, RuleAction, Value};
+use ledger::{GroupId, Timestamp};
 use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 
 const TEXT: usize = 2000;
 /// The most bytes of HTML that the rules take.
@@ -50,31 +52,35 @@ async fn policy(state: &AppState, who: &Acting, asked: &Asked) -> Result<PolicyP
             .iter()
             .map(|problem| Short::line(problem.to_string(), TEXT))
             .collect(),
-        versions: versions
-            .iter()
-            .filter_map(|changed| version_row(changed, now))
-            .collect(),
+        versions: Vec::with_capacity(versions.len()),
     };
+    for changed in &versions {
+        if let Changed::Once { author, .. } = changed {
+            let author = actor_name(state, author).await?;
+            page.versions.extend(version_row(changed, &author, now));
+        }
+    }
     if let Changed::Once { event, .. } = read.changed {
         page.version = event.version;
         if let Some(document) = event.document {
             let tree = document.tree.policy();
             page.digest = Some(document.digest.to_string());
             page.default = Some(default_of(tree));
-            (page.rules, page.left_out) = rules_of(tree);
+            let groups = groups_of(state, tree).await?;
+            (page.rules, page.left_out) = rules_of(tree, &groups);
             page.source = Some(ShownText::block(document.source));
         }
     }
     Ok(page)
 }
 
-fn version_row(changed: &Changed, now: Timestamp) -> Option<PolicyVersionRow> {
-    let Changed::Once { event, author, at } = changed else {
+fn version_row(changed: &Changed, author: &str, now: Timestamp) -> Option<PolicyVersionRow> {
+    let Changed::Once { event, at, .. } = changed else {
         return None;
     };
     Some(PolicyVersionRow {
         version: event.version,
-        author: Short::line(author.as_str(), TEXT),
+        author: Short::line(author, TEXT),
         at: Beside::past(*at, now),
         has_document: event.document.is_some(),
         restores: event.restores,
@@ -90,14 +96,57 @@ const fn default_of(policy: &Policy) -> &'static str {
     }
 }
 
+/// The names of the groups that rules ask.
+type Groups = HashMap<GroupId, String>;
+
+/// The groups that rules ask, each once.
+fn asked_groups(policy: &Policy) -> BTreeSet<GroupId> {
+    let needs = policy.rules.iter().flat_map(|rule| &rule.needs);
+    let groups = needs.filter_map(|need| match need.group {
+        NeedGroup::Group(id) => Some(id),
+        NeedGroup::Default => None,
+    });
+    groups.collect()
+}
+
+async fn groups_of(state: &AppState, policy: &Policy) -> Result<Groups, ApiError> {
+    let mut groups = Groups::new();
+    for id in asked_groups(policy) {
+        let group = ledger::Error::none_if_erased(state.app.ledger.load::<Group>(id).await)?;
+        let group = group.filter(|group| !group.deleted);
+        let name = group.map_or_else(
+            || "a group that was deleted".to_owned(),
+            |group| group.name.to_string(),
+        );
+        groups.insert(id, name);
+    }
+    Ok(groups)
+}
+
+/// `2 of ops and 1 of the approvers, by passkey`
+fn people(needs: &[Need], groups: &Groups) -> String {
+    let needs = needs.iter().map(|need| {
+        let group = match need.group {
+            NeedGroup::Default => "the approvers",
+            NeedGroup::Group(id) => groups.get(&id).map_or("a group", String::as_str),
+        };
+        let by = match need.assurance {
+            Assurance::Passkey => ", by passkey",
+            Assurance::Any => "",
+        };
+        format!("{} of {group}{by}", need.n)
+    });
+    needs.collect::<Vec<_>>().join(" and ")
+}
+
 /// The rules as they are looked at, the highest priority first, and how many there was no room for.
-fn rules_of(policy: &Policy) -> (Vec<RuleRow>, usize) {
+fn rules_of(policy: &Policy, groups: &Groups) -> (Vec<RuleRow>, usize) {
     let mut rules: Vec<&Rule> = policy.rules.iter().collect();
     rules.sort_by_key(|rule| (Reverse(rule.priority), Reverse(rule.action), rule.id));
     let mut rows = Vec::new();
     let mut size = 0;
     for rule in &rules {
-        let row = rule_row(rule);
+        let row = rule_row(rule, groups);
         size += 500 + row.operations.len() + rule.reason.len() * 6;
         if size > RULES {
             break;
@@ -108,7 +157,7 @@ fn rules_of(policy: &Policy) -> (Vec<RuleRow>, usize) {
     (rows, left_out)
 }
 
-fn rule_row(rule: &Rule) -> RuleRow {
+fn rule_row(rule: &Rule, groups: &Groups) -> RuleRow {
     let operations = rule.operations.as_ref().map(|operations| {
         let names = operations.iter().map(ToString::to_string);
         names.collect::<Vec<_>>().join(", ")
@@ -116,11 +165,15 @@ fn rule_row(rule: &Rule) -> RuleRow {
     RuleRow {
         id: rule.id.to_string(),
         priority: rule.priority,
-        action: match rule.action {
-            RuleAction::Allow => "allow",
-            RuleAction::Ask => "ask",
-            RuleAction::Deny => "deny",
-        },
+        action: Short::line(
+            match rule.action {
+                RuleAction::Allow => "allow".to_owned(),
+                RuleAction::Ask => format!("ask {}", people(&rule.needs, groups)),
+                RuleAction::Deny => "deny".to_owned(),
+            },
+            TEXT,
+        ),
+        is_always: rule.when == Expr::Literal(Value::Bool(true)),
         acts: rule.mode == Mode::Enforce,
         operations: operations.unwrap_or_else(|| "all operations".to_owned()),
         reason: (!rule.reason.is_empty()).then(|| Short::line(rule.reason.as_str(), TEXT)),

@@ -171,3 +171,32 @@ async fn one_who_is_not_needed_may_not_answer_and_is_not_asked() {
     let refused = stage.post(&format!("{}/verify", asked.path), &body).await;
     assert_eq!((refused.status, refused.code()), (403, "not_eligible"));
 }
+
+#[tokio::test]
+async fn who_approved_is_named_as_people_call_them() {
+    let stage = Stage::new().await;
+    let mut approver = stage.enrol("default").await;
+    let (user, mut ann) = member(&stage, "ann").await;
+    two_are_needed(&stage, user).await;
+    let asked = stage.question_about(vec![purge()]).await;
+    ann.decide(&stage, &asked, &json!({})).await;
+    let named =
+        format!("<span title=\"user:{user}\"><bdi class=\"shown\" dir=\"ltr\">ann</bdi></span>");
+    let (_, html) = stage.look(&asked.path).await;
+    assert!(html.contains(&format!("Approved by {named}")), "{html}");
+    // An open page is told that somebody has answered.
+    let (standing, _) = stage
+        .ask("GET", &format!("{}/state", asked.path), "*/*", &Value::Null)
+        .await;
+    assert_eq!(standing.body["progress"], 1);
+
+    approver.decide(&stage, &asked, &json!({})).await;
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 410);
+    let both = [
+        named.as_str(),
+        "<bdi class=\"shown\" dir=\"ltr\">default</bdi>",
+    ];
+    let places: Vec<_> = both.iter().map(|one| html.find(one).unwrap()).collect();
+    assert!(places.is_sorted(), "{html}");
+}

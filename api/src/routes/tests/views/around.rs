@@ -2,10 +2,12 @@
 
 use super::{HOSTILE, Page, Scene};
 use crate::routes::tests::{dns, ssl};
-use crate::testing::{AGENT, OpenedSession, SERVICE_TOKEN, Stage};
+use crate::testing::{AGENT, Answer, OpenedSession, SERVICE_TOKEN, Stage};
 use app::pairing;
+use axum::body::Body;
 use fixtures::approver::SoftApprover;
 use fixtures::sandbox::until;
+use http::Request;
 use ledger::aggregate::AdmissionKind;
 use ledger::command::{
     AgentChanges, CloseTask, CreateAgent, EndAttempt, OpenUserEnrolment, ReplacePermissions,
@@ -15,6 +17,7 @@ use ledger::event::{AttemptOutcome, ClientTarget};
 use ledger::{AgentName, ApproverName, Decision, Origin, Role};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tower::ServiceExt as _;
 
 async fn seen(stage: &Stage, path: &str, by: &OpenedSession) -> Page {
     let page = stage.view(path, Some(by)).await;
@@ -520,6 +523,24 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         };
         ledger.execute(system(), set).await.unwrap();
     }
+    let policy = json!({
+        "engine": "lpp-cel/1",
+        "rule": [{
+            "id": "none", "priority": 1, "action": "deny", "operations": ["ssl.mode.write"],
+            "when": "params.value == \"off\"", "reason": HOSTILE,
+        }],
+    });
+    let saved = Request::builder()
+        .method("PUT")
+        .uri("/v1/policy")
+        .header("authorization", format!("Bearer {SERVICE_TOKEN}"))
+        .header("content-type", "application/json")
+        .header("if-match", "\"0\"")
+        .body(Body::from(policy.to_string()))
+        .unwrap();
+    let saved = stage.router.clone().oneshot(saved).await.unwrap();
+    let saved = Answer::of(saved).await;
+    assert_eq!(saved.status, 200, "{saved:?}");
     let task = issued.task.id;
     let encoded: String = HOSTILE.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let paths = [
@@ -552,7 +573,7 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
             let page = seen(&stage, path, &admin).await;
             let has_it = page.html.contains("onerror=alert(1)");
             let has_it_now = match path.as_str() {
-                "/system" | "/users" | "/clearances" | "/policy" => false,
+                "/system" | "/users" | "/clearances" => false,
                 "/inbox" => !is_closed,
                 "/history" => is_closed,
                 _ => true,
