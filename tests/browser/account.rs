@@ -1,9 +1,9 @@
 //! The page at `/`: logging in, one's own sessions and passkeys, and the ways out. Refusals stand on the
 //! console: 401 for strangers, 403 where a passkey is asked for.
 
+use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
-use crate::layout::look;
 use crate::service::Service;
 use crate::waiting::until;
 use serde_json::Value;
@@ -60,7 +60,7 @@ async fn a_person_sees_their_sessions_and_ends_the_others() {
 
     log_in(&here, &service, "anna", "another password").await;
     here.told("That was not right").await;
-    look(&here, "log-in").await;
+    look_closely(&here, "log-in").await;
     logged_in(&here, &service, "anna").await;
     assert_eq!(here.text("#name").await, "anna");
     assert!(here.text("#role").await.starts_with("Admin"));
@@ -77,7 +77,7 @@ async fn a_person_sees_their_sessions_and_ends_the_others() {
     here.goto(&format!("{}/", service.origin)).await;
     shown(&here, "#me").await;
     assert_eq!(rows(&here).await, 2);
-    look(&here, "account").await;
+    look_closely(&here, "account").await;
     here.click("#log-out-everywhere").await;
     here.told("You are logged out everywhere else").await;
     assert_eq!(rows(&here).await, 1);
@@ -129,7 +129,7 @@ async fn a_password_that_somebody_else_has_set_is_changed_before_anything_else()
         (browser.focused().await == "name").then_some(())
     })
     .await;
-    look(&browser, "must-change").await;
+    look_closely(&browser, "must-change").await;
     for section in ["#sessions", "#passkeys"] {
         assert_eq!(browser.text(section).await, "", "{section}");
     }
@@ -172,10 +172,10 @@ async fn a_person_adds_a_passkey_logs_in_by_it_confirms_by_it_and_removes_it() {
     browser.click("#add-passkey").await;
     shown(&browser, "#register").await;
     assert!(browser.text("main").await.contains("log in as anna"));
-    look(&browser, "enrol-user").await;
+    look_closely(&browser, "enrol-user").await;
     browser.click("#register").await;
     browser.told("From now on you log in with it").await;
-    look(&browser, "enrolled-user").await;
+    look_closely(&browser, "enrolled-user").await;
     assert_eq!(browser.passkeys(&authenticator).await.len(), 1);
     browser.click("#go-on a").await;
     shown(&browser, "#passkeys").await;
@@ -184,7 +184,7 @@ async fn a_person_adds_a_passkey_logs_in_by_it_confirms_by_it_and_removes_it() {
     // No name is typed, and it counts as confirmed.
     browser.click("#log-out").await;
     browser.told("You are logged out").await;
-    look(&browser, "log-in-by-passkey").await;
+    look_closely(&browser, "log-in-by-passkey").await;
     browser.click("#with-passkey").await;
     arrived(&browser, "inbox").await;
     browser.goto(&format!("{}/", service.origin)).await;
@@ -192,7 +192,7 @@ async fn a_person_adds_a_passkey_logs_in_by_it_confirms_by_it_and_removes_it() {
     assert_eq!(browser.text("#name").await, "anna");
     assert_ne!(browser.text("#confirmed").await, "");
     assert_eq!(makes_a_group(&browser, "confirmed").await, 201);
-    look(&browser, "account-with-passkey").await;
+    look_closely(&browser, "account-with-passkey").await;
 
     // A password alone changes nothing; what asks for a passkey has it shown.
     browser.click("#log-out").await;

@@ -99,6 +99,20 @@ impl Browser {
         self.extension(Method::POST, &path, Some(body)).await;
     }
 
+    /// Sets the counts of the authenticator's passkeys back, as those of an older copy are.
+    pub(crate) async fn count_back(&self, authenticator: &Authenticator) {
+        let all = authenticator.path("credentials");
+        let mut held = self.extension(Method::GET, &all, None).await;
+        for passkey in held.as_array_mut().unwrap() {
+            passkey["signCount"] = json!(0);
+            let one = format!("{all}/{}", passkey["credentialId"].as_str().unwrap());
+            self.extension(Method::DELETE, &one, None).await;
+            let add = authenticator.path("credential");
+            self.extension(Method::POST, &add, Some(passkey.clone()))
+                .await;
+        }
+    }
+
     async fn extension(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let command = Extension {
             method,

@@ -1,16 +1,17 @@
 //! Approving and denying.
 
+use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
 use crate::enrolling::enrol;
-use crate::layout::{approve_all, look};
+use crate::layout::approve_all;
 use crate::proof::Proof;
 use crate::reading::operations;
 use crate::service::Service;
 use crate::waiting::until;
 use fantoccini::key::Key;
 use ledger::{AssertionError, Decision};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_is_proven_by_its_event_and_the_public_key() {
@@ -156,6 +157,39 @@ async fn a_page_that_was_printed_is_folded_as_before() {
     .await;
 }
 
+/// Paper is light, whatever the screen is, and has what names the question.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_paper_it_is_light_and_has_its_address_its_ids_and_all_of_its_fingerprint() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let (browser, _) = Browser::with_authenticator(&driver).await;
+    let asked = service.ask_for_purge().await;
+    browser.look_with(1280, 900, "dark").await;
+    browser.goto(&asked.url).await;
+    let paper = json!({
+        "media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}],
+    });
+    browser.devtools("Emulation.setEmulatedMedia", paper).await;
+    let told = "window.dispatchEvent(new Event('beforeprint')); \
+        const shown = (selector) => { \
+          const part = document.querySelector(selector); \
+          return part.getClientRects().length ? part.innerText : null; }; \
+        return { \
+          ground: getComputedStyle(document.body).backgroundColor, address: shown('#address'), \
+          fingerprint: shown('.hash .digest'), ids: shown('.ids'), buttons: shown('#actions') }";
+    let told = browser.script(told, Vec::new()).await;
+    assert_eq!(told["ground"], "rgb(255, 255, 255)");
+    assert_eq!(told["address"], asked.url);
+    let fingerprint = told["fingerprint"].as_str().unwrap().replace(' ', "");
+    assert_eq!(fingerprint.len(), 64);
+    let ids = told["ids"].as_str().unwrap();
+    for id in [&asked.approval_id, &asked.task_id] {
+        assert!(ids.contains(id.as_str()), "{id}: {ids}");
+    }
+    assert_eq!(told["buttons"], Value::Null);
+    browser.screenshot("on-paper").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_on_the_screen_is_recorded_as_the_browser_says_it() {
     let service = Service::start().await;
@@ -185,5 +219,5 @@ async fn what_was_on_the_screen_is_recorded_as_the_browser_says_it() {
         receipt.contains(&format!("of {all} operations")),
         "{receipt}"
     );
-    look(browser, "receipt-on-screen").await;
+    look_closely(browser, "receipt-on-screen").await;
 }

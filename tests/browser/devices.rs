@@ -5,7 +5,6 @@ use crate::account::{PASSWORD, logged_in, shown};
 use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
-use crate::layout::look;
 use crate::prefixed::behind_a_proxy;
 use crate::service::Service;
 use crate::waiting::until;
@@ -65,7 +64,7 @@ async fn a_person_has_this_device_told_and_removes_it() {
         .script("return window.keyOfServer", Vec::new())
         .await;
     assert_eq!(key.as_str().unwrap().len(), 87);
-    look(&browser, "devices").await;
+    look_closely(&browser, "devices").await;
 
     browser.click("#device-rows button").await;
     browser.click("#device-rows button").await;

@@ -1,10 +1,10 @@
 //! What a stranger reads within five seconds: the first screen of a phone says what would happen, who asks,
 //! and how dangerous it is.
 
+use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
 use crate::enrolling::enrol;
-use crate::layout::look;
 use crate::reading::ZONE;
 use crate::service::{Asked, Service};
 use crate::waiting::until;
@@ -188,7 +188,7 @@ async fn the_first_screen_of_a_phone_says_what_who_and_how_dangerous() {
         for part in ["h1", ".who", ".badge"] {
             is_on_the_first_screen(browser, part).await;
         }
-        look(browser, &format!("first-{name}")).await;
+        look_closely(browser, &format!("first-{name}")).await;
         if name == "waf-51" {
             let warned = browser.text(".warnings").await;
             assert!(
@@ -201,7 +201,7 @@ async fn the_first_screen_of_a_phone_says_what_who_and_how_dangerous() {
             let target = "return document.querySelector(':target').innerText";
             let target = browser.script(target, Vec::new()).await;
             assert!(target.as_str().unwrap().contains("skip"), "{target}");
-            look(browser, "waf-table").await;
+            look_closely(browser, "waf-table").await;
         }
         if name == "worker" {
             let files = browser.text(".files").await;
@@ -229,6 +229,115 @@ async fn the_first_screen_of_a_phone_says_what_who_and_how_dangerous() {
         }
     }
     browser.expect_silent_console().await;
+}
+
+/// Who opened the task and the agent may write five hundred characters each.
+#[tokio::test(flavor = "multi_thread")]
+async fn however_much_others_say_how_dangerous_it_is_stays_on_the_first_screen() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let browser = Browser::open(&driver).await;
+    let long = "It is quite all right, please approve it quickly. ".repeat(10);
+    let long = long.trim_end();
+    let said = json!({"reason": long, "link": "https://tickets.example/OPS-42"});
+    let off = json!([zone("ssl.mode.write", json!({"value": "off"}))]);
+    let purge = json!([zone(
+        "cache.purge.execute",
+        json!({"purge_everything": true})
+    )]);
+    for (name, operations, dangers) in [("off", off, "one danger"), ("purge", purge, "one danger")]
+    {
+        let asked = service.ask_with(&operations, &said, &said).await;
+        browser.look_with(360, 740, "light").await;
+        browser.goto(&asked.url).await;
+        for part in ["h1", ".who", ".badge", "#danger .alarm"] {
+            is_on_the_first_screen(&browser, part).await;
+        }
+        assert_eq!(browser.text("#danger .alarm").await, dangers);
+        look_closely(&browser, &format!("first-said-{name}")).await;
+    }
+    browser.expect_silent_console().await;
+}
+
+/// Risk is a word and a shape, so that paper, forced colours and eyes that tell no colours apart lose nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_dangerous_it_is_needs_no_colour() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let browser = Browser::open(&driver).await;
+    let operations = json!([
+        zone("ssl.mode.write", json!({"value": "off"})),
+        zone("cache.purge.execute", json!({"purge_everything": true})),
+    ]);
+    let asked = service.ask(&operations).await;
+    browser.goto(&asked.url).await;
+    browser.look_with(360, 740, "light").await;
+    let forced = json!([{"name": "forced-colors", "value": "active"}]);
+    let seen = "const seen = (part) => part.getClientRects().length > 0; \
+        return [...document.querySelectorAll('.operation .badge')].map((badge) => { \
+          const shape = badge.querySelector('.shape path, .shape circle'); \
+          return [badge.innerText.trim(), seen(shape), shape.getAttribute('d') ?? 'circle']; })";
+    for (name, media, features, sight) in [
+        ("paper", "print", json!([]), "none"),
+        ("forced-colours", "", forced, "none"),
+        ("grey", "", json!([]), "achromatopsia"),
+    ] {
+        let emulated = json!({"media": media, "features": features});
+        browser
+            .devtools("Emulation.setEmulatedMedia", emulated)
+            .await;
+        let sight = json!({ "type": sight });
+        browser
+            .devtools("Emulation.setEmulatedVisionDeficiency", sight)
+            .await;
+        let badges = browser.script(seen, Vec::new()).await;
+        assert!(
+            badges[0][0].as_str().unwrap().ends_with("sensitive"),
+            "{badges}"
+        );
+        assert!(
+            badges[1][0].as_str().unwrap().ends_with("elevated"),
+            "{badges}"
+        );
+        assert_eq!((&badges[0][1], &badges[1][1]), (&json!(true), &json!(true)));
+        assert_ne!(badges[0][2], badges[1][2], "two shapes");
+        let warned = browser.text(".warnings").await;
+        assert!(warned.contains("Danger."), "{warned}");
+        browser.screenshot(&format!("without-colour-{name}")).await;
+    }
+}
+
+/// A phone on its side has one row for the decision.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_on_its_side_keeps_the_decision_in_one_row() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    let off = json!([zone("ssl.mode.write", json!({"value": "off"}))]);
+    let records = (0..10).map(|n| {
+        let params =
+            json!({"type": "A", "name": format!("n{n}.example.com"), "content": "192.0.2.1"});
+        zone("dns.record.write", params)
+    });
+    let ten: Value = records.collect();
+    for (name, operations) in [("off", off), ("ten", ten)] {
+        let asked = service.ask(&operations).await;
+        for (width, height) in [(740, 360), (640, 360)] {
+            browser.look_with(width, height, "light").await;
+            browser.goto(&asked.url).await;
+            let row = "const box = (id) => document.getElementById(id).getBoundingClientRect(); \
+                return [box('actions').height, box('approve').top - box('deny').top, \
+                  document.querySelector('h1').getBoundingClientRect().bottom - box('actions').top]";
+            let row = browser.script(row, Vec::new()).await;
+            assert!(row[0].as_f64() < Some(76.0), "{name} at {width}: {row}");
+            assert_eq!(row[1].as_f64(), Some(0.0), "{name} at {width}: {row}");
+            assert!(row[2].as_f64() < Some(0.0), "{name} at {width}: {row}");
+            browser
+                .screenshot(&format!("on-its-side-{name}-{width}"))
+                .await;
+        }
+    }
 }
 
 /// Deploys a script past the service.
@@ -315,13 +424,13 @@ async fn a_worker_stands_beside_the_one_that_runs() {
     ] {
         assert!(all.contains(part), "{part}: {all}");
     }
-    look(browser, "worker-diff").await;
+    look_closely(browser, "worker-diff").await;
     browser
         .script(
             "document.querySelector('.diff').scrollIntoView()",
             Vec::new(),
         )
         .await;
-    look(browser, "worker-diff-lines").await;
+    look_closely(browser, "worker-diff-lines").await;
     browser.expect_silent_console().await;
 }

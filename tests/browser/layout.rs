@@ -1,5 +1,6 @@
 //! Every page on a telephone and on a desk, in light and in dark.
 
+use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
 use crate::enrolling::enrol;
@@ -14,12 +15,7 @@ const SCHEMES: [&str; 2] = ["light", "dark"];
 const TOO_WIDE: &str =
     "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
 
-/// Looks at the page that is open in every window and scheme.
-pub(crate) async fn look(browser: &Browser, name: &str) {
-    look_at_each(browser, name, async |_| ()).await;
-}
-
-/// As [`look`], and does something with each, whose name it is told.
+/// Looks at the page that is open in every window and scheme, and does something with each, whose name it is told.
 pub(crate) async fn look_at_each(browser: &Browser, name: &str, each: impl AsyncFn(&str)) {
     for (width, height) in WINDOWS {
         for scheme in SCHEMES {
@@ -60,31 +56,31 @@ async fn pages_fit_the_window_in_light_and_dark() {
     let driver = Driver::start();
     let person = enrol(&service, &driver, "default").await;
     let browser = &person.browser;
-    look(browser, "enrolled").await;
+    look_closely(browser, "enrolled").await;
     let unused = service.invite("default").await;
     browser.goto(&unused).await;
-    look(browser, "enrol").await;
+    look_closely(browser, "enrol").await;
 
     let asked = service.ask(&operations()).await;
     browser.goto(&asked.url).await;
-    look(browser, "approval").await;
+    look_closely(browser, "approval").await;
     let bottom = "window.scrollTo(0, document.body.scrollHeight)";
     browser.script(bottom, Vec::new()).await;
-    look(browser, "approval-end").await;
+    look_closely(browser, "approval-end").await;
     browser.click("#deny").await;
     browser.told("Why not?").await;
-    look(browser, "approval-reason").await;
+    look_closely(browser, "approval-reason").await;
     approve_all(browser).await;
-    look(browser, "decided").await;
+    look_closely(browser, "decided").await;
 
     let closed = service.ask_for_purge().await;
     browser.goto(&closed.url).await;
-    look(browser, "short-approval").await;
+    look_closely(browser, "short-approval").await;
     service.close(&closed).await;
     browser.goto(&closed.url).await;
-    look(browser, "cancelled").await;
+    look_closely(browser, "cancelled").await;
     browser
         .goto(&format!("{}/v1/approve/none", service.origin))
         .await;
-    look(browser, "no-link").await;
+    look_closely(browser, "no-link").await;
 }

@@ -23,13 +23,15 @@ pub(crate) struct Proxy {
     service: OnceLock<String>,
     /// Answers scripts with 404.
     loses_scripts: AtomicBool,
+    /// Asks as nginx does where nothing is set: by HTTP/1.0, under the name of the service's own address.
+    is_plain: AtomicBool,
 }
 
 async fn pass_on(
     State(proxy): State<Arc<Proxy>>,
     method: Method,
     uri: Uri,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let asked = uri.path_and_query().unwrap().as_str();
@@ -42,11 +44,19 @@ async fn pass_on(
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap();
-    let asked = client.request(method, url).headers(headers).body(body);
+    let mut asked = client.request(method, url).body(body);
+    if proxy.is_plain.load(Ordering::Relaxed) {
+        headers.remove(http::header::HOST);
+        headers.remove(http::header::CONNECTION);
+        asked = asked.version(http::Version::HTTP_10);
+    }
+    let asked = asked.headers(headers);
     let answer = asked.send().await.unwrap();
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();
     *response.headers_mut() = answer.headers().clone();
+    // It speaks another version to the browser.
+    response.headers_mut().remove(http::header::CONNECTION);
     *response.body_mut() = Body::from(answer.bytes().await.unwrap());
     response
 }
@@ -94,6 +104,27 @@ async fn below_a_path_everything_is_found_and_decided() {
     })
     .await;
     assert!(shown.contains("llm-permission-proxy"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_as_it_is_installed_a_question_is_read_decided_and_becomes_its_receipt() {
+    let (service, proxy, base_url) = behind_a_proxy().await;
+    proxy.is_plain.store(true, Ordering::Relaxed);
+    let driver = Driver::start();
+    let (browser, _) = Browser::with_authenticator(&driver).await;
+    let invitation = service.invite("default").await;
+    assert!(invitation.starts_with(&base_url), "{invitation}");
+    browser.goto(&invitation).await;
+    browser.click("#register").await;
+    browser.told("Your passkey is registered").await;
+    browser.expect_silent_console().await;
+    let asked = service.ask_for_purge().await;
+    browser.goto(&asked.url).await;
+    browser.click("#approve").await;
+    browser.told("Approved, not carried out yet").await;
+    service.go_on(&asked, 200).await;
+    browser.told("Approved and simulated").await;
+    browser.expect_console_with_only("410").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,9 @@
 //! What the link shows once the agent has gone on.
 
+use crate::axe::look_closely;
 use crate::driver::Driver;
 use crate::enrolling::{Person, enrol};
-use crate::layout::{approve_all, look};
+use crate::layout::approve_all;
 use crate::service::{Asked, Service};
 use crate::waiting::until;
 use fixtures::upstream::{FakeUpstream, Fault};
@@ -58,7 +59,7 @@ async fn the_receipt_shows_what_really_came_of_it() {
         .as_str()
         .unwrap();
     assert!(told.contains(request), "{told}");
-    look(browser, "receipt-done").await;
+    look_closely(browser, "receipt-done").await;
 
     let asked = approved(&service, &person, &json!([record(&delete), record(&new)])).await;
     upstream.on_next_of(
@@ -77,7 +78,7 @@ async fn the_receipt_shows_what_really_came_of_it() {
         shown.contains("Delete old.example.com A → 192.0.2.9"),
         "{shown}"
     );
-    look(browser, "receipt-in-part").await;
+    look_closely(browser, "receipt-in-part").await;
 }
 
 /// A page that asks on while it is loaded again would begin that anew, and never end it on a slow connection.
@@ -119,7 +120,7 @@ async fn a_simulation_does_not_look_like_something_that_was_done() {
     person.browser.told("Approved").await;
     service.go_on(&asked, 200).await;
     person.browser.told("Approved and simulated").await;
-    look(&person.browser, "receipt-simulated").await;
+    look_closely(&person.browser, "receipt-simulated").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +153,7 @@ async fn the_page_says_that_it_is_carried_out_at_once_and_the_receipt_that_it_wa
     let left = browser.text("#clock").await;
     let whole = ["7 days 0 h left", "6 days 23 h left"];
     assert!(whole.contains(&left.as_str()), "{left}");
-    look(browser, "question-at-once").await;
+    look_closely(browser, "question-at-once").await;
     browser.click("#approve").await;
     browser.told("Approved and simulated").await;
     let shown = browser.text("main").await;
@@ -160,5 +161,5 @@ async fn the_page_says_that_it_is_carried_out_at_once_and_the_receipt_that_it_wa
         shown.contains("It went on at once after the approval"),
         "{shown}"
     );
-    look(browser, "receipt-at-once").await;
+    look_closely(browser, "receipt-at-once").await;
 }

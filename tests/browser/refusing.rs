@@ -220,6 +220,7 @@ async fn nobody_can_decide_before_a_passkey_is_registered() {
     let shown = browser.text("main").await;
     assert!(shown.contains("Nobody can decide this yet"), "{shown}");
     assert!(shown.contains("security no passkey yet"), "{shown}");
+    crate::axe::look_closely(&browser, "undecidable").await;
     for button in ["#approve", "#deny"] {
         assert!(!browser.is_enabled(button).await);
     }
@@ -232,6 +233,33 @@ async fn nobody_can_decide_before_a_passkey_is_registered() {
     assert!(shown.contains("default one passkey"), "{shown}");
     assert!(!shown.contains("Nobody can decide"), "{shown}");
     assert!(person.browser.is_enabled("#approve").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_whose_count_went_back_is_a_full_stop() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    let asked = service.ask_for_purge().await;
+    browser.goto(&asked.url).await;
+    browser.click("#approve").await;
+    browser.told("Approved").await;
+    browser.count_back(&person.authenticator).await;
+    let asked = service.ask_for_purge().await;
+    browser.goto(&asked.url).await;
+    browser.click("#approve").await;
+    let told = browser
+        .told("Stop: this passkey may have been copied")
+        .await;
+    for part in ["Do not try again", "Tell an operator", "revoke"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    for button in ["#approve", "#deny"] {
+        assert!(!browser.is_enabled(button).await);
+    }
+    crate::axe::look_closely(browser, "count-went-back").await;
+    assert_eq!(service.approval_status(&asked).await["state"], "pending");
 }
 
 #[tokio::test(flavor = "multi_thread")]

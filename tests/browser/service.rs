@@ -3,6 +3,7 @@
 
 use crate::waiting::until;
 use fixtures::process::said;
+use fixtures::receiver::Receiver;
 use fixtures::sandbox::Sandbox;
 use fixtures::service::Service as Running;
 use reqwest::Method;
@@ -86,6 +87,11 @@ impl Service {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{line}: {output:?}");
         said(&output).0
+    }
+
+    /// Where callbacks are received, under a certificate that the service trusts.
+    pub(crate) const fn receiver(&self) -> &Receiver {
+        &self.sandbox.receiver
     }
 
     /// Writes a file beside the settings, for a command to read; its path.

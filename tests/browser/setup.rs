@@ -1,9 +1,9 @@
 //! The first admin, by the link of a start.
 
 use crate::account::{arrived, shown};
+use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
-use crate::layout::look;
 use crate::service::Service;
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ async fn the_first_admin_is_made_behind_the_link_of_a_start_and_logs_in() {
         browser.goto(&link).await;
         assert_eq!(browser.heading().await, "Make the first admin");
     }
-    look(&browser, "setup").await;
+    look_closely(&browser, "setup").await;
     for (name, expected) in [("Bob", false), ("bob-1.x_@y", true), ("bob", true)] {
         assert_eq!(fits(&browser, name).await, expected, "{name}");
     }
@@ -41,7 +41,7 @@ async fn the_first_admin_is_made_behind_the_link_of_a_start_and_logs_in() {
     assert_eq!(fits(&browser, "anna").await, true);
     browser.click("#register").await;
     browser.told("Your passkey is registered").await;
-    look(&browser, "setup-done").await;
+    look_closely(&browser, "setup-done").await;
     assert_eq!(browser.passkeys(&authenticator).await.len(), 1);
     browser.click("#go-on a").await;
     shown(&browser, "#stranger").await;

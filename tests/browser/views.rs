@@ -8,6 +8,8 @@ use crate::enrolling::enrol;
 use crate::inbox::at_the_inbox;
 use crate::service::Service;
 use crate::waiting::until;
+use fixtures::receiver::Answer;
+use fixtures::service::CALLBACK_SECRET;
 use serde_json::{Value, json};
 
 /// Each with the key that leads to it.
@@ -62,6 +64,64 @@ async fn every_view_is_reached_by_its_key_and_can_be_used_by_everybody() {
         .goto(&format!("{}/agents/nobody", service.origin))
         .await;
     look_closely(&browser, "agent-unknown").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_view_reads_without_scripts() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    let asked = service.ask_for_purge().await;
+    let off = json!({"value": true});
+    browser
+        .devtools("Emulation.setScriptExecutionDisabled", off)
+        .await;
+    let task = format!("tasks/{}", asked.task_id);
+    let mut paths: Vec<&str> = VIEWS.iter().map(|(view, _)| *view).collect();
+    paths.extend([task.as_str(), "agents/deployer", "allows"]);
+    for path in paths {
+        browser.goto(&format!("{}/{path}", service.origin)).await;
+        let (heading, list) = (browser.heading().await, browser.text("#lists").await);
+        assert!(!heading.is_empty() && !list.is_empty(), "{path}: {list}");
+        // What a button does, a script does; a link leads on.
+        let body = browser.text("body").await;
+        for button in ["Invite", "Make them anew", "Lock"] {
+            let stands = body.lines().any(|line| line.trim() == button);
+            assert!(!stands, "{path} offers {button}");
+        }
+        assert!(browser.text("nav.views").await.contains("Inbox"), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_that_were_given_up_are_read_and_sent_again() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    // An endpoint that is gone for good is asked once.
+    service.receiver().answer_afterwards(Answer::status(410));
+    let callback = json!({"callback": {
+        "url": service.receiver().url("/hooks"), "secret": CALLBACK_SECRET,
+    }});
+    let operations = crate::service::purge("app.css");
+    service.ask_with(&operations, &callback, &json!({})).await;
+    browser.goto(&format!("{}/callbacks", service.origin)).await;
+    until("it is given up", async || {
+        listed(&browser).await.contains("1 given up").then_some(())
+    })
+    .await;
+    live(&browser).await;
+    let list = listed(&browser).await;
+    for part in ["approval.pending", "given up", "410"] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    look_closely(&browser, "callbacks-given-up").await;
+    service.receiver().answer_afterwards(Answer::status(200));
+    browser.click("#lists button.act").await;
+    browser.told("It is tried again").await;
+    until("it is delivered", async || {
+        listed(&browser).await.contains("0 given up").then_some(())
+    })
+    .await;
+    browser.expect_silent_console().await;
 }
 
 /// What the list says, which may be replaced at any moment.

@@ -1,10 +1,10 @@
 //! The page at `/watch`: somebody without an account sees one task as it goes on.
 
 use crate::account::shown;
+use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
 use crate::enrolling::enrol;
-use crate::layout::look;
 use crate::service::Service;
 use crate::waiting::until;
 
@@ -33,7 +33,7 @@ async fn a_task_is_watched_as_it_goes_on_and_until_it_is_closed() {
     let address = watcher.script("return location.href", Vec::new()).await;
     let bare = format!("{}/watch", service.origin);
     assert_eq!(address, bare, "the token is not in the address bar");
-    look(&watcher, "watch").await;
+    look_closely(&watcher, "watch").await;
 
     person.browser.goto(&asked.url).await;
     person.browser.click("#approve").await;
