@@ -1,10 +1,12 @@
 //! Feeding the auditor's verifier from where a ledger can be read.
 
 mod database;
+mod groups;
 mod service;
 mod stored_note;
 
-pub(crate) use database::verify_database;
+pub(crate) use database::{MISPLACED, verify_database, verify_file};
+pub(crate) use groups::groups_of;
 pub(crate) use service::ServiceSource;
 pub(crate) use stored_note::{StoredNote, stored_notes};
 

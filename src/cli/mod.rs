@@ -50,7 +50,9 @@ pub(crate) use operate::{ApplyCommand, CredentialCommand, DeliveryCommand, Erase
 pub(crate) use people::{
     GroupCommand, LoginArgs, LogoutArgs, PasswordArgs, UserCommand, UserRequest,
 };
-pub(crate) use policy::{CheckPolicyArgs, DiffPolicies, PolicyCommand, TestPolicyArgs};
+pub(crate) use policy::{
+    BacktestPolicyArgs, CheckPolicyArgs, DiffPolicies, PolicyCommand, TestPolicyArgs,
+};
 pub(crate) use policy_versions::{
     ApplyPolicy, RollbackPolicy, ShowPolicy, back_to, in_force, of_version,
 };

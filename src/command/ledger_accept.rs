@@ -32,6 +32,7 @@ pub(crate) fn ledger_accept(
         schedules: app::cron::schedule_clock(),
         depth: Depth::Everything,
         max_findings: MAX_FINDINGS,
+        backtest: None,
     };
     let report = verify_database(&config.storage.ledger, &[], options)?;
     for finding in &report.findings {

@@ -1,15 +1,13 @@
 //! `ledger verify`.
 
-use crate::audit::{FileKind, ServiceSource, kind_of, verify_database};
+use crate::audit::{MISPLACED, ServiceSource, verify_file};
 use crate::cli::VerifyArgs;
 use crate::config::{self, Environment};
 use crate::output::{STDIN, note, say};
 use crate::terminal::{Style, Terminal};
 use anyhow::{Context, ensure};
 use ledger::audit::{Depth, MAX_FINDINGS, Report, Verdict, VerifyOptions, verify_bundle};
-use ledger::tlog::Note;
 use secrecy::SecretString;
-use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use url::Url;
@@ -18,9 +16,6 @@ use url::Url;
 const USAGE: u8 = 2;
 /// The exit code where nothing is wrong, and something could not be checked.
 const IN_PART: u8 = 3;
-/// What is not looked at must not seem to have been.
-const MISPLACED: &str =
-    "--checkpoint is for a ledger's file; a checkpoint that you kept is --since";
 
 /// Verifies and reports. What is trusted stands on the command line; configuration only lets the auditor
 /// into a service.
@@ -42,6 +37,7 @@ pub(crate) fn ledger_verify(
             Depth::Everything
         },
         max_findings: MAX_FINDINGS,
+        backtest: None,
     };
     let report = match Url::parse(&args.source) {
         Ok(base) if matches!(base.scheme(), "http" | "https") => {
@@ -92,22 +88,6 @@ pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
         Verdict::Verified => ExitCode::SUCCESS,
         Verdict::NotVerified => ExitCode::FAILURE,
         Verdict::AsFarAsPossible => ExitCode::from(IN_PART),
-    }
-}
-
-fn verify_file(
-    path: &Path,
-    checkpoints: &[Note],
-    options: VerifyOptions,
-) -> anyhow::Result<Report> {
-    let unreadable = || format!("{} cannot be read", path.display());
-    match kind_of(path).with_context(unreadable)? {
-        FileKind::Database => verify_database(path, checkpoints, options),
-        FileKind::Bundle => {
-            ensure!(checkpoints.is_empty(), MISPLACED);
-            let file = File::open(path).with_context(unreadable)?;
-            verify_bundle(file, &options).with_context(unreadable)
-        }
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn ledger_verify_dossier(args: VerifyDossierArgs) -> anyhow::Result<E
         schedules: app::cron::schedule_clock(),
         depth: Depth::Everything,
         max_findings: MAX_FINDINGS,
+        backtest: None,
     };
     let report = verify_dossier(&dossier, &options);
     let story = story_of(dossier.task_id, &dossier.records);

@@ -26,6 +26,7 @@ mod login;
 mod operate;
 mod people;
 mod policy;
+mod policy_backtest;
 mod policy_versions;
 mod projections;
 mod ready;

@@ -1,7 +1,7 @@
-//! `policy check`, `policy test` and `policy diff`, which need no service; the others ask one.
+//! `policy check`, `policy test` and `policy diff`, which need no service; the others ask one, or read a ledger.
 
 use super::ask_api::{client, read_api};
-use super::policy_versions;
+use super::{policy_backtest, policy_versions};
 use crate::api_client::ApiClient;
 use crate::cli::{ApiRead, CheckPolicyArgs, DiffPolicies, PolicyCommand, TestPolicyArgs};
 use crate::config::Environment;
@@ -24,6 +24,7 @@ pub(crate) fn policy(
     match command {
         PolicyCommand::Check(args) => check(&args),
         PolicyCommand::Test(args) => test(&args),
+        PolicyCommand::Backtest(args) => policy_backtest::backtest(environment, *args),
         PolicyCommand::Diff(args) => diff(environment, args),
         PolicyCommand::Apply(args) => policy_versions::apply(environment, args),
         PolicyCommand::Show(args) => policy_versions::show(environment, args),
@@ -61,7 +62,7 @@ fn check(args: &CheckPolicyArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Whether it names a group of people, whose id is not known here.
-fn by_name(policy: &Policy) -> bool {
+pub(super) fn by_name(policy: &Policy) -> bool {
     let rules = policy.rules.iter().flat_map(|rule| &rule.needs);
     let change = policy.policy_change.iter().flat_map(|change| &change.needs);
     let review = policy.break_glass.iter().flat_map(|glass| &glass.review);
@@ -147,7 +148,7 @@ fn side(
 }
 
 /// What was read, or its problems on standard error.
-fn tell<T>(read: Result<T, Vec<Problem>>, file: &Path) -> Option<T> {
+pub(super) fn tell<T>(read: Result<T, Vec<Problem>>, file: &Path) -> Option<T> {
     read.map_err(|problems| {
         for problem in problems {
             note!("{}: {problem}", file.display());
@@ -161,20 +162,24 @@ fn read(file: &Path) -> anyhow::Result<Result<Read, Vec<Problem>>> {
 }
 
 fn names() -> Names {
+    names_with(Groups::Unknown)
+}
+
+pub(super) fn names_with(groups: Groups) -> Names {
     Names {
-        groups: Groups::Unknown,
+        groups,
         providers: providers::all(),
     }
 }
 
-fn format(file: &Path) -> Format {
+pub(super) fn format(file: &Path) -> Format {
     match file.extension() {
         Some(ending) if ending.eq_ignore_ascii_case("json") => Format::Json,
         _ => Format::Toml,
     }
 }
 
-fn source(file: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn source(file: &Path) -> anyhow::Result<Vec<u8>> {
     let text = if file == Path::new(STDIN) {
         text_file::read_from(std::io::stdin())
     } else {

@@ -16,6 +16,8 @@ pub struct Names {
 pub enum Groups {
     /// These; the approvers of the configuration are one of them ([`NeedGroup::Default`], `default`).
     Known(Vec<KnownGroup>),
+    /// These names, and nothing is known of people: as they stand in records. An id is taken as it is.
+    Named(BTreeMap<String, NeedGroup>),
     /// Nobody is there to ask, as on a command line without a service: every name is taken, its id is made of
     /// it, and nothing is said of people.
     Unknown,

@@ -27,16 +27,17 @@ impl<'a> People<'a> {
         let id = text.parse().ok().map(NeedGroup::Group);
         match self.0 {
             Groups::Unknown => Some(id.unwrap_or_else(|| NeedGroup::Group(made_of(text)))),
+            Groups::Named(named) => {
+                let by_id = id.filter(|id| named.values().any(|known| known == id));
+                let found = by_id.or_else(|| named.get(text).copied()).or(id);
+                known_or_problem(found, text, line, problems)
+            }
             Groups::Known(known) => {
                 let found = known
                     .iter()
                     .find(|group| Some(group.id) == id)
                     .or_else(|| known.iter().find(|group| group.name == text));
-                if found.is_none() {
-                    let message = format!("there is no group {}", quoted(text));
-                    problems.add(Code::GroupUnknown, line, message);
-                }
-                found.map(|group| group.id)
+                known_or_problem(found.map(|group| group.id), text, line, problems)
             }
         }
     }
@@ -81,6 +82,19 @@ impl<'a> People<'a> {
             problems.add(Code::Unsatisfiable, line, message);
         }
     }
+}
+
+fn known_or_problem(
+    found: Option<NeedGroup>,
+    text: &str,
+    line: Option<u32>,
+    problems: &mut Problems,
+) -> Option<NeedGroup> {
+    if found.is_none() {
+        let message = format!("there is no group {}", quoted(text));
+        problems.add(Code::GroupUnknown, line, message);
+    }
+    found
 }
 
 /// The id that stands for a group where nobody knows the real one: the same for the same name.

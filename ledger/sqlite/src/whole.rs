@@ -65,6 +65,7 @@ impl WholeRules {
             schedules: ScheduleClock::default(),
             depth: Depth::Everything,
             max_findings: MOST_FINDINGS,
+            backtest: None,
         };
         Verifier::from_frontier(options, tree)
     }

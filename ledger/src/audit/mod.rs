@@ -7,6 +7,7 @@
 //!
 //! What a report proves, and to whom, stands in `docs/audit.md`.
 
+mod backtest;
 mod bundle;
 pub(crate) mod check;
 mod checkpoints;
@@ -19,6 +20,9 @@ mod report;
 mod text;
 mod verifier;
 
+pub use backtest::{
+    Backtest, Candidate, Change, ChangeClass, ChangeCounts, RecordedPolicy, TriedPolicy,
+};
 pub use bundle::{
     BUNDLE_FORMAT, BundleError, BundleFrame, BundleMeta, BundleNote, BundleReader, BundleRecord,
     BundleWriter, MAX_FRAME_BYTES, verify_bundle,

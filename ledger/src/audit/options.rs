@@ -1,5 +1,6 @@
 //! The trust that an auditor brings along: the key, anchors, and a list of approvers' keys.
 
+use super::backtest::Candidate;
 use super::finding::MAX_FINDINGS;
 use crate::assertion::KeyThumbprint;
 use crate::provider::Providers;
@@ -39,6 +40,8 @@ pub struct VerifyOptions {
     pub depth: Depth,
     /// How many findings are kept; later ones are counted.
     pub max_findings: usize,
+    /// A policy that is tried on the applies on the way; its result is [`super::Report::backtest`].
+    pub backtest: Option<Candidate>,
 }
 
 impl VerifyOptions {
@@ -55,6 +58,7 @@ impl VerifyOptions {
             approvers: None,
             depth: Depth::default(),
             max_findings: MAX_FINDINGS,
+            backtest: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The result of a verification.
 
+use super::backtest::{Backtest, Compared, TriedPolicy};
 use super::finding::{Finding, Findings, Impossible};
 use super::log::Log;
 use super::options::Depth;
@@ -289,6 +290,9 @@ pub struct Report {
     pub more_findings: u64,
     /// The rules that could not be checked.
     pub impossible: Vec<Impossible>,
+    /// What a policy that was to be tried says of the applies. It means nothing where something is wrong.
+    #[serde(skip)]
+    pub backtest: Option<Backtest>,
 }
 
 impl Report {
@@ -331,6 +335,30 @@ impl Report {
             findings,
             more_findings,
             impossible,
+            backtest: None,
+        }
+    }
+
+    /// A backtest over these records; `root_at` is the root before the last position that it was to look at,
+    /// where there are records beyond it.
+    pub(super) fn backtest_of(&self, compared: Compared, root_at: Option<TreeHash>) -> Backtest {
+        let checkpoints = self.checkpoints.iter().filter(|given| given.holds);
+        let cosignatures = checkpoints.flat_map(|given| &given.cosignatures);
+        let candidate = compared.candidate;
+        Backtest {
+            ledger_id: self.ledger_id,
+            from: candidate.from.max(self.from),
+            to: candidate.to.map_or(self.to, |to| to.min(self.to)),
+            root: root_at.unwrap_or(self.root),
+            witnesses: cosignatures.map(|one| one.witness.clone()).collect(),
+            engine: candidate.policy.policy().engine,
+            recorded: compared.recorded,
+            candidate: TriedPolicy {
+                digest: candidate.policy.digest(),
+                without: candidate.without,
+            },
+            counts: compared.counts,
+            changes: compared.changes,
         }
     }
 

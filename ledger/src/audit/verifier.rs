@@ -7,7 +7,7 @@ use super::history::History;
 use super::log::{AuditRecord, Log};
 use super::options::{Depth, VerifyOptions};
 use super::report::{NoteSource, Report};
-use crate::tlog::{ConsistencyProof, Frontier};
+use crate::tlog::{ConsistencyProof, Frontier, TreeHash};
 
 /// Verifies a ledger, or a range of it, in one pass.
 ///
@@ -23,6 +23,8 @@ pub struct Verifier {
     history: History,
     begun: bool,
     to_the_end: bool,
+    /// The root before the last position of a backtest.
+    root_at: Option<TreeHash>,
 }
 
 impl Verifier {
@@ -44,6 +46,7 @@ impl Verifier {
             options,
             begun: false,
             to_the_end: false,
+            root_at: None,
         };
         for note in std::mem::take(&mut verifier.options.since) {
             verifier.checkpoint(NoteSource::Since, &note.to_string(), None);
@@ -72,6 +75,11 @@ impl Verifier {
         self.checkpoints
             .pass(self.log.frontier(), &mut self.findings);
         self.history.take(record, &mut self.findings);
+        if let Some(backtest) = &self.options.backtest
+            && backtest.to == Some(self.log.next())
+        {
+            self.root_at = Some(self.log.frontier().root());
+        }
     }
 
     /// Something that its source could not make a record of. The next record is expected in its place.
@@ -90,6 +98,7 @@ impl Verifier {
     pub fn finish(mut self) -> Report {
         self.begin();
         let mut findings = self.findings;
+        let compared = self.history.compared();
         let history = self.history.finish(&mut findings);
         let from = self.log.from();
         let checkpoints =
@@ -104,13 +113,11 @@ impl Verifier {
             let reason = "no checkpoint that covers these records is cosigned as the policy asks";
             findings.add(None, Check::WitnessPolicy, reason);
         }
-        Report::new(
-            &self.log,
-            self.options.depth,
-            checkpoints,
-            history,
-            findings,
-        )
+        let depth = self.options.depth;
+        let mut report = Report::new(&self.log, depth, checkpoints, history, findings);
+        let backtest = compared.map(|compared| report.backtest_of(compared, self.root_at));
+        report.backtest = backtest;
+        report
     }
 
     fn begin(&mut self) {

@@ -10,6 +10,7 @@ mod condition;
 mod evaluation;
 mod facts;
 mod in_force;
+mod missing;
 mod needs;
 mod not_carried_out;
 mod prepared;
@@ -27,6 +28,7 @@ pub use facts::{
     FACTS_FROM_LOG, FACTS_OF_APPLY, FACTS_OF_OPERATION, Fact, Facts, NOT_GIVEN, Why, window_of,
 };
 pub use in_force::{CurrentPolicy, PolicyInForce};
+pub(crate) use missing::decisive;
 pub use needs::{Candidates, are_met, assigned};
 pub use not_carried_out::{NotCarriedOut, not_carried_out};
 pub use prepared::Prepared;

@@ -89,6 +89,7 @@ impl History {
             Event::ApplyRefused(refused) => {
                 self.counts.refused += 1;
                 self.refused(now, &refused);
+                self.try_on_refused(now, &refused);
                 self.streams.put(stream, State::Ended(AggregateKind::Apply));
             }
             Event::RefusalsCounted(counted) => {

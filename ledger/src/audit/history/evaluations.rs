@@ -5,8 +5,8 @@ use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::catalog::{Level, Risk};
 use crate::event::{ApplyAccepted, ApplyRefused, PolicyEvaluation};
-use crate::fingerprint::operations_of;
 use crate::policy::{Allowed, AskedOperation, Evaluation, PolicyInForce, RuleAction, evaluate};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The reason of an end by a change of the policy.
@@ -17,6 +17,28 @@ pub(super) const POLICY: &str = "policy";
 pub(super) struct ByCatalog {
     pub(super) operations: Vec<(Option<(Level, Risk)>, bool)>,
     pub(super) always_asked: bool,
+}
+
+impl ByCatalog {
+    /// The operations as rules look at them; `submitted` is what the submission says of each.
+    pub(super) fn asked<'a>(
+        &self,
+        accepted: &ApplyAccepted,
+        submitted: &'a [Value],
+    ) -> Vec<AskedOperation<'a>> {
+        let asked = accepted.check.requested.iter().zip(&self.operations);
+        let asked = asked.enumerate().filter_map(|(index, (checked, known))| {
+            let (allowed, granted) = known;
+            let allowed = Allowed {
+                level: checked.required_level,
+                risk: allowed.map_or(Risk::Sensitive, |(_, risk)| risk),
+                granted: *granted,
+                always_asked: self.always_asked,
+            };
+            AskedOperation::recorded(checked, submitted.get(index), allowed)
+        });
+        asked.collect()
+    }
 }
 
 impl History {
@@ -59,7 +81,7 @@ impl History {
         &self,
         now: &mut Now<'_>,
         accepted: &ApplyAccepted,
-        by_catalog: &ByCatalog,
+        asked: &[AskedOperation<'_>],
     ) -> Option<Evaluation> {
         let recorded = accepted.evaluation.as_ref();
         let policy = self.decided_by(now, recorded)?;
@@ -68,19 +90,6 @@ impl History {
             now.wrong(Check::Policy, "its policy is beyond what can be evaluated");
             return None;
         };
-        let submitted = operations_of(accepted.submission.as_bytes()).unwrap_or_default();
-        let asked = accepted.check.requested.iter().zip(&by_catalog.operations);
-        let asked = asked.enumerate().filter_map(|(index, (checked, known))| {
-            let (allowed, granted) = known;
-            let allowed = Allowed {
-                level: checked.required_level,
-                risk: allowed.map_or(Risk::Sensitive, |(_, risk)| risk),
-                granted: *granted,
-                always_asked: by_catalog.always_asked,
-            };
-            AskedOperation::recorded(checked, submitted.get(index), allowed)
-        });
-        let asked: Vec<_> = asked.collect();
         let operations: Vec<_> = asked.iter().map(AskedOperation::facts).collect();
         let said = evaluate(prepared, &operations, &recorded.facts());
         let same = PolicyEvaluation::of(policy.version, policy.digest, &said) == *recorded;

@@ -10,6 +10,7 @@ mod agents;
 mod applies;
 mod approvals;
 mod approvers;
+mod backtest;
 mod besides;
 mod carried_out;
 mod clearances;
@@ -38,6 +39,7 @@ mod tasks;
 mod users;
 mod votes;
 
+use super::backtest::Compared;
 use super::check::Check;
 use super::finding::{Findings, Obstacle};
 use super::log::AuditRecord;
@@ -57,6 +59,7 @@ use crate::questions::Questions;
 use crate::record::Header;
 use crate::schedules::ScheduleClock;
 use approvers::KnownCredential;
+use backtest::Backtesting;
 use besides::Changing;
 use carried_out::Promise;
 use clearances::Keeping;
@@ -150,6 +153,8 @@ pub(super) struct History {
     /// Positions whose payload is gone, with their streams, and nobody has said why yet.
     missing: BTreeMap<u64, StreamId>,
     counts: HistoryReport,
+    /// A policy that is tried on the applies.
+    backtest: Option<Box<Backtesting>>,
 }
 
 /// The number of `user.deleted`.
@@ -254,6 +259,10 @@ impl History {
             keys: BTreeMap::new(),
             missing: BTreeMap::new(),
             counts: HistoryReport::default(),
+            backtest: options
+                .backtest
+                .clone()
+                .map(|candidate| Box::new(Backtesting::new(candidate))),
         }
     }
 
@@ -270,6 +279,7 @@ impl History {
         let kind = AggregateKind::of(header.event_type);
         if record.content.is_none() {
             self.gone(header, kind, findings);
+            self.try_on_erased(header);
         }
         if !self.depth.reads_payloads() {
             self.erasure_only(record, findings);
@@ -418,6 +428,9 @@ impl History {
         self.counts.events += 1;
         self.leaves_behind(now.header.stream_id, now.position());
         self.report(now, &event);
+        if let Some(backtest) = &mut self.backtest {
+            backtest.see(now.header, &event);
+        }
         if !self.streams.may_go_on(now, &event) {
             return;
         }
@@ -467,6 +480,11 @@ impl History {
         now.expect(known == named, Check::LedgerIdentity, || {
             format!("it names ledger {named}, this is {known}")
         });
+    }
+
+    /// What a backtest came to.
+    pub(super) fn compared(&mut self) -> Option<Compared> {
+        self.backtest.take().map(|backtest| backtest.finish())
     }
 
     pub(super) fn finish(mut self, findings: &mut Findings) -> HistoryReport {

@@ -11,7 +11,7 @@ use crate::catalog::Risk;
 use crate::event::{
     ApplyAccepted, AskedByPolicy, Authorisation, CheckedOperation, PermissionCheck,
 };
-use crate::fingerprint::{Fingerprint, Submission};
+use crate::fingerprint::{Fingerprint, Submission, operations_of};
 use crate::id::AgentId;
 use crate::operation::{Scope, ScopeId};
 use crate::policy::{Evaluation, RuleAction};
@@ -105,7 +105,10 @@ impl History {
         });
         let task: &TaskState = match task {
             Seen::Here(task) => task,
-            Seen::Hidden(why) => return now.cannot(Check::PermissionCheck, why),
+            Seen::Hidden(why) => {
+                now.cannot(Check::PermissionCheck, why);
+                return self.cannot_try_on(now, accepted);
+            }
             Seen::Erased | Seen::Never => return,
         };
         let (agent_id, needs_approval) = (task.agent_id, task.needs_approval);
@@ -141,7 +144,10 @@ impl History {
         }
         let agent: &AgentState = match self.agent(agent_id) {
             Seen::Here(agent) => agent,
-            Seen::Hidden(why) => return now.cannot(Check::Authorisation, why),
+            Seen::Hidden(why) => {
+                now.cannot(Check::Authorisation, why);
+                return self.cannot_try_on(now, accepted);
+            }
             Seen::Erased | Seen::Never => return,
         };
         let covered = |checked: &CheckedOperation| {
@@ -158,7 +164,16 @@ impl History {
                 .collect(),
             always_asked: needs_approval,
         };
-        if let Some(said) = self.evaluated(now, accepted, &by_catalog) {
+        let is_evaluated = accepted.evaluation.is_some() || self.backtest.is_some();
+        let submitted = is_evaluated.then(|| operations_of(accepted.submission.as_bytes()));
+        let submitted = submitted.and_then(Result::ok).unwrap_or_default();
+        let asked = match is_evaluated {
+            true => by_catalog.asked(accepted, &submitted),
+            false => Vec::new(),
+        };
+        let said = self.evaluated(now, accepted, &asked);
+        self.try_on(now, accepted, agent_id, &asked, said.as_ref());
+        if let Some(said) = said {
             return self.as_the_policy_says(now, accepted, agent_id, &said);
         }
         if accepted.evaluation.is_some() {

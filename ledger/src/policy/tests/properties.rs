@@ -168,6 +168,34 @@ proptest! {
     }
 
     #[test]
+    fn a_missing_fact_that_is_not_decisive_changes_nothing_whatever_it_was(
+        policy in a_policy(),
+        facts in some_facts(),
+        missing in prop::sample::subsequence(NAMES.to_vec(), 1..=3),
+        truth in some_facts(),
+        (granted, is_sensitive) in any::<(bool, bool)>(),
+    ) {
+        let prepared = Prepared::new(policy).unwrap();
+        let scope = scope();
+        let risk = if is_sensitive { Risk::Sensitive } else { Risk::Elevated };
+        let operation = OperationFacts { granted, risk, ..purge(&scope) };
+        let missing: BTreeSet<String> = missing.into_iter().map(str::to_owned).collect();
+        let mut recorded = facts;
+        for name in &missing {
+            recorded.set(name.clone(), Fact::unknown("not_recorded"));
+        }
+        let said = evaluate(&prepared, &[operation], &recorded);
+        let named = decisive(&prepared, &[operation], &said, &missing);
+        for name in missing.iter().filter(|name| !named.contains(name.as_str())) {
+            let was = truth.get(name).cloned();
+            recorded.set(name.clone(), was.unwrap_or(Fact::unknown("other")));
+        }
+        let known = evaluate(&prepared, &[operation], &recorded);
+        prop_assert_eq!(known.outcome, said.outcome);
+        prop_assert_eq!(known.requirement, said.requirement);
+    }
+
+    #[test]
     fn equal_inputs_give_equal_answers_and_a_tree_read_back_the_same(
         policy in a_policy(),
         facts in some_facts(),

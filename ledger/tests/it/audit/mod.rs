@@ -2,6 +2,7 @@
 
 mod actors;
 mod admissions;
+mod backtest;
 mod bundles;
 mod carried_out;
 mod checkpoints;
