@@ -6,7 +6,7 @@ use fixtures::receiver::{Answer, ReceivedRequest};
 use fixtures::sandbox::{Sandbox, until};
 use fixtures::service::{CALLBACK_SECRET, Service, Task, deployment, purge, record};
 use fixtures::upstream::Fault;
-use ledger::event::AttemptOutcome;
+use ledger::event::{ApplyEnd, AttemptOutcome};
 use ledger::{DeliveryId, Event};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -491,4 +491,91 @@ async fn a_lock_stands_after_a_kill_before_the_next_claim() {
     assert!(service.stop().await.success());
     let checked = sandbox.run("ledger check");
     assert!(checked.status.success(), "{checked:?}");
+}
+
+const TWO_PEOPLE: &str = r#"
+engine = "lpp-cel/1"
+
+[[rule]]
+id = "two"
+priority = 100
+action = "ask"
+operations = ["workers.deploy.write"]
+needs = [{ group = "default", n = 2 }]
+pre_state = "shown"
+"#;
+
+/// Two people approve a deployment that is to be carried out at once. The service is killed when an event of the
+/// first or of the second stands in the file; whoever got no answer answers again.
+async fn killed_between_two_votes(event: &str, is_second: bool) {
+    let mut sandbox = Sandbox::new().await;
+    let settings = &mut sandbox.settings;
+    settings.insert("APPROVAL_APPROVERS", "alice,bob".to_owned());
+    settings.insert("SERVICE_TOKEN", SERVICE_TOKEN.to_owned());
+    let service = sandbox.start().await;
+    let [alice, bob] = ["alice", "bob"].map(SoftApprover::new);
+    service.register(&alice).await;
+    service.register(&bob).await;
+    let saving = service.caller.save_policy(SERVICE_TOKEN, TWO_PEOPLE, 0);
+    let saved = saving.await.unwrap();
+    assert_eq!(saved.status, 200, "{}", saved.text);
+    let task = service.open_task().await;
+    let path = format!("/v1/tasks/{}/apply", task.id);
+    let body = json!({"operations": [deployment()], "on_approval": "execute"});
+    let ask = service
+        .caller
+        .ask_with(Method::POST, &path, &task.token, Some("k"), Some(&body));
+    let asked = ask.await.unwrap();
+    let link = asked.text_at("approval_url").to_owned();
+    let approve = async |service: &Service, who: &SoftApprover| {
+        let answer = service.caller.decide(who, &link, "approve", None).await;
+        answer.ok()
+    };
+    if is_second {
+        let voted = approve(&service, &alice).await.unwrap();
+        assert_eq!(voted.text_at("status"), "voted", "{}", voted.text);
+    }
+    let who = if is_second { &bob } else { &alice };
+    {
+        let deciding = approve(&service, who);
+        tokio::pin!(deciding);
+        tokio::select! {
+            biased;
+            _ = sandbox.event(event) => {}
+            // Answered before: it is killed after the answer, then.
+            _ = &mut deciding => drop(sandbox.event(event).await),
+        }
+    }
+    service.kill();
+
+    let service = sandbox.start().await;
+    if !is_second {
+        // The vote stands, and the same person is not two.
+        let again = approve(&service, &alice).await.unwrap();
+        assert_eq!(again.text_at("code"), "already_voted", "{}", again.text);
+        assert!(sandbox.upstream.mutations("workers/scripts").is_empty());
+        let second = approve(&service, &bob).await.unwrap();
+        assert_eq!(second.text_at("status"), "approved", "{}", second.text);
+    }
+    let ended = sandbox.event("apply.ended").await;
+    let sent = sandbox.upstream.mutations("workers/scripts").len();
+    match &ended.event {
+        Event::ApplyEnded(ended) if ended.end == ApplyEnd::Completed => assert_eq!(sent, 1),
+        // Nobody could tell, when it was killed while it was sent.
+        ended => assert!(is_second && sent <= 1, "sent {sent} times: {ended:?}"),
+    }
+    let events = sandbox.events().await;
+    let count = |pick: fn(&Event) -> bool| events.iter().filter(|it| pick(&it.event)).count();
+    let votes = count(|event| matches!(event, Event::ApprovalVoted(_)));
+    let decided = count(|event| matches!(event, Event::ApprovalApproved(_)));
+    assert_eq!((votes, decided), (1, 1));
+    assert!(service.stop().await.success());
+    let checked = sandbox.run("ledger check");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[tokio::test]
+async fn a_vote_counts_once_and_the_last_one_decides_whenever_it_is_killed() {
+    killed_between_two_votes("approval.voted", false).await;
+    killed_between_two_votes("approval.approved", true).await;
 }
