@@ -1,6 +1,9 @@
-//! `policy check`, `policy test` and `policy diff`, which need no service.
+//! `policy check`, `policy test`, `policy diff` and `policy backtest`, which need no service.
 
 use fixtures::process::{bare, said};
+use fixtures::sandbox::Sandbox;
+use fixtures::service::{purge, record};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Output;
 use tempfile::TempDir;
@@ -139,4 +142,113 @@ fn documents_that_mean_the_same_do_not_differ() {
     desk.ends("policy diff 0 none.toml", 0);
     let (told, _) = desk.ends("policy diff 0 a.toml", 1);
     assert!(told.contains("+ rule foreign"), "{told}");
+}
+
+const DENIES: &str = r#"
+engine = "lpp-cel/1"
+
+[[rule]]
+id = "no-purges"
+priority = 100
+action = "deny"
+operations = ["cache.purge.execute"]
+"#;
+
+const ALLOWS: &str = r#"
+engine = "lpp-cel/1"
+
+[[rule]]
+id = "purges"
+priority = 100
+action = "allow"
+operations = ["cache.purge.execute"]
+"#;
+
+const ASKS_ABROAD: &str = r#"
+engine = "lpp-cel/1"
+
+[[rule]]
+id = "abroad"
+priority = 100
+action = "ask"
+when = 'country != "DE"'
+needs = [{ group = "ops" }]
+"#;
+
+#[tokio::test]
+async fn a_backtest_reads_a_ledger_beside_its_service_and_a_bundle_without_one() {
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    service.grant(&["dns.record.write"]).await;
+    let task = service.open_task().await;
+    assert_eq!(service.ended(&task, "k1", &record("www")).await.status, 200);
+    assert_eq!(service.apply(&task, "k2", &purge("a")).await.status, 202);
+
+    let desk = Desk::new();
+    let documents = [
+        ("none", "engine = \"lpp-cel/1\"\n"),
+        ("denies", DENIES),
+        ("allows", ALLOWS),
+        ("abroad", ASKS_ABROAD),
+        ("wrong", "engine = 1\n"),
+    ];
+    let files = documents.map(|(name, text)| {
+        let file = desk.put(&format!("{name}.toml"), text);
+        (name, file.display().to_string())
+    });
+    let file = |name: &str| {
+        files
+            .iter()
+            .find(|(known, _)| *known == name)
+            .unwrap()
+            .1
+            .clone()
+    };
+    let beside = |name: &str, more: &str, code: i32| {
+        let output = sandbox.run(format!("policy backtest {} {more}", file(name)).trim_end());
+        let (told, noted) = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{name}: {told}{noted}");
+        (told, noted)
+    };
+    let (told, _) = beside("none", "", 0);
+    assert!(told.contains("same               2"), "{told}");
+    let (told, _) = beside("denies", "", 0);
+    assert!(
+        told.contains("ask -> deny  tighter  by no-purges"),
+        "{told}"
+    );
+    let (told, _) = beside("allows", "", 3);
+    assert!(told.contains("ask -> allow  looser  by purges"), "{told}");
+    let (_, noted) = beside("wrong", "", 1);
+    assert!(noted.contains("wrong.toml: line 1"), "{noted}");
+    let (_, noted) = beside("abroad", "", 1);
+    assert!(noted.contains("there is no group \"ops\""), "{noted}");
+    let (told, _) = beside("denies", "--json --without country --from 1", 0);
+    let json: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(json["candidate"]["without"][0], "country");
+    assert_eq!(json["counts"]["tighter"], 1);
+    assert_eq!(json["changes"][0]["class"], "tighter");
+    beside("denies", "--without colour", 2);
+    beside("denies", "--ledger x.bundle", 2);
+    assert!(service.stop().await.success());
+
+    let (key, _) = said(&sandbox.run("ledger vkey"));
+    let bundle = desk.0.path().join("ledger.bundle");
+    let line = format!("ledger export --out {}", bundle.display());
+    assert!(sandbox.run(&line).status.success());
+    let line = format!(
+        "policy backtest allows.toml --ledger ledger.bundle --key {} --json",
+        key.trim()
+    );
+    let (first, _) = desk.ends(&line, 3);
+    let (second, _) = desk.ends(&line, 3);
+    assert_eq!(first, second);
+    // Nothing is compared with records that break a rule.
+    let mut bytes = std::fs::read(&bundle).unwrap();
+    let end = bytes.len() - 100;
+    bytes[end] ^= 1;
+    std::fs::write(&bundle, bytes).unwrap();
+    let (told, noted) = desk.ends(&line, 1);
+    assert_eq!(told, "");
+    assert!(noted.contains("not verified"), "{noted}");
 }
