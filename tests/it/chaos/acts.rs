@@ -2,6 +2,7 @@
 
 use super::agent::Agent;
 use super::client_ledger::{Acknowledged, Asked};
+use super::documents::document;
 use super::plan::{Act, Answer, Op};
 use super::world::SERVICE_TOKEN;
 use fixtures::caller::Reply;
@@ -44,6 +45,8 @@ impl Agent<'_> {
             Act::Grant => self.grant().await?,
             Act::Close => self.close().await?,
             Act::Lock => self.lock().await?,
+            Act::Rules { document } => self.rules(*document).await?,
+            Act::Keep { op, later, is_wide } => self.keep(op, later, *is_wide).await?,
             Act::Resolve { pick, executed } => self.resolve(*pick, *executed).await?,
             Act::Again => self.again().await?,
             Act::Look => {
@@ -238,6 +241,54 @@ impl Agent<'_> {
             self.world.acknowledge(Acknowledged::TaskLocked { task });
         }
         Some(())
+    }
+
+    /// Saves a policy after the one in force; another client may come first.
+    async fn rules(&self, number: u64) -> Option<()> {
+        let path = "/v1/policy";
+        let reply = self
+            .ask(Method::GET, path, SERVICE_TOKEN, None, None)
+            .await?;
+        let follows = reply.body["version"].as_u64()?;
+        let text = document(number);
+        let saving = self.caller.save_policy(SERVICE_TOKEN, &text, follows);
+        let reply = saving.await.ok();
+        // Two people must be there for a document that needs them.
+        let is_refused = reply
+            .as_ref()
+            .is_some_and(|reply| reply.status == 412 || reply.text_at("code") == "policy_invalid");
+        if is_refused {
+            self.world.count_answer();
+            return None;
+        }
+        let reply = self.heard("PUT /v1/policy", None, reply)?;
+        if reply.status == 200 {
+            let version = reply.body["version"].as_u64()?;
+            self.world
+                .acknowledge(Acknowledged::PolicySaved { version });
+        }
+        Some(())
+    }
+
+    /// What was kept for the first may answer the second, and answers it for nobody else.
+    async fn keep(&self, op: &Op, later: &Op, is_wide: bool) -> Option<()> {
+        let task = self.task().await?;
+        let first = self.begin(task, std::slice::from_ref(op));
+        self.submit(first).await?;
+        let breadth = if is_wide { "scope" } else { "exact" };
+        let retention = json!({
+            "mode": "cache", "duration": "1h", "breadth": breadth, "binding": "agent",
+        });
+        if self.world.clients().applies[first].waiting.is_some() {
+            self.decide_as(first, Answer::Approve, Some(&retention))
+                .await?;
+            self.resume(first).await?;
+        }
+        let second = self.begin(task, std::slice::from_ref(later));
+        if !is_wide {
+            self.world.clients().applies[second].key.push_str("-again");
+        }
+        self.submit(second).await.map(drop)
     }
 
     async fn resolve(&self, pick: u64, executed: bool) -> Option<()> {

@@ -18,6 +18,8 @@ pub(super) struct ClientLedger {
     pub(super) granted: BTreeMap<String, BTreeSet<&'static str>>,
     /// Approvals that somebody tried to approve.
     pub(super) approving: BTreeSet<String>,
+    /// Approvals whose answer somebody tried to have kept.
+    pub(super) keeping: BTreeSet<String>,
     /// Applies whose unknown outcome somebody tried to settle.
     pub(super) resolving: BTreeSet<String>,
     /// Answers that no request of ours may get.
@@ -103,6 +105,15 @@ pub(super) enum Acknowledged {
     Decided {
         approval: String,
         approved: bool,
+    },
+    /// One of several people has approved.
+    Voted {
+        approval: String,
+        principal: String,
+    },
+    /// A policy was saved as this version.
+    PolicySaved {
+        version: u64,
     },
     Resolved {
         apply: String,

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `rng`, `plan`, `end`, `faults` | what is done and what goes wrong, all of it from the seed |
 //! | `campaign`, `process`, `machine` | doing it to processes |
-//! | `agent`, `acts` | the clients |
+//! | `agent`, `acts`, `documents` | the clients, and the policies that they save |
 //! | `client_ledger`, `story`, `world` | what the clients know, what the ledger says, what the others saw |
 //! | `settling`, `checks`, `files` | what must hold |
 //! | `journal` | what was done, for whoever looks at a failure |
@@ -16,6 +16,7 @@ mod agent;
 mod campaign;
 mod checks;
 mod client_ledger;
+mod documents;
 mod end;
 mod faults;
 mod files;

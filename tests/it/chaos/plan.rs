@@ -1,6 +1,7 @@
 //! What a campaign does, all of it known before it begins: the same seed gives the same plan. When
 //! exactly each step meets which line of the service is the machine's.
 
+use super::documents::DOCUMENTS;
 use super::end::{End, Moment};
 use super::faults::{Disturbance, Faults, Setting};
 use super::rng::Rng;
@@ -110,6 +111,17 @@ pub(super) enum Act {
     Close,
     /// An operator locks a task.
     Lock,
+    /// An administrator saves a policy.
+    Rules {
+        document: u64,
+    },
+    /// Asks, has the answer kept, and asks for what it may answer.
+    Keep {
+        op: Op,
+        later: Op,
+        /// Any params are answered, not only the same.
+        is_wide: bool,
+    },
     /// A person settles an unknown outcome.
     Resolve {
         pick: u64,
@@ -200,6 +212,8 @@ impl Act {
             Grant,
             Close,
             Lock,
+            Rules,
+            Keep,
             Resolve,
             Again,
             Look,
@@ -218,6 +232,8 @@ impl Act {
             (3, What::Grant),
             (3, What::Close),
             (3, What::Lock),
+            (5, What::Rules),
+            (5, What::Keep),
             (4, What::Resolve),
             (2, What::Again),
             (4, What::Look),
@@ -257,6 +273,18 @@ impl Act {
             What::Grant => Self::Grant,
             What::Close => Self::Close,
             What::Lock => Self::Lock,
+            What::Rules => Self::Rules {
+                document: rng.between(0, DOCUMENTS - 1),
+            },
+            What::Keep => {
+                let op = marking.op(Kind::Purge);
+                let is_wide = rng.chance(50);
+                let later = match is_wide {
+                    true => marking.op(Kind::Purge),
+                    false => op.clone(),
+                };
+                Self::Keep { op, later, is_wide }
+            }
             What::Resolve => Self::Resolve {
                 pick,
                 executed: rng.chance(50),

@@ -81,7 +81,7 @@ pub(super) async fn settle(world: &World, log: PathBuf) -> Settled {
     drop(process);
     let evidence = world.evidence().await;
     findings.extend(checks::findings(&evidence));
-    findings.extend(files::findings(&world.sandbox));
+    findings.extend(files::findings(&world.sandbox, &evidence.story));
     let seen = format!(
         "{} applies, {} requests upstream, {} callbacks",
         evidence.story.applies.len(),

@@ -5,7 +5,7 @@ use super::client_ledger::marker_in;
 use ledger::event::{
     AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, LockTarget, OnApproval, OperationOutcome,
 };
-use ledger::{Event, Recorded};
+use ledger::{Actor, Binding, Breadth, Event, Recorded};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,12 @@ pub(super) struct Story {
     pub(super) deliveries: BTreeMap<String, DeliveryStory>,
     /// How often the grants of an agent were replaced.
     pub(super) grants: BTreeMap<String, usize>,
+    /// The versions of the policy, with the position from which each held.
+    pub(super) policies: Vec<(u64, u64)>,
+    /// The text of the newest.
+    pub(super) document: Option<String>,
+    /// Decisions that are kept.
+    pub(super) clearances: BTreeMap<String, ClearanceStory>,
     /// Principals that have a credential.
     pub(super) registered: BTreeSet<String>,
     /// The newest moment of any event, in microseconds since 1970.
@@ -44,12 +50,45 @@ pub(super) struct ApplyStory {
     /// The position of the newest event that began one of them.
     pub(super) begun_at: Option<u64>,
     pub(super) approval: Option<String>,
+    /// The questions that it waited for before it was asked about anew.
+    pub(super) asked_before: Vec<String>,
+    pub(super) accepted: Accepted,
     pub(super) authorised: bool,
     /// It is to be carried out once it is approved.
     pub(super) at_once: bool,
     /// How it ended; a second time where a person settled that.
     pub(super) ends: Vec<ApplyEnd>,
     pub(super) resolved: Option<bool>,
+}
+
+/// What was recorded when it was accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Accepted {
+    pub(super) position: u64,
+    /// In microseconds since 1970.
+    pub(super) at: i64,
+    pub(super) agent: String,
+    /// As they are sent.
+    pub(super) asks: Vec<Value>,
+    /// The version of the policy that it was evaluated by.
+    pub(super) policy: Option<u64>,
+    /// The decision that was kept and answered it.
+    pub(super) cleared_by: Option<String>,
+}
+
+/// A decision that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ClearanceStory {
+    pub(super) position: u64,
+    /// The question that it answered first.
+    pub(super) approval: String,
+    pub(super) task: String,
+    /// It answers other tasks of the agent too.
+    pub(super) of_agent: bool,
+    /// It answers other params on the same scopes too.
+    pub(super) is_wide: bool,
+    /// In microseconds since 1970.
+    pub(super) until: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +103,10 @@ pub(super) enum OperationStory {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ApprovalStory {
     pub(super) apply: String,
+    /// How many people it needs.
+    pub(super) needs: usize,
+    /// Who has approved, in their order.
+    pub(super) approved_by: Vec<String>,
     pub(super) approved: Option<bool>,
     pub(super) ended: Option<&'static str>,
     pub(super) consumed_by: Option<String>,
@@ -88,6 +131,14 @@ pub(super) enum DeliveryState {
     RetryAt(i64),
     Delivered,
     GivenUp,
+}
+
+/// Who has decided.
+fn person(recorded: &Recorded) -> String {
+    match &recorded.envelope.actor {
+        Actor::Approver { principal, .. } => principal.to_string(),
+        other => format!("{other:?}"),
+    }
 }
 
 impl Story {
@@ -126,6 +177,22 @@ impl Story {
             Event::CredentialPut(_) => {
                 self.registered.insert(self.approvers[&stream()].clone());
             }
+            Event::PolicyChanged(changed) => {
+                self.policies.push((recorded.position(), changed.version));
+                let document = changed.document.as_ref();
+                self.document = document.map(|document| document.source.clone());
+            }
+            Event::ClearanceMade(made) => {
+                let clearance = ClearanceStory {
+                    position: recorded.position(),
+                    approval: made.approval_id.to_string(),
+                    task: made.task_id.to_string(),
+                    of_agent: made.binding == Binding::Agent,
+                    is_wide: made.breadth == Breadth::Scope,
+                    until: made.until.map(|until| until.as_micros()),
+                };
+                self.clearances.insert(stream(), clearance);
+            }
             _ => self.hear_apply(recorded),
         }
     }
@@ -151,7 +218,21 @@ impl Story {
                 Authorisation::Granted | Authorisation::Cleared(_) => (true, None),
                 Authorisation::Awaiting(approval) => (false, Some(approval.to_string())),
             };
+            let evaluation = accepted.evaluation.as_ref();
+            let recorded_then = Accepted {
+                position: recorded.position(),
+                at: recorded.header.recorded_at.as_micros(),
+                agent: accepted.agent.to_string(),
+                asks: submission["operations"].as_array().cloned().unwrap(),
+                policy: evaluation.map(|said| said.version),
+                cleared_by: match accepted.authorisation {
+                    Authorisation::Cleared(id) => Some(id.to_string()),
+                    _ => None,
+                },
+            };
             let apply = ApplyStory {
+                accepted: recorded_then,
+                asked_before: Vec::new(),
                 task: accepted.task_id.to_string(),
                 key: accepted.idempotency_key.to_string(),
                 operations: vec![OperationStory::NotTried; markers.len()],
@@ -172,6 +253,10 @@ impl Story {
         let at = |index: u32| usize::try_from(index).unwrap();
         match &recorded.event {
             Event::ApplyAuthorised(_) => apply.authorised = true,
+            Event::ApplyAskedAnew(anew) => {
+                let asked = apply.approval.replace(anew.approval_id.to_string());
+                apply.asked_before.extend(asked);
+            }
             Event::OperationStarted(started) => {
                 apply.operations[at(started.index)] = OperationStory::Started;
                 apply.begun_at = Some(recorded.position());
@@ -201,7 +286,12 @@ impl Story {
     fn hear_approval(&mut self, recorded: &Recorded) {
         let id = recorded.stream_id().to_string();
         if let Event::ApprovalRequested(requested) = &recorded.event {
+            let required = requested.policy.as_ref();
+            let needs = required.map(|asked| &asked.requirement.get().needs);
+            let needs = needs.into_iter().flatten().map(|need| need.n).max();
             let approval = ApprovalStory {
+                needs: usize::try_from(needs.unwrap_or(1)).unwrap(),
+                approved_by: Vec::new(),
                 apply: requested.apply_id.to_string(),
                 approved: None,
                 ended: None,
@@ -216,7 +306,11 @@ impl Story {
             return self.hear_delivery(recorded);
         };
         match &recorded.event {
-            Event::ApprovalApproved(_) => approval.approved = Some(true),
+            Event::ApprovalApproved(_) => {
+                approval.approved = Some(true);
+                approval.approved_by.push(person(recorded));
+            }
+            Event::ApprovalVoted(_) => approval.approved_by.push(person(recorded)),
             Event::ApprovalDenied(_) => approval.approved = Some(false),
             Event::ApprovalExpired(_) => approval.ended = Some("expired"),
             Event::ApprovalCancelled(_) => approval.ended = Some("cancelled"),

@@ -43,9 +43,10 @@ fn stands(told: &Acknowledged, story: &Story) -> bool {
             key,
             approval,
         } => apply_of(apply, task, key).is_some_and(|apply| {
+            let mut asked = apply.approval.iter().chain(&apply.asked_before);
             approval
                 .as_ref()
-                .is_none_or(|asked| apply.approval.as_ref() == Some(asked))
+                .is_none_or(|told| asked.any(|asked| asked == told))
         }),
         Acknowledged::Ended {
             apply,
@@ -61,6 +62,16 @@ fn stands(told: &Acknowledged, story: &Story) -> bool {
         Acknowledged::Decided { approval, approved } => {
             let approval = story.approvals.get(approval);
             approval.is_some_and(|approval| approval.approved == Some(*approved))
+        }
+        Acknowledged::Voted {
+            approval,
+            principal,
+        } => {
+            let approval = story.approvals.get(approval);
+            approval.is_some_and(|approval| approval.approved_by.contains(principal))
+        }
+        Acknowledged::PolicySaved { version } => {
+            story.policies.iter().any(|(_, known)| known == version)
         }
         Acknowledged::Resolved { apply, executed } => {
             let apply = story.applies.get(apply);
@@ -78,9 +89,9 @@ const fn word(end: ApplyEnd) -> &'static str {
 }
 
 fn is_refused(story: &Story, id: &String, apply: &ApplyStory, code: &str) -> bool {
-    let approval = apply.approval.as_ref();
-    let approval: Option<&ApprovalStory> = approval.and_then(|id| story.approvals.get(id));
-    approval.is_some_and(|approval| match code {
+    let asked = apply.approval.iter().chain(&apply.asked_before);
+    let mut approvals = asked.filter_map(|id| story.approvals.get(id));
+    approvals.any(|approval: &ApprovalStory| match code {
         "approval_denied" => approval.approved == Some(false),
         "approval_expired" => approval.ended == Some("expired"),
         "approval_cancelled" => approval.ended == Some("cancelled"),

@@ -3,6 +3,7 @@
 
 mod acknowledged;
 mod callbacks;
+mod rules;
 mod settled;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
     let mut findings = upstream::findings(evidence);
     findings.extend(acknowledged::findings(evidence));
     findings.extend(callbacks::findings(evidence));
+    findings.extend(rules::findings(&evidence.story));
     findings.extend(evidence.clients.odd.iter().cloned());
     findings
 }

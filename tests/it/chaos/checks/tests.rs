@@ -4,7 +4,8 @@ use super::{Arrived, Evidence, Sent, differs, findings, moving};
 use crate::chaos::client_ledger::{Acknowledged, Asked, ClientLedger, HeldTask};
 use crate::chaos::plan::{Kind, Op};
 use crate::chaos::story::{
-    ApplyStory, ApprovalStory, DeliveryState, DeliveryStory, OperationStory, Story, TaskStory,
+    Accepted, ApplyStory, ApprovalStory, ClearanceStory, DeliveryState, DeliveryStory,
+    OperationStory, Story, TaskStory,
 };
 use ledger::event::ApplyEnd;
 use serde_json::{Value, json};
@@ -69,6 +70,11 @@ fn completed(marker: &str) -> ApplyStory {
         operations: vec![OperationStory::Succeeded],
         begun_at: Some(5),
         approval: None,
+        asked_before: Vec::new(),
+        accepted: Accepted {
+            position: 4,
+            ..Accepted::default()
+        },
         authorised: true,
         at_once: false,
         ends: vec![ApplyEnd::Completed],
@@ -114,6 +120,8 @@ fn after(change: impl FnOnce(&mut Evidence)) -> String {
 fn with_approval(evidence: &mut Evidence, approved: Option<bool>) {
     let approval = ApprovalStory {
         apply: "a".to_owned(),
+        needs: 1,
+        approved_by: vec!["alice".to_owned()],
         approved,
         ended: None,
         consumed_by: None,
@@ -259,6 +267,11 @@ fn every_acknowledged_answer_that_is_lost_is_found() {
             approval: word("p"),
             approved: true,
         },
+        Acknowledged::Voted {
+            approval: word("p"),
+            principal: word("alice"),
+        },
+        Acknowledged::PolicySaved { version: 1 },
         Acknowledged::Resolved {
             apply: word("a"),
             executed: true,
@@ -374,4 +387,103 @@ fn an_operation_that_began_after_the_lock_on_its_task_is_found() {
             .any(|found| found.contains("its task was locked at 4")),
         "{found:?}"
     );
+}
+
+#[test]
+fn an_apply_that_another_policy_decided_is_found() {
+    let found = |by: Option<u64>| {
+        after(|evidence| {
+            evidence.story.policies = vec![(2, 1), (3, 2), (5, 3)];
+            the_apply(evidence).accepted.policy = by;
+        })
+    };
+    assert_eq!(found(Some(2)), "");
+    assert!(found(Some(1)).contains("decided by Some(1), and Some(2) held"));
+    assert!(found(Some(3)).contains("decided by Some(3), and Some(2) held"));
+    assert!(found(None).contains("decided by None, and Some(2) held"));
+}
+
+#[test]
+fn an_approval_by_too_few_people_or_by_one_twice_is_found() {
+    let found = |people: &[&str]| {
+        after(|evidence| {
+            with_approval(evidence, Some(true));
+            let approval = evidence.story.approvals.get_mut("p").unwrap();
+            approval.needs = 2;
+            approval.approved_by = people.iter().map(|name| (*name).to_owned()).collect();
+        })
+    };
+    assert!(!found(&["alice", "bob"]).contains("people"));
+    assert!(found(&["alice"]).contains("needs 2 people"));
+    let twice = found(&["alice", "alice"]);
+    assert!(
+        twice.contains("needs 2 people") && twice.contains("counts twice"),
+        "{twice}"
+    );
+}
+
+/// Another apply was answered by what was kept of the first one.
+fn kept(change: impl FnOnce(&mut ClearanceStory, &mut ApplyStory)) -> String {
+    after(|evidence| {
+        with_approval(evidence, Some(true));
+        let asks = |tag: &str| {
+            vec![json!({
+                "operation_id": "cache.purge.execute", "scope_type": "zone", "scope_id": "z",
+                "params": {"tags": [tag]},
+            })]
+        };
+        the_apply(evidence).accepted.asks = asks("m1");
+        let mut clearance = ClearanceStory {
+            position: 6,
+            approval: "p".to_owned(),
+            task: "t".to_owned(),
+            of_agent: true,
+            is_wide: false,
+            until: Some(NOW),
+        };
+        let mut second = completed("m1");
+        second.key = "other".to_owned();
+        second.accepted = Accepted {
+            position: 7,
+            at: NOW - 1,
+            asks: asks("m1"),
+            cleared_by: Some("c".to_owned()),
+            ..Accepted::default()
+        };
+        change(&mut clearance, &mut second);
+        evidence.story.clearances.insert("c".to_owned(), clearance);
+        evidence.story.applies.insert("b".to_owned(), second);
+    })
+}
+
+#[test]
+fn a_kept_decision_that_answers_what_it_was_not_kept_for_is_found() {
+    let odd = |found: &str| found.contains("that answered it");
+    let sound = kept(|_, _| {});
+    assert!(!odd(&sound), "{sound}");
+    let other_params = |apply: &mut ApplyStory| {
+        apply.accepted.asks[0]["params"] = json!({"tags": ["m2"]});
+    };
+    assert!(odd(&kept(|_, apply| other_params(apply))));
+    assert!(!odd(&kept(|kept, apply| {
+        kept.is_wide = true;
+        other_params(apply);
+    })));
+    assert!(odd(&kept(|kept, apply| {
+        kept.is_wide = true;
+        apply.accepted.asks[0]["scope_id"] = json!("y");
+    })));
+    assert!(odd(&kept(
+        |_, apply| apply.accepted.agent = "other".to_owned()
+    )));
+    assert!(odd(&kept(|kept, apply| {
+        kept.of_agent = false;
+        apply.task = "u".to_owned();
+    })));
+    assert!(odd(&kept(|kept, _| kept.until = Some(NOW - 1))));
+    assert!(odd(&kept(|kept, _| kept.position = 8)));
+    assert!(odd(&kept(|kept, _| kept.approval = "q".to_owned())));
+    assert!(odd(&kept(
+        |_, apply| apply.accepted.cleared_by = Some("d".to_owned())
+    )));
 }

@@ -74,7 +74,8 @@ fn unlicensed(evidence: &Evidence, marker: &str, count: Count) -> Vec<String> {
         .applies
         .iter()
         .filter(|asked| asked.ops.iter().any(|op| op.marker == marker));
-    if !asked.any(|asked| may_run(clients, asked)) {
+    let is_kept = of_it().any(|apply| answered_by_what_was_kept(evidence, apply));
+    if !is_kept && !asked.any(|asked| may_run(clients, asked)) {
         findings.push(format!(
             "{marker} was sent, and nobody granted or approved it"
         ));
@@ -92,6 +93,13 @@ fn may_run(clients: &ClientLedger, asked: &Asked) -> bool {
     });
     let approval = asked.waiting.as_ref().map(|waiting| &waiting.approval);
     is_granted || approval.is_some_and(|approval| clients.approving.contains(approval))
+}
+
+/// Whether a decision answered it that somebody tried to have kept.
+fn answered_by_what_was_kept(evidence: &Evidence, apply: &ApplyStory) -> bool {
+    let by = apply.accepted.cleared_by.as_ref();
+    let clearance = by.and_then(|id| evidence.story.clearances.get(id));
+    clearance.is_some_and(|clearance| evidence.clients.keeping.contains(&clearance.approval))
 }
 
 /// Whether the ledger says something else of an operation than upstream.
@@ -116,6 +124,8 @@ fn left_waiting(story: &Story) -> Vec<String> {
         let asked = story.applies.get(&approval.apply);
         asked.is_some_and(|apply| apply.at_once && !apply.authorised)
             && approval.approved == Some(true)
+            // The policy that came in between may want another answer.
+            && approval.ended.is_none()
     });
     left.map(|(id, _)| format!("approval {id} was to be carried out at once, and waits"))
         .collect()
