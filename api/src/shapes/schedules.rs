@@ -33,7 +33,6 @@ pub(crate) struct ScheduleRequest {
     operations: Vec<Value>,
     /// False: it is paused. True when left out.
     #[serde(default)]
-    #[schema(default = true)]
     enabled: Option<bool>,
 }
 

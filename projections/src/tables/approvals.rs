@@ -39,7 +39,7 @@ const SPEC: Spec = Spec {
     decided_at            TEXT,
     decided_by            TEXT,
     decision_reason       TEXT,
-    break_glass           INTEGER NOT NULL,  -- 1 where one person approved it alone in an emergency
+    break_glass           TEXT NOT NULL,     -- yes where one person approved it alone in an emergency
     credential_id         TEXT,              -- the passkey that signed the decision
     answer                TEXT,              -- how it ended being a question: approved, denied, expired, cancelled
     answered_at           TEXT,

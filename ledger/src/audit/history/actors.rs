@@ -232,7 +232,10 @@ impl History {
         let stream = now.header.stream_id;
         let fits = match event {
             Event::ApprovalExpired(_) => match self.streams.state(stream) {
-                Some(State::Approval(question)) => question.approvers.contains(principal),
+                // Who finds a deadline passed is one of those who are asked; members of groups are not listed.
+                Some(State::Approval(question)) => {
+                    question.approvers.contains(principal) || !question.groups().is_empty()
+                }
                 _ => return,
             },
             Event::CredentialPut(put) => {

@@ -85,7 +85,7 @@ async fn a_change_is_shown_in_full_voted_on_and_then_in_force() {
     assert_eq!(page.status, 200);
     for part in [
         "Change the policy to version 2",
-        "~ default: &#34;catalog&#34; -&#62; &#34;deny&#34;",
+        "~ default: &quot;catalog&quot; -&gt; &quot;deny&quot;",
         "# nothing runs",
         "0 of 2 so far",
         "holder of the service token",
