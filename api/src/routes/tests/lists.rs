@@ -48,9 +48,10 @@ async fn a_row_is_what_a_read_of_one_answers_with_its_agent() {
     let approvals = listed(&scene, &pending).await;
     let url = waiting.body["approval_url"].as_str().unwrap();
     assert_eq!(approvals.len(), 1);
-    let of_list = ["agent", "approval_url"];
+    let of_list = ["agent", "approval_url", "kind"];
     let one = scene.get("/approval-status").await.body;
     assert_eq!(without(&approvals[0], &of_list), one);
+    assert_eq!(approvals[0]["kind"], "apply");
     assert_eq!(approvals[0]["approval_url"], url);
 
     scene.decide(Decision::Deny, Some("no")).await;
