@@ -165,7 +165,7 @@ pub(crate) struct CancelApproval {
     approval: String,
     /// Why; it stands in the log
     #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    why: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -350,8 +350,8 @@ impl From<ShowVotes> for ApiRequest {
 }
 
 impl From<CancelApproval> for ApiRequest {
-    fn from(CancelApproval { approval, reason }: CancelApproval) -> Self {
-        let body = json!({"reason": reason});
+    fn from(CancelApproval { approval, why }: CancelApproval) -> Self {
+        let body = json!({"reason": why});
         Self::post(&["approvals", &approval, "cancel"], body, Shown::Members)
     }
 }
