@@ -69,6 +69,8 @@ impl Driver {
                     .collect::<Vec<_>>(),
             },
             "goog:loggingPrefs": {"browser": "ALL"},
+            // axe goes over a long page for a while where builds take the processors.
+            "timeouts": {"script": 120_000},
         }) else {
             unreachable!("a JSON object was written");
         };
