@@ -146,8 +146,10 @@ mod tests {
         all.push(locks::listing(PAGE));
         all.push(clearances::listing(PAGE));
         all.push(admissions::listing("block", PAGE));
+        let nightly = ScheduleName::unchecked("nightly");
+        all.push(schedule_runs::puts(&nightly, 20));
         all.push(schedule_runs::newest(
-            &ScheduleName::unchecked("nightly"),
+            "01a3185c-5000-764c-85e2-14a6f6c74b65",
             20,
         ));
         let times = [None, Some(now)].into_iter();

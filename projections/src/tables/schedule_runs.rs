@@ -29,7 +29,7 @@ const SPEC: Spec = Spec {
         ("schedule_runs_by_schedule", "(schedule_id, position)"),
         (
             "schedule_runs_by_name",
-            "(name, schedule_id) WHERE name IS NOT NULL",
+            "(name, position) WHERE name IS NOT NULL",
         ),
     ],
     fold_indexes: &[],
@@ -112,24 +112,48 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) {
     }
 }
 
-pub(crate) fn newest(name: &ScheduleName, most: u32) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(
-        "SELECT * FROM schedule_runs WHERE schedule_id IN (SELECT schedule_id FROM schedule_runs WHERE name = ",
-    );
+/// The newest puts of a schedule.
+pub(crate) fn puts(name: &ScheduleName, most: u32) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT * FROM schedule_runs WHERE name = ");
     query.push_bind(name.as_str().to_owned());
-    query.push(") AND state != 'put' ORDER BY position DESC LIMIT ");
+    query.push(" ORDER BY position DESC LIMIT ");
+    query.push_bind(most);
+    query
+}
+
+/// The newest instants of a put.
+pub(crate) fn newest(put: &str, most: u32) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT * FROM schedule_runs WHERE schedule_id = ");
+    query.push_bind(put.to_owned());
+    query.push(" AND state != 'put' ORDER BY position DESC LIMIT ");
     query.push_bind(most);
     query
 }
 
 impl Projections {
-    /// What became of the newest instants of a schedule, the newest first.
+    /// What became of the newest instants of a schedule, the newest first. A put has none any more once another has
+    /// taken its place.
     pub async fn schedule_runs(
         &self,
         name: &ScheduleName,
         most: u32,
     ) -> Result<Vec<ScheduleRunView>, Error> {
-        let rows = newest(name, most).build().fetch_all(self.readers()).await;
+        let mut runs = Vec::new();
+        for put in self.runs_by(puts(name, most)).await? {
+            let left = most.saturating_sub(u32::try_from(runs.len()).unwrap_or(u32::MAX));
+            if left == 0 {
+                break;
+            }
+            runs.extend(self.runs_by(newest(&put.schedule_id, left)).await?);
+        }
+        Ok(runs)
+    }
+
+    async fn runs_by(
+        &self,
+        mut query: QueryBuilder<Sqlite>,
+    ) -> Result<Vec<ScheduleRunView>, Error> {
+        let rows = query.build().fetch_all(self.readers()).await;
         let rows = rows.map_err(Error::database("reading the runs of a schedule"))?;
         rows.iter()
             .map(|row| ScheduleRunView::read(&Columns::new(row, SPEC.name)))

@@ -42,7 +42,7 @@ async fn ten_thousand_idle_connections_keep_nobody_waiting_and_cost_little() {
     }
     bystander.is_served("meanwhile").await;
     assert!(metric(&service, "http_connections").await >= count as f64);
-    let cost = peak_kib(&service) - base;
+    let cost = peak_kib(&service).saturating_sub(base);
     println!("{count} connections at rest: {cost} KiB");
     assert!(cost < count * 24, "{cost} KiB for {count} connections");
     drop(idle);

@@ -60,7 +60,7 @@ async fn a_head_or_a_body_that_comes_byte_by_byte_is_a_408() {
     for answer in drips.join_all().await {
         assert_eq!(answer.unwrap().problem(), 408);
     }
-    let cost = peak_kib(&service) - before;
+    let cost = peak_kib(&service).saturating_sub(before);
     assert!(cost < 32 * 1024, "{cost} KiB");
     let slow = metric(&service, "http_connections_ended_total{why=\"slow_head\"}").await;
     assert_eq!(slow, 30.0);
@@ -111,7 +111,8 @@ async fn answers_that_nobody_reads_take_no_memory_and_end() {
         (metric(&service, ended).await >= 100.0).then_some(())
     })
     .await;
-    let cost = peak_kib(&service) - base;
+    // The kernel counts roughly: a peak may be told lower than before.
+    let cost = peak_kib(&service).saturating_sub(base);
     println!("100 connections that do not read: {cost} KiB");
     assert!(cost < 32 * 1024, "{cost} KiB");
     drop(readers);
