@@ -83,13 +83,14 @@ impl Worker for Scheduler {
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         let mut wake = signals.wake.clone();
         let mut schedules = self.recorder.ledger().watch_schedules();
-        schedules.mark_changed();
+        let mut is_changed = true;
         let mut next: Option<Timestamp> = None;
         loop {
             wake.borrow_and_update();
             let now = self.recorder.ledger().now();
             // Expressions are read only where one may be due.
-            if schedules.has_changed().unwrap_or(true) || next.is_some_and(|next| next <= now) {
+            if is_changed || next.is_some_and(|next| next <= now) {
+                is_changed = false;
                 schedules.mark_unchanged();
                 let looked = signals.stop.run_until_cancelled(self.look()).await;
                 let Some(looked) = looked else { return Ok(()) };
@@ -107,7 +108,7 @@ impl Worker for Scheduler {
                 () = signals.stop.cancelled() => return Ok(()),
                 // The supervisor is gone only together with this task.
                 Ok(()) = wake.changed() => {}
-                Ok(()) = schedules.changed() => {}
+                Ok(()) = schedules.changed() => is_changed = true,
                 () = tokio::time::sleep(sleep) => {}
             }
         }

@@ -85,6 +85,8 @@ async fn stories_tell_of_everything_that_can_happen() {
         "approval.voted",
         "approval.vote_withdrawn",
         "approval.vote_voided",
+        // Needs a document that has people approve its changes: the lists of the API have it.
+        "approval.asked",
         // Needs a document that became stricter: standing.rs has the way there.
         "apply.asked_anew",
     ];
