@@ -23,7 +23,7 @@ const USUAL: usize = 10;
 pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list_schedules))
-        .routes(routes!(schedule, put_schedule, delete_schedule))
+        .routes(routes!(read_schedule, put_schedule, delete_schedule))
         .routes(routes!(preview_schedule))
 }
 
@@ -54,7 +54,7 @@ async fn list_schedules(
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn schedule(
+async fn read_schedule(
     State(state): State<AppState>,
     By(who): By<action::ReadSchedules>,
     PathParams(name): PathParams<String>,
