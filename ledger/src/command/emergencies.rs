@@ -16,8 +16,8 @@ use std::time::Duration;
 
 /// The least length of the reason, in characters.
 const LEAST_REASON: usize = 20;
-/// How long the others have to look at it.
-const REVIEW: Duration = Duration::from_secs(24 * 3600);
+/// The time in which the others look at it.
+pub(crate) const REVIEW: Duration = Duration::from_secs(24 * 3600);
 
 /// Holds what somebody chose to what an emergency permits: an approval, for once, with a reason.
 ///

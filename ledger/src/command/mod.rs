@@ -66,7 +66,7 @@ pub use decisions::DecideApproval;
 pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};
 pub use descriptions::{AgentChanges, CreateAgent, DescribeAgent};
 pub use devices::{AddDevice, ForgetDevice, RemoveDevice};
-pub(crate) use emergencies::one_of;
+pub(crate) use emergencies::{REVIEW, one_of};
 pub use emergencies::{break_glass_of, check_emergency};
 pub(crate) use erasures::{Erase, Found, Sought};
 pub use erasures::{EraseTarget, Erasure};
@@ -84,6 +84,7 @@ pub use schedules::{DeleteSchedule, PutSchedule, RanSchedule, RunSchedule};
 pub use sessions::{EndSession, LoginProof, OpenSession, Opened, RecordFailedLogin, Reissue};
 pub use software_keys::AddSoftwareKey;
 pub use standing::{Standing, standing};
+pub(crate) use tasks::seconds;
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
 pub use templates::{CreateTemplate, DeleteTemplate, OpenTask};
 pub use users::{

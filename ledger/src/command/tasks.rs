@@ -186,7 +186,7 @@ pub(super) fn question_time(own: Option<Duration>, context: &Context<'_>) -> Dur
 }
 
 /// A time as events hold it.
-pub(super) fn seconds(time: Duration) -> u32 {
+pub(crate) fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 

@@ -106,7 +106,7 @@ impl History {
         });
     }
 
-    /// What is not about an apply was approved, and its question is over.
+    /// Takes note of an approval that is not about an apply; its question is over.
     pub(super) fn besides_approved(&mut self, now: &Now<'_>) {
         let Some(State::Approval(question)) = self.streams.state(now.header.stream_id) else {
             return;
@@ -161,14 +161,8 @@ impl History {
         let Some(changing) = self.changing.take_if(over) else {
             return;
         };
-        // The commit may go on behind the last record.
-        if next.is_none() && self.ends_with(changing.command_id) {
-            return findings.cannot(changing.position, Check::Policy, Obstacle::AfterRange);
-        }
-        findings.add(
-            Some(changing.position),
-            Check::Policy,
-            "it approves a change of the policy, which was not made".to_owned(),
-        );
+        let begun = (changing.position, changing.command_id);
+        let reason = "it approves a change of the policy, which was not made";
+        self.unfinished(begun, next, (Check::Policy, reason), findings);
     }
 }

@@ -5,7 +5,7 @@ use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::agent_key::SHARED_KEY;
 use crate::audit::check::Check;
-use crate::audit::finding::{Findings, Obstacle};
+use crate::audit::finding::Findings;
 use crate::event::{Actor, AggregateKind};
 use crate::id::{ApplyId, CommandId, KeyId, StreamId, TaskId, TokenId};
 use crate::name::ApproverName;
@@ -118,14 +118,8 @@ impl History {
         let Some(promise) = self.promise.take_if(over) else {
             return;
         };
-        // The commit may go on behind the last record.
-        if next.is_none() && self.ends_with(promise.command_id) {
-            return findings.cannot(promise.position, Check::Authorisation, Obstacle::AfterRange);
-        }
-        findings.add(
-            Some(promise.position),
-            Check::Authorisation,
-            "what it approves was to be carried out at once, and was not".to_owned(),
-        );
+        let begun = (promise.position, promise.command_id);
+        let reason = "what it approves was to be carried out at once, and was not";
+        self.unfinished(begun, next, (Check::Authorisation, reason), findings);
     }
 }

@@ -368,14 +368,12 @@ impl History {
         let Some(keeping) = self.keeping.take_if(over) else {
             return;
         };
-        // The commit may go on behind the last record, or in a stream that was left out.
-        if self.is_excerpt || next.is_none() && self.ends_with(keeping.command_id) {
+        // The commit may go on in a stream that was left out.
+        if self.is_excerpt {
             return findings.cannot(keeping.position, Check::Clearance, Obstacle::AfterRange);
         }
-        findings.add(
-            Some(keeping.position),
-            Check::Clearance,
-            "what it decides was to be kept, and was not".to_owned(),
-        );
+        let begun = (keeping.position, keeping.command_id);
+        let reason = "what it decides was to be kept, and was not";
+        self.unfinished(begun, next, (Check::Clearance, reason), findings);
     }
 }

@@ -6,16 +6,13 @@ use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::clock::Timestamp;
-use crate::command::{check_emergency, one_of};
+use crate::command::{REVIEW, check_emergency, one_of, seconds};
 use crate::event::{ApprovalAsked, ApprovalDecided, EmergencyReview};
 use crate::id::{ApprovalId, CommandId, StreamId, UserId};
 use crate::policy::{Excluded, Exclusion, Requirement};
 use crate::statement::{DecisionStatement, QuestionKind};
 use crate::voters::Person;
 use std::collections::HashMap;
-
-/// How long a review waits, in seconds.
-const REVIEW_SECONDS: u32 = 24 * 3600;
 
 /// A review that the command of an approval in an emergency is to ask for.
 #[derive(Debug)]
@@ -131,7 +128,7 @@ impl History {
             why: Exclusion::Decider,
         };
         let mut required = Requirement::besides(&glass.review, vec![excluded]);
-        required.ttl_seconds = Some(REVIEW_SECONDS);
+        required.ttl_seconds = Some(seconds(REVIEW));
         let said = asked.policy.as_ref();
         let said = said.map(|said| said.requirement.get());
         now.expect(Some(&required) == said, Check::Vote, || {
@@ -155,14 +152,8 @@ impl History {
         let Some(owed) = self.reviews.owed.take_if(over) else {
             return;
         };
-        // The commit may go on behind the last record.
-        if next.is_none() && self.ends_with(owed.command_id) {
-            return findings.cannot(owed.position, Check::Vote, Obstacle::AfterRange);
-        }
-        findings.add(
-            Some(owed.position),
-            Check::Vote,
-            "it is approved in an emergency, and nobody is asked to review it".to_owned(),
-        );
+        let begun = (owed.position, owed.command_id);
+        let reason = "it is approved in an emergency, and nobody is asked to review it";
+        self.unfinished(begun, next, (Check::Vote, reason), findings);
     }
 }

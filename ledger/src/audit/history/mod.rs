@@ -417,6 +417,21 @@ impl History {
             .is_some_and(|known| known.command_id == command)
     }
 
+    /// Tells of what a command began and did not finish before the next one; at the end (`next` is `None`) the commit may
+    /// go on behind the last record.
+    fn unfinished(
+        &self,
+        (position, command): (u64, CommandId),
+        next: Option<CommandId>,
+        (check, reason): (Check, &str),
+        findings: &mut Findings,
+    ) {
+        match next.is_none() && self.ends_with(command) {
+            true => findings.cannot(position, check, Obstacle::AfterRange),
+            false => findings.add(Some(position), check, reason),
+        }
+    }
+
     /// Remembers what can be read of a stream whose payloads are gone, until it is known why.
     fn leaves_behind(&mut self, stream: StreamId, position: u64) {
         if self.streams.is_gone(stream) {
@@ -482,7 +497,7 @@ impl History {
         });
     }
 
-    /// What a backtest came to.
+    /// The result of a backtest.
     pub(super) fn compared(&mut self) -> Option<Compared> {
         self.backtest.take().map(|backtest| backtest.finish())
     }
