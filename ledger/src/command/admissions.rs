@@ -34,22 +34,27 @@ pub struct Admitted {
     pub position: u64,
 }
 
+/// The reason, where somebody gives one.
+///
+/// # Errors
+/// For more than 1000 characters.
+pub(super) fn optional_reason(reason: Option<String>) -> Result<Option<String>, Rejection> {
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    match reason.as_ref().map_or(0, |reason| reason.chars().count()) {
+        0..=1000 => Ok(reason),
+        _ => Err(Rejection::Invalid {
+            code: "invalid_reason",
+            detail: "reason: at most 1000 characters".to_owned(),
+        }),
+    }
+}
+
 impl Command for SetAdmission {
     type Answer = Admitted;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Admitted, Error> {
         still_acts(tx, Role::Operator).await?;
-        let reason = self.reason.filter(|reason| !reason.trim().is_empty());
-        if reason
-            .as_ref()
-            .is_some_and(|reason| reason.chars().count() > 1000)
-        {
-            return Err(Rejection::Invalid {
-                code: "invalid_reason",
-                detail: "reason: at most 1000 characters".to_owned(),
-            }
-            .into());
-        }
+        let reason = optional_reason(self.reason)?;
         if let ClientTarget::Agent(id) = &self.target {
             tx.named::<Agent>(*id).await?;
         }

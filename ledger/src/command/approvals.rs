@@ -1,6 +1,7 @@
 //! Changes of an approval besides its decision: narrowed, read upstream, expired.
 
 use super::acting::still_acts;
+use super::admissions::optional_reason;
 use super::authority::admit;
 use super::callbacks::of_question;
 use super::{Command, Presented};
@@ -107,15 +108,7 @@ impl Command for CancelApproval {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approval>, Error> {
         still_acts(tx, Role::Operator).await?;
-        let comment = self.comment.filter(|comment| !comment.trim().is_empty());
-        let is_long = |comment: &String| comment.chars().count() > 1000;
-        if comment.as_ref().is_some_and(is_long) {
-            return Err(Rejection::Invalid {
-                code: "invalid_reason",
-                detail: "reason: at most 1000 characters".to_owned(),
-            }
-            .into());
-        }
+        let comment = optional_reason(self.comment)?;
         let (approval, task) = approval_and_task(tx, self.approval_id).await?;
         let context = tx.context();
         if approval.state_at(context.now) == ApprovalState::Cancelled {

@@ -34,10 +34,9 @@ pub(super) async fn keeps(
     requested: &[CheckedOperation],
 ) -> Result<Option<Rejection>, Error> {
     if let Some(required) = ruled.and_then(Ruled::requirement)
-        && !can_be_met(tx, &asked_by(required, tx.context().rules)).await?
+        && let Some(refused) = unsatisfiable(tx, &asked_by(required, tx.context().rules)).await?
     {
-        let why = "not enough people could approve this, without those whose wish it is";
-        return Ok(Some(Rejection::ApprovalUnsatisfiable { why }));
+        return Ok(Some(refused));
     }
     if has_most_open(tx, task).await? {
         let most = tx.context().rules.quotas.open_approvals;
@@ -46,6 +45,16 @@ pub(super) async fn keeps(
     let operations: Vec<_> = requested.iter().map(|asked| asked.operation).collect();
     let asked = (&*operations, asked_from(ruled.map(|ruled| &ruled.recorded)));
     passed(tx, &task.agent, agent, asked).await
+}
+
+/// The refusal of a question that not enough people could answer.
+pub(super) async fn unsatisfiable(
+    tx: &mut Transaction<'_>,
+    asked: &Electorate<'_>,
+) -> Result<Option<Rejection>, Error> {
+    let why = "not enough people could approve this, without those whose wish it is";
+    let can_be_met = can_be_met(tx, asked).await?;
+    Ok((!can_be_met).then_some(Rejection::ApprovalUnsatisfiable { why }))
 }
 
 /// Who answers a question that is asked now.

@@ -2,6 +2,7 @@
 
 use super::policies;
 use super::proof::prove_votes;
+use super::question_limits::unsatisfiable;
 use super::ruled::cancelled;
 use super::tasks::{question_time, seconds};
 use crate::aggregate::{Approval, ApprovalState};
@@ -12,7 +13,7 @@ use crate::policy::{Excluded, Need, NeedGroup, PolicyInForce, Requirement};
 use crate::rejection::Rejection;
 use crate::statement::QuestionKind;
 use crate::storage::{NO_TASK, NewEvent};
-use crate::voters::{Electorate, can_be_met};
+use crate::voters::Electorate;
 use crate::writer::Transaction;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,9 +82,8 @@ pub(super) async fn ask(
         needs: &required.needs,
         exclude: &required.exclude,
     };
-    if !can_be_met(tx, &asked).await? {
-        let why = "not enough people could approve this, without those whose wish it is";
-        return Err(Rejection::ApprovalUnsatisfiable { why }.into());
+    if let Some(refused) = unsatisfiable(tx, &asked).await? {
+        return Err(refused.into());
     }
     let context = tx.context();
     let approval_id: ApprovalId = context.id();

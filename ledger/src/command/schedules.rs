@@ -50,7 +50,7 @@ pub struct PutSchedule {
     pub name: ScheduleName,
     /// The agent whose operations they are; one that is known.
     pub agent: AgentName,
-    /// When it fires.
+    /// The times at which it fires.
     pub terms: ScheduleTerms,
     /// What is asked for each time, at least one.
     pub operations: Vec<Operation>,
@@ -375,6 +375,24 @@ const CLOSED: &str = "the firing of its schedule has ended";
 /// Why one is closed whose firing waited.
 const WITHDRAWN: &str = "its schedule was changed or deleted";
 
+/// The agent of a schedule and its operations; why they cannot be asked for now.
+async fn asks_for(
+    tx: &mut Transaction<'_>,
+    schedule: &Schedule,
+) -> Result<Result<(Arc<Agent>, Vec<Operation>), Rejection>, Error> {
+    let agent = Error::none_if_erased(tx.load::<Agent>(schedule.agent_id).await)?;
+    let Some(agent) = agent else {
+        return Ok(Err(Rejection::AgentNotFound));
+    };
+    // Another release may have written them, and know other operations.
+    let operations = match read(&schedule.operations, &tx.context()) {
+        Ok(operations) => operations,
+        Err(why) => return Ok(Err(why)),
+    };
+    let admitted = admit_agent(tx, Some(&agent), &targets(&operations));
+    Ok(admitted.map(|()| (agent, operations)))
+}
+
 /// Opens a task, and asks in it for the operations.
 async fn fire(
     tx: &mut Transaction<'_>,
@@ -385,27 +403,14 @@ async fn fire(
         code: code.to_owned(),
         task_id,
     };
-    let agent = Error::none_if_erased(tx.load::<Agent>(schedule.agent_id).await)?;
-    let Some(agent) = agent else {
-        let why = refused(Rejection::AgentNotFound.code(), None);
-        miss(tx, schedule, &[nominal], why).await?;
-        return Ok(None);
-    };
-    // Another release may have written them, and know other operations.
-    let operations = read(&schedule.operations, &tx.context());
-    let operations = match operations {
-        Ok(operations) => operations,
+    let (agent, operations) = match asks_for(tx, schedule).await? {
+        Ok(asked) => asked,
         Err(why) => {
             let why = refused(why.code(), None);
             miss(tx, schedule, &[nominal], why).await?;
             return Ok(None);
         }
     };
-    if let Err(locked) = admit_agent(tx, Some(&agent), &targets(&operations)) {
-        let why = refused(locked.code(), None);
-        miss(tx, schedule, &[nominal], why).await?;
-        return Ok(None);
-    }
     let context = tx.context();
     let task_id: TaskId = context.id();
     let opening = Opening {
