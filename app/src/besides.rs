@@ -1,13 +1,11 @@
 //! Questions that are not about applies: in words, and what would be different.
 
-use crate::app::App;
 use crate::policy::{Change, difference};
 use crate::refusal::Error;
-use ledger::aggregate::{Apply, Approval, PolicyVersion, User};
+use ledger::aggregate::{Apply, Approval, PolicyVersion};
 use ledger::event::{AskedSubject, PolicyProposal};
-use ledger::policy::{DefaultAction, Engine, Limits, Policy};
+use ledger::policy::Policy;
 use ledger::{ApprovalId, Decision, Ledger, QuestionKind, UserId};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The meaning of an answer, for the person who signs it.
@@ -23,7 +21,7 @@ pub fn means(subject: &AskedSubject, decision: Decision) -> String {
     }
 }
 
-/// What is asked for, in one line.
+/// The wish, in one line.
 #[must_use]
 pub fn act(subject: &AskedSubject) -> String {
     match subject {
@@ -45,7 +43,7 @@ pub fn act(subject: &AskedSubject) -> String {
     }
 }
 
-/// What an answer is about, line by line: where a policy would differ, or what was approved in an emergency, by whom
+/// The subject of an answer, line by line: where a policy would differ, or what was approved in an emergency, by whom
 /// and why.
 pub async fn lines(ledger: &Ledger, subject: &AskedSubject) -> Result<Vec<String>, Error> {
     match subject {
@@ -58,7 +56,7 @@ pub async fn lines(ledger: &Ledger, subject: &AskedSubject) -> Result<Vec<String
     }
 }
 
-/// What was approved; nothing of it where it was erased.
+/// The approval under review; nothing of it where it was erased.
 async fn reviewed(ledger: &Ledger, id: ApprovalId) -> Result<Vec<String>, Error> {
     let approval = ledger::Error::none_if_erased(ledger.load::<Approval>(id).await)?;
     let Some((approval, asked)) = approval
@@ -87,7 +85,7 @@ async fn reviewed(ledger: &Ledger, id: ApprovalId) -> Result<Vec<String>, Error>
     Ok(lines)
 }
 
-/// What a change of the policy makes different from the version that it follows.
+/// The differences that a change of the policy makes from the version that it follows.
 pub async fn differences(ledger: &Ledger, change: &PolicyProposal) -> Result<Vec<Change>, Error> {
     let before = match change.follows {
         0 => None,
@@ -100,37 +98,14 @@ pub async fn differences(ledger: &Ledger, change: &PolicyProposal) -> Result<Vec
     let before = before.map(|document| Arc::clone(document.tree.policy()));
     let after = change.document.as_ref();
     let after = after.map(|document| Arc::clone(document.tree.policy()));
-    let none = || Arc::new(no_document());
+    let none = || Arc::new(Policy::without_document());
     let (before, after) = (before.unwrap_or_else(none), after.unwrap_or_else(none));
     Ok(difference(&before, &after))
 }
 
-/// What holds without a document.
-fn no_document() -> Policy {
-    Policy {
-        engine: Engine::LppCel1,
-        default: DefaultAction::Catalog,
-        policy_change: None,
-        break_glass: None,
-        limits: Limits::default(),
-        self_approval: false,
-        rules: Vec::new(),
-        windows: BTreeMap::new(),
-    }
-}
-
-/// The users whose wish it is, by name where it is known; nobody where the holder of a token wants it.
-pub async fn wanted_by(app: &App, approval: &Approval) -> Result<Vec<String>, Error> {
+/// The users whose wish it is; nobody where the holder of a token wants it.
+pub fn wanted_by(approval: &Approval) -> impl Iterator<Item = UserId> {
     let asked = approval.policy.as_ref();
     let excluded = asked.map_or(&[][..], |asked| &asked.requirement.get().exclude);
-    let mut names = Vec::with_capacity(excluded.len());
-    for one in excluded {
-        names.push(name_of(&app.ledger, one.user_id).await?);
-    }
-    Ok(names)
-}
-
-async fn name_of(ledger: &Ledger, id: UserId) -> Result<String, Error> {
-    let user = ledger::Error::none_if_erased(ledger.load::<User>(id).await)?;
-    Ok(user.map_or_else(|| id.to_string(), |user| user.name.to_string()))
+    excluded.iter().map(|one| one.user_id)
 }

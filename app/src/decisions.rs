@@ -73,29 +73,30 @@ pub async fn used_by(ledger: &Ledger, approval: &Approval) -> Result<Option<Arc<
     }
 }
 
-/// The number of passkeys that each of these decides with, in their order.
-pub async fn passkeys(ledger: &Ledger, approvers: &[ApproverName]) -> Result<Vec<usize>, Error> {
-    let mut counts = Vec::with_capacity(approvers.len());
-    for principal in approvers {
-        let approver = ledger.decider(principal).await?;
-        counts.push(approver.map_or(0, |approver| approver.active_passkeys().count()));
-    }
-    Ok(counts)
+/// The credentials with which an approver decides, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CredentialCount {
+    /// Passkeys that are registered and not revoked.
+    pub passkeys: usize,
+    /// Command-line keys, the same.
+    pub command_line_keys: usize,
 }
 
-/// The number of command-line keys that each of these decides with, in their order.
-pub async fn command_line_keys(
+/// The credentials of each of these, in their order.
+pub async fn credentials(
     ledger: &Ledger,
     approvers: &[ApproverName],
-) -> Result<Vec<usize>, Error> {
+) -> Result<Vec<CredentialCount>, Error> {
     let mut counts = Vec::with_capacity(approvers.len());
     for principal in approvers {
         let approver = ledger.decider(principal).await?;
-        let keys = approver.map_or(0, |approver| {
-            let active = approver.active_credentials();
-            active.filter(|credential| !credential.is_passkey()).count()
-        });
-        counts.push(keys);
+        counts.push(approver.map_or(CredentialCount::default(), |approver| {
+            let passkeys = approver.active_passkeys().count();
+            CredentialCount {
+                passkeys,
+                command_line_keys: approver.active_credentials().count() - passkeys,
+            }
+        }));
     }
     Ok(counts)
 }

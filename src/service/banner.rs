@@ -32,7 +32,8 @@ pub(super) async fn greet(
         return Ok(());
     }
     let approvers = &config.approvals.approvers;
-    let passkeys = decisions::passkeys(ledger, approvers).await?;
+    let credentials = decisions::credentials(ledger, approvers).await?;
+    let passkeys = credentials.iter().map(|of| of.passkeys);
     let facts = Facts {
         address,
         base_url: without_slash(&config.http.base_url),

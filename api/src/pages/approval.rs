@@ -8,10 +8,11 @@ use super::person::{ShownPerson, UserNames};
 use super::record::AboutAgent;
 use super::says::Says;
 use super::shown::ShownText;
+use app::decisions::CredentialCount;
 use app::votes::{NeedMet, Votes};
 use askama::Template;
-use ledger::Risk;
 use ledger::aggregate::Approval;
+use ledger::{ApproverName, Risk};
 
 /// Everything that one approval asks.
 #[derive(Debug, Clone, Template)]
@@ -34,7 +35,7 @@ pub struct ApprovalPage {
     pub may_approve_own: bool,
     /// True where the policy lets one person of a group approve it alone in an emergency.
     pub may_break_glass: bool,
-    /// How many people have answered it so far: an open page asks whether there are more.
+    /// The number of people who have answered it so far: an open page asks whether there are more.
     pub answers: usize,
     pub task_id: String,
     pub approval_id: String,
@@ -115,10 +116,29 @@ impl Needed {
 #[derive(Debug, Clone)]
 pub struct MayDecide {
     pub name: ShownPerson,
-    /// How many passkeys are registered and not revoked.
+    /// Passkeys that are registered and not revoked.
     pub passkeys: usize,
-    /// How many command-line keys are.
+    /// Command-line keys, the same.
     pub command_line_keys: usize,
+}
+
+impl MayDecide {
+    /// The approvers of a question; those whose credentials were not counted have none.
+    pub(super) fn all(
+        approval: &Approval,
+        credentials: &[CredentialCount],
+        names: &UserNames,
+    ) -> Vec<Self> {
+        let counts = credentials.iter().copied();
+        let counts = counts.chain(std::iter::repeat(CredentialCount::default()));
+        let approvers = approval.approvers.iter().zip(counts);
+        let one = |(name, count): (&ApproverName, CredentialCount)| Self {
+            name: names.of(name),
+            passkeys: count.passkeys,
+            command_line_keys: count.command_line_keys,
+        };
+        approvers.map(one).collect()
+    }
 }
 
 impl ApprovalPage {

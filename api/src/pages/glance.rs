@@ -19,7 +19,7 @@ pub(crate) struct Glance {
     pub(crate) place: Option<Short>,
     /// The agent, and the task's name as its orchestrator wrote it; of what is not about an apply, none.
     pub(crate) asker: Option<(Short, Short)>,
-    /// What would be different, where it is not about an apply.
+    /// The differences that it would make, where it is not about an apply.
     pub(crate) changes: Option<Short>,
     /// The reasons of who opened the task, and of the agent.
     pub(crate) opener_says: Option<Short>,

@@ -28,7 +28,7 @@ pub struct Answer {
     pub at: Moment,
 }
 
-/// Who answered, and when.
+/// An approver who answered, and the time.
 pub(super) type Given<'a> = (&'a ApproverName, Timestamp);
 
 impl UserNames {

@@ -11,6 +11,7 @@ use super::record::AboutAgent;
 use super::says::Says;
 use super::shown::ShownText;
 use crate::problem::ApiError;
+use app::decisions::CredentialCount;
 use app::votes::Votes;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::event::{OnApproval, PreState};
@@ -54,10 +55,8 @@ pub(crate) struct Question<'a> {
     pub(crate) task: &'a Task,
     /// The apply that asked first; what it submitted is what is approved.
     pub(crate) apply: &'a Apply,
-    /// How many passkeys each of the approvers has, in their order.
-    pub(crate) passkeys: &'a [usize],
-    /// How many command-line keys each of them has.
-    pub(crate) command_line_keys: &'a [usize],
+    /// The credentials of each of the approvers, in their order.
+    pub(crate) credentials: &'a [CredentialCount],
     /// The apply that used the approval last, where one did and is still recorded.
     pub(crate) used_by: Option<&'a Apply>,
     /// What the agent did before, where that is known.
@@ -112,20 +111,7 @@ impl Question<'_> {
             approval_id: approval.id.to_string(),
             operations: cards.collect(),
             about: self.about.cloned(),
-            approvers: approval
-                .approvers
-                .iter()
-                .enumerate()
-                .map(|(index, name)| MayDecide {
-                    name: self.names.of(name),
-                    passkeys: self.passkeys.get(index).copied().unwrap_or_default(),
-                    command_line_keys: self
-                        .command_line_keys
-                        .get(index)
-                        .copied()
-                        .unwrap_or_default(),
-                })
-                .collect(),
+            approvers: MayDecide::all(approval, self.credentials, self.names),
             fingerprint: approval.fingerprint.to_string(),
             asked_at: Moment::new(approval.created_at),
             expires_at: Moment::new(approval.expires_at),

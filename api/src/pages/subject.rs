@@ -8,6 +8,7 @@ use super::person::{Answer, UserNames};
 use super::question::{answered_by, approved_before};
 use super::receipt::Became;
 use super::shown::{Short, ShownText};
+use app::decisions::CredentialCount;
 use app::votes::Votes;
 use askama::Template;
 use ledger::Timestamp;
@@ -24,17 +25,15 @@ const CHANGE: usize = 600;
 pub(crate) struct SubjectQuestion<'a> {
     pub(crate) approval: &'a Approval,
     pub(crate) subject: &'a AskedSubject,
-    /// How many passkeys each of the approvers has, in their order.
-    pub(crate) passkeys: &'a [usize],
-    /// How many command-line keys each of them has.
-    pub(crate) command_line_keys: &'a [usize],
+    /// The credentials of each of the approvers, in their order.
+    pub(crate) credentials: &'a [CredentialCount],
     /// The names of the users among those who decide.
     pub(crate) names: &'a UserNames,
     /// How far its needs are met, where others than one approver are needed.
     pub(crate) votes: Option<&'a Votes>,
     /// Those whose wish it is.
     pub(crate) wanted_by: &'a [String],
-    /// What it is about, line by line.
+    /// The subject, line by line.
     pub(crate) lines: &'a [String],
     pub(crate) now: Timestamp,
 }
@@ -43,7 +42,7 @@ pub(crate) struct SubjectQuestion<'a> {
 #[derive(Debug, Clone, Template)]
 #[template(path = "subject.html")]
 pub(crate) struct SubjectPage {
-    /// What is asked, beginning with a capital letter.
+    /// The wish, beginning with a capital letter.
     act: ShownText,
     wanted_by: Vec<ShownText>,
     changes: Vec<Short>,
@@ -54,7 +53,7 @@ pub(crate) struct SubjectPage {
     /// The text of the new document, and the digest of its tree.
     document: Option<(ShownText, String)>,
     needed: Option<Needed>,
-    /// How many people have answered it so far.
+    /// The number of people who have answered it so far.
     answers: usize,
     approvers: Vec<MayDecide>,
     approval_id: String,
@@ -98,7 +97,6 @@ impl SubjectQuestion<'_> {
     pub(crate) fn page(&self, path: &str) -> SubjectPage {
         let approval = self.approval;
         let shown = self.lines.iter().take(MOST_CHANGES);
-        let approvers = approval.approvers.iter().enumerate();
         SubjectPage {
             act: self.act(),
             wanted_by: self.wanted_by.iter().map(ShownText::line).collect(),
@@ -118,17 +116,7 @@ impl SubjectQuestion<'_> {
             },
             needed: self.votes.map(|votes| Needed::of(votes, self.names)),
             answers: approval.standing_votes().count(),
-            approvers: approvers
-                .map(|(index, name)| MayDecide {
-                    name: self.names.of(name),
-                    passkeys: self.passkeys.get(index).copied().unwrap_or_default(),
-                    command_line_keys: self
-                        .command_line_keys
-                        .get(index)
-                        .copied()
-                        .unwrap_or_default(),
-                })
-                .collect(),
+            approvers: MayDecide::all(approval, self.credentials, self.names),
             approval_id: approval.id.to_string(),
             fingerprint: approval.fingerprint.to_string(),
             asked_at: Moment::new(approval.created_at),

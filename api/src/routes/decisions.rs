@@ -11,7 +11,7 @@ use crate::limits::turns::Turn;
 use crate::pages::{self, AboutAgent, Became, Question, SubjectQuestion, WantsPage};
 use crate::problem::{ApiError, Problem};
 use crate::routes::landing;
-use crate::routes::names::names_of;
+use crate::routes::names::{names_of, user_name};
 use crate::schemes::By;
 use crate::shapes::passkeys::{
     Decided, DecisionOptions, DecisionQuery, DecisionRequest, QuestionState, VerifyRequest,
@@ -93,8 +93,7 @@ async fn page(
     }
     let (task, _turn) = turn_for(state, &approval).await?;
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
-    let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
-    let keys = decisions::command_line_keys(ledger, &approval.approvers).await?;
+    let credentials = decisions::credentials(ledger, &approval.approvers).await?;
     let executes = decisions::is_carried_out_at_once(ledger, &task, &apply).await?;
     let votes = Votes::told(ledger, &approval).await?;
     let may_approve_own = may_approve_own(ledger, &approval);
@@ -120,8 +119,7 @@ async fn page(
             approval: &approval,
             task: &task,
             apply: &apply,
-            passkeys: &passkeys,
-            command_line_keys: &keys,
+            credentials: &credentials,
             used_by: used_by.as_deref(),
             about: about.as_ref(),
             executes,
@@ -145,18 +143,20 @@ async fn subject_page(
     wants: &WantsPage,
 ) -> Result<Response, ApiError> {
     let ledger = &state.app.ledger;
-    let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
-    let keys = decisions::command_line_keys(ledger, &approval.approvers).await?;
+    let credentials = decisions::credentials(ledger, &approval.approvers).await?;
     let votes = Votes::told(ledger, approval).await?;
     let names = names_of(state, users_of(approval, None)).await?;
-    let wanted_by = besides::wanted_by(&state.app, approval).await?;
+    let mut wanted_by = Vec::new();
+    for id in besides::wanted_by(approval) {
+        let name = user_name(state, id).await?;
+        wanted_by.push(name.unwrap_or_else(|| id.to_string()));
+    }
     let lines = besides::lines(ledger, subject).await?;
     let now = ledger.now();
     let question = SubjectQuestion {
         approval,
         subject,
-        passkeys: &passkeys,
-        command_line_keys: &keys,
+        credentials: &credentials,
         names: &names,
         votes: votes.as_ref(),
         wanted_by: &wanted_by,
@@ -333,7 +333,7 @@ pub(crate) async fn decide(
     })
 }
 
-/// What there is to sign of what a request decides.
+/// The options for what a request decides.
 pub(crate) async fn issue(
     state: &AppState,
     question: Undecided<'_>,

@@ -447,6 +447,21 @@ pub enum Value {
 }
 
 impl Policy {
+    /// The policy of a ledger without a document: grants and risk decide.
+    #[must_use]
+    pub fn without_document() -> Self {
+        Self {
+            engine: Engine::LppCel1,
+            default: DefaultAction::Catalog,
+            policy_change: None,
+            break_glass: None,
+            limits: Limits::default(),
+            self_approval: false,
+            rules: Vec::new(),
+            windows: BTreeMap::new(),
+        }
+    }
+
     /// SHA-256 over the canonical JSON of the tree.
     ///
     /// # Panics

@@ -36,7 +36,7 @@ pub(crate) struct RuleRow {
     /// Whether it acts; else it is evaluated and recorded only.
     pub(crate) acts: bool,
     pub(crate) operations: String,
-    /// Whether it holds always; else only where its condition does.
+    /// True where it holds always; else it holds where its condition does.
     pub(crate) is_always: bool,
     pub(crate) reason: Option<Short>,
 }

@@ -23,7 +23,7 @@ pub(crate) struct ScheduleRow {
     pub(crate) agent: Short,
     /// The operations, each with what it acts on.
     pub(crate) operations: Vec<Short>,
-    /// How many more there are.
+    /// The number of those left out.
     pub(crate) more: usize,
     /// The approval that its newest firing waits for.
     pub(crate) waits_for: Option<String>,
@@ -33,7 +33,7 @@ pub(crate) struct ScheduleRow {
     pub(crate) delete: String,
 }
 
-/// What became of an instant.
+/// The outcome of an instant.
 #[derive(Debug, Clone)]
 pub(crate) struct ScheduleRunRow {
     /// `Fired`

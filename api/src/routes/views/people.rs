@@ -51,7 +51,7 @@ pub(super) async fn approvers(
             let is_free = approver.user_id.is_none() && !is_own && passkeys > 0;
             let links = is_free && who.session().is_some();
             let principals = std::slice::from_ref(&approver.principal);
-            let keys = decisions::command_line_keys(&state.app.ledger, principals).await?;
+            let credentials = decisions::credentials(&state.app.ledger, principals).await?;
             rows.push(ApproverRow {
                 links: links.then(|| path_part(principal)),
                 invite: may.then(|| format!("approvers/{}/enrolment", path_part(principal))),
@@ -59,7 +59,7 @@ pub(super) async fn approvers(
                 user: user.map(|name| Short::line(name, TEXT)),
                 revoked: all.len() - passkeys,
                 passkeys,
-                command_line_keys: keys.into_iter().sum(),
+                command_line_keys: credentials.iter().map(|of| of.command_line_keys).sum(),
                 since: Beside::past(approver.registered_at, now),
             });
         }

@@ -10,9 +10,8 @@ use crate::event::{Actor, AgentDescribed, ApplyAccepted, ApplyRefused, Event};
 use crate::id::{AgentId, ApplyId, TaskId};
 use crate::name::AgentName;
 use crate::policy::{
-    AskedOperation, DefaultAction, Engine, Evaluation, Fact, Facts, Limits, Policy, PolicyDigest,
-    PolicyInForce, Prepared, Requirement, RuleAction, RuleId, Value, decisive, evaluate,
-    recordable, window_of,
+    AskedOperation, Evaluation, Fact, Facts, Policy, PolicyDigest, PolicyInForce, Prepared,
+    Requirement, RuleAction, RuleId, Value, decisive, evaluate, recordable, window_of,
 };
 use crate::record::Header;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -36,7 +35,7 @@ pub(super) struct Backtesting {
     changes: Vec<Change>,
 }
 
-/// What is compared, as far as a change names it.
+/// An apply under comparison, as far as a change names it.
 struct Named {
     position: u64,
     apply_id: ApplyId,
@@ -71,16 +70,7 @@ impl Named {
 
 impl Backtesting {
     pub(super) fn new(candidate: Candidate) -> Self {
-        let without_document = Prepared::new(Policy {
-            engine: Engine::LppCel1,
-            default: DefaultAction::Catalog,
-            policy_change: None,
-            break_glass: None,
-            limits: Limits::default(),
-            self_approval: false,
-            rules: Vec::new(),
-            windows: BTreeMap::new(),
-        });
+        let without_document = Prepared::new(Policy::without_document());
         Self {
             candidate,
             without_document: without_document.ok(),
@@ -216,7 +206,7 @@ impl Backtesting {
         })
     }
 
-    /// What the policy says of an apply, held to what was said.
+    /// Holds the policy's answer on an apply to the recorded one.
     fn compare(
         &mut self,
         named: Named,
