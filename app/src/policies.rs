@@ -27,7 +27,7 @@ pub struct Version {
     pub warnings: Vec<Problem>,
 }
 
-/// What became of a change that was asked for.
+/// The outcome of a change that was asked for.
 #[derive(Debug)]
 pub enum Saved {
     /// It is in force.

@@ -13,7 +13,7 @@ use ledger::{AgentName, ApprovalId, Rejection, ScheduleName, Timestamp};
 use projections::{Projection, ScheduleRunView};
 use std::sync::Arc;
 
-/// How many of what became of its instants a schedule is told with.
+/// The outcomes of instants with which a schedule is told.
 const RUNS: u32 = 20;
 
 /// The most instants of a preview.

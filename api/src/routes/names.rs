@@ -28,7 +28,7 @@ pub(crate) async fn principal_name(
     Ok(name.unwrap_or_else(|| principal.to_string()))
 }
 
-/// Who acted, as the log says it: `user ID` and `approver user:ID` by the name of that user.
+/// The actor, as the log says it: `user ID` and `approver user:ID` by the name of that user.
 pub(crate) async fn actor_name(state: &AppState, who: &str) -> Result<String, ApiError> {
     for (kind, before) in [("user", "user "), ("approver", "approver user:")] {
         let id = who.strip_prefix(before);

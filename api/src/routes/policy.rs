@@ -42,7 +42,7 @@ fn tagged(policy: Policy) -> Response {
     response
 }
 
-/// What became of a change: the version that is in force by it, or the question that people are asked.
+/// The outcome of a change: the version that is in force by it, or the question that people are asked.
 fn answered(state: &AppState, saved: Saved) -> Response {
     match saved {
         Saved::InForce(version) => tagged((*version).into()),

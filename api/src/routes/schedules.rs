@@ -16,7 +16,7 @@ use ledger::ScheduleName;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// How many instants a preview has that does not say it.
+/// The instants of a preview that asks for no number.
 const USUAL: usize = 10;
 
 /// The routes of this file.

@@ -114,7 +114,7 @@ pub(crate) struct HistoryRow {
     /// `APPROVED`, `DENIED`, `EXPIRED` or `CANCELLED`. What became of an approval afterwards changes nothing in it.
     #[schema(example = "APPROVED")]
     action: &'static str,
-    /// What was asked about: `apply`, `policy_change`, `schedule` or `review`.
+    /// The kind of its subject: `apply`, `policy_change`, `schedule` or `review`.
     #[schema(example = "apply")]
     kind: String,
     /// Null where it was not about an apply.

@@ -149,7 +149,7 @@ pub(crate) struct ApprovalList {
 pub(crate) struct ApprovalRow {
     #[serde(flatten)]
     approval: ApprovalStatus,
-    /// What is asked about: `apply`, `policy_change`, `schedule` or `review`.
+    /// The kind of its subject: `apply`, `policy_change`, `schedule` or `review`.
     #[schema(example = "apply")]
     kind: String,
     /// The agent that waits for it; null where it is not about an apply.

@@ -368,7 +368,7 @@ pub(crate) struct QuestionState {
     /// (approved and not used in time) or `cancelled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) became: Option<&'static str>,
-    /// How many operations have ended; while it can be decided, how many people have approved so far.
+    /// The operations that have ended; while it can be decided, the people who have approved so far.
     pub(crate) progress: usize,
 }
 

@@ -21,14 +21,14 @@ pub(crate) struct ScheduleRequest {
     /// The IANA name of the time zone whose wall clock they are of.
     #[schema(example = "Europe/Berlin")]
     zone: String,
-    /// What becomes of instants that passed while nobody could fire: `skip`, all are missed, or `once`, the newest
+    /// The treatment of instants that passed while nobody could fire: `skip`, all are missed, or `once`, the newest
     /// one fires late.
     #[schema(value_type = String, pattern = "^(skip|once)$")]
     misfire: Misfire,
     /// The agent whose operations they are; one that is known.
     #[schema(example = "ci-bot")]
     agent: String,
-    /// What is asked for each time, in order.
+    /// The operations that are asked for each time, in order.
     #[schema(value_type = Vec<OperationRequest>, min_items = 1, max_items = 100)]
     operations: Vec<Value>,
     /// False: it is paused. True when left out.
@@ -72,11 +72,11 @@ pub(crate) struct Schedule {
     approval_url: Option<String>,
     /// The next instant; null while it is paused.
     next: Option<String>,
-    /// What became of the newest instants, the newest first.
+    /// The outcomes of the newest instants, the newest first.
     runs: Vec<ScheduleRun>,
 }
 
-/// What became of an instant of a schedule, or of several that were missed together.
+/// The outcome of an instant of a schedule, or of several that were missed together.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ScheduleRun {
     /// The instant, the last of several.
@@ -91,7 +91,7 @@ pub(crate) struct ScheduleRun {
     code: Option<String>,
     /// The first of several.
     first: Option<String>,
-    /// How many.
+    /// The number of instants.
     count: u64,
 }
 

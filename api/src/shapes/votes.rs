@@ -28,7 +28,7 @@ pub(crate) struct QuestionView {
     apply_id: Option<String>,
     /// Null where it is not about an apply.
     agent: Option<String>,
-    /// What is asked about, where that is no apply.
+    /// The subject, where that is no apply.
     subject: Option<SubjectView>,
     /// The operations, as they were submitted; none where it is not about an apply.
     #[schema(value_type = Vec<Value>)]
@@ -51,7 +51,7 @@ pub(crate) struct QuestionView {
     break_glass: bool,
 }
 
-/// What a question is about that is not about an apply. What its kind does not have is null.
+/// The subject of a question that is not about an apply. Members that its kind does not have are null.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct SubjectView {
     /// In words.
@@ -82,10 +82,10 @@ pub(crate) struct SubjectView {
 struct ChangeView {
     /// Such as `rule foreign ttl`.
     place: String,
-    /// What stands there in the old one; null where it has nothing there.
+    /// The value in the old one; null where it has nothing there.
     #[schema(value_type = Option<Value>)]
     from: Option<Value>,
-    /// What stands there in the new one.
+    /// The value in the new one.
     #[schema(value_type = Option<Value>)]
     to: Option<Value>,
 }

@@ -49,7 +49,7 @@ impl ApprovalState {
 /// The longest time in which an approval of an emergency can be used.
 pub const EMERGENCY_USE: Duration = Duration::from_secs(15 * 60);
 
-/// What was chosen with a decision.
+/// The choice made with a decision.
 fn choice_of(decided: &ApprovalDecided) -> Choice {
     Choice::of_statement(&decided.statement).unwrap_or_default()
 }
@@ -111,7 +111,7 @@ pub enum VoteEnd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
     pub id: ApprovalId,
-    /// What is asked about.
+    /// The subject.
     pub subject: QuestionSubject,
     /// The operations in question, or the other subject.
     pub fingerprint: Fingerprint,
@@ -175,7 +175,7 @@ impl Approval {
         }
     }
 
-    /// How long an approval can be continued that was given with that choice: shortly, in an emergency.
+    /// The time in which an approval can be continued that was given with that choice: short in an emergency.
     #[must_use]
     pub fn usable_for(&self, choice: &Choice) -> Duration {
         match choice.break_glass {
@@ -206,7 +206,7 @@ impl Approval {
         }
     }
 
-    /// What it is about, where that is no apply.
+    /// The subject, where that is no apply.
     #[must_use]
     pub fn besides(&self) -> Option<&AskedSubject> {
         match &self.subject {
@@ -359,7 +359,7 @@ impl Approval {
     }
 }
 
-/// How a question is put, whatever it is about.
+/// The parts of a question that do not depend on its subject.
 struct Put {
     fingerprint: Fingerprint,
     expires_at: Timestamp,

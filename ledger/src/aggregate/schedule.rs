@@ -25,7 +25,7 @@ pub struct Schedule {
     pub name: ScheduleName,
     /// The agent whose operations they are.
     pub agent_id: AgentId,
-    /// When it fires.
+    /// The times at which it fires.
     pub terms: ScheduleTerms,
     /// The canonical JSON of its operations, as a list.
     pub operations: String,

@@ -30,7 +30,7 @@ pub struct Candidate {
     pub to: Option<u64>,
 }
 
-/// What became different, the gravest last.
+/// A difference, the gravest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeClass {
@@ -57,7 +57,7 @@ impl ChangeClass {
     }
 }
 
-/// How many applies came to what.
+/// The applies of each class, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ChangeCounts {
     /// Those of which the same is said.
@@ -81,15 +81,15 @@ pub struct Change {
     pub apply_id: ApplyId,
     /// The agent that asked; absent where that was erased.
     pub agent: Option<AgentName>,
-    /// What was said of it; absent where that was erased.
+    /// The recorded outcome; absent where that was erased.
     pub was: Option<RuleAction>,
-    /// What the policy says of it; absent where that cannot be told.
+    /// The outcome by the policy; absent where that cannot be told.
     pub would: Option<RuleAction>,
     /// The rules of the policy whose action that is; none where no rule decides.
     pub rules: Vec<RuleId>,
-    /// What became different.
+    /// The difference.
     pub class: ChangeClass,
-    /// What differs in the requirement, or why it cannot be told.
+    /// The parts of the requirement that differ, or why it cannot be told.
     pub why: Option<String>,
 }
 
@@ -133,7 +133,7 @@ pub struct Backtest {
     pub recorded: Vec<RecordedPolicy>,
     /// The policy that was tried.
     pub candidate: TriedPolicy,
-    /// How many applies came to what.
+    /// The applies of each class, counted.
     pub counts: ChangeCounts,
     /// Each apply that is not the same, in the order of the records.
     pub changes: Vec<Change>,
@@ -152,7 +152,7 @@ impl ChangeCounts {
     }
 }
 
-/// What the records gave, before it is known what they are.
+/// The result of the records, before they are known to be whole.
 #[derive(Debug)]
 pub(super) struct Compared {
     pub(super) candidate: Candidate,

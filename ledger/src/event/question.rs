@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct ApprovalAsked {
     /// The approval, which is also its stream.
     pub approval_id: ApprovalId,
-    /// What is asked about.
+    /// The subject.
     pub subject: AskedSubject,
     /// Of that subject, in this ledger.
     pub fingerprint: Fingerprint,

@@ -46,7 +46,7 @@ pub struct SchedulePut {
     pub name: ScheduleName,
     /// The agent whose operations they are. It stands by its id, so that its name can be erased without this.
     pub agent_id: AgentId,
-    /// When it fires.
+    /// The times at which it fires.
     pub terms: ScheduleTerms,
     /// The canonical JSON of its operations, as a list.
     pub operations: String,
@@ -98,7 +98,7 @@ pub struct ScheduleMissed {
     pub first: Timestamp,
     /// The last instant, the first where it is one.
     pub last: Timestamp,
-    /// How many.
+    /// The number of instants.
     pub count: u32,
     /// Why.
     pub why: MissReason,

@@ -74,7 +74,7 @@ const SPEC: Spec = Spec {
 row! {
     pub struct ApprovalView in SPEC, key (id: ApprovalId = "approval_id") {
         pub id: ApprovalId = "approval_id",
-        /// What is asked about: `apply`, `policy_change`, `schedule` or `review`.
+        /// The kind of its subject: `apply`, `policy_change`, `schedule` or `review`.
         pub kind: String,
         /// Of an apply; `None` where it is not about one.
         pub task_id: Option<TaskId>,

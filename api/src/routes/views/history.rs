@@ -64,7 +64,7 @@ pub(super) async fn show(
     asked.page(made.await)
 }
 
-/// What was asked about, where that was no apply.
+/// The subject of a question that was about no apply.
 fn about(kind: &str) -> Option<&'static str> {
     match kind {
         "policy_change" => Some("A change of the policy"),

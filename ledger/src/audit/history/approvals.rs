@@ -45,7 +45,7 @@ struct Consumption {
     approved_at: Timestamp,
 }
 
-/// How a question was put, whatever it is about.
+/// The parts of a question that do not depend on its subject.
 struct Put {
     fingerprint: Fingerprint,
     expires_at: Timestamp,
@@ -80,7 +80,7 @@ pub(super) struct QuestionState {
     phase: Phase,
 }
 
-/// What a question is about.
+/// The subject of a question.
 #[derive(Debug)]
 pub(super) enum KnownSubject {
     /// An apply.
@@ -228,7 +228,7 @@ impl QuestionState {
         approved_at.plus(self.usable_for(decided))
     }
 
-    /// How long it can be continued when it is approved so: shortly, in an emergency.
+    /// The time in which it can be continued when it is approved so: short in an emergency.
     fn usable_for(&self, decided: &ApprovalDecided) -> Duration {
         let choice = Choice::of_statement(&decided.statement).unwrap_or_default();
         match choice.break_glass {

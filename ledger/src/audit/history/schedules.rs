@@ -40,7 +40,7 @@ pub(super) struct Firing {
 struct AskedFor {
     apply_id: ApplyId,
     by: TokenId,
-    /// Where they can be read.
+    /// Absent where they cannot be read.
     operations: Option<Vec<Value>>,
 }
 
@@ -141,7 +141,7 @@ impl History {
         });
     }
 
-    /// Why the beginning of a task cannot be looked at, where it cannot.
+    /// The obstacle to looking at the beginning of a task, where there is one.
     fn is_task_hidden(&mut self, task_id: TaskId) -> Option<Obstacle> {
         match self.streams.find(task_id, |_| Some(())) {
             Seen::Hidden(why) => Some(why),
