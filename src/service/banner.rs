@@ -15,7 +15,7 @@ struct Facts<'a> {
     is_simulated: bool,
     /// Commands that hold the settings act with it.
     has_service_token: bool,
-    /// Each approver, with the number of passkeys that decide.
+    /// Each approver, with the number of passkeys and command-line keys that decide.
     approvers: Vec<(&'a ApproverName, usize)>,
 }
 
@@ -33,13 +33,15 @@ pub(super) async fn greet(
     }
     let approvers = &config.approvals.approvers;
     let credentials = decisions::credentials(ledger, approvers).await?;
-    let passkeys = credentials.iter().map(|of| of.passkeys);
+    let able = credentials
+        .iter()
+        .map(|of| of.passkeys + of.command_line_keys);
     let facts = Facts {
         address,
         base_url: without_slash(&config.http.base_url),
         is_simulated: config.is_simulated(),
         has_service_token: config.auth.service_token.is_some(),
-        approvers: approvers.iter().zip(passkeys).collect(),
+        approvers: approvers.iter().zip(able).collect(),
     };
     for line in facts.lines() {
         say!("{line}");
@@ -61,11 +63,13 @@ impl Facts<'_> {
             false => "carried out with the real credential",
         };
         let approvers = match (ready.is_empty(), missing.is_empty()) {
-            (true, _) => "nobody has a passkey, so nobody can decide yet".to_owned(),
+            (true, _) => {
+                "nobody has a passkey or a command-line key, so nobody can decide yet".to_owned()
+            }
             (false, true) => format!("{} can decide", names(&ready)),
             (false, false) => {
                 let (ready, missing) = (names(&ready), names(&missing));
-                format!("{ready} can decide; no passkey yet: {missing}")
+                format!("{ready} can decide; no passkey or key yet: {missing}")
             }
         };
         let next = match missing.first().filter(|_| ready.is_empty()) {
@@ -107,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_without_passkeys_says_that_nobody_can_decide_and_how_that_is_mended() {
+    fn a_start_without_passkeys_and_keys_says_that_nobody_can_decide_and_how_that_is_mended() {
         let [first, operations, approvers, next] = told(true, &[("anna", 0), ("bo", 0)]);
         assert!(
             first.ends_with("listens on 127.0.0.1:8080, for https://proxy.example"),
@@ -119,10 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn a_start_names_those_who_can_decide_and_those_without_a_passkey() {
+    fn a_start_names_those_who_can_decide_and_those_with_nothing_to_decide_with() {
         let [_, operations, approvers, next] = told(false, &[("anna", 2), ("bo", 0)]);
         assert!(operations.contains("the real credential"), "{operations}");
-        assert_eq!(approvers, "approvers   anna can decide; no passkey yet: bo");
+        assert_eq!(
+            approvers,
+            "approvers   anna can decide; no passkey or key yet: bo"
+        );
         assert!(next.ends_with("https://proxy.example/inbox"), "{next}");
         let [_, _, approvers, _] = told(false, &[("anna", 2)]);
         assert_eq!(approvers, "approvers   anna can decide");
