@@ -91,6 +91,13 @@ impl Votes {
         self.sums
     }
 
+    /// Whether a vote of a user is counted.
+    #[must_use]
+    pub fn has_voted(&self, user: &User) -> bool {
+        let person = Some(Person::User(user.id));
+        self.votes.iter().any(|vote| vote.person == person)
+    }
+
     /// Whether the question waits for a user: one who is in a group that is needed, may answer and has not.
     pub async fn wait_for(
         &self,
@@ -98,11 +105,9 @@ impl Votes {
         approval: &Approval,
         user: &User,
     ) -> Result<bool, Error> {
-        let person = Some(Person::User(user.id));
-        let has_voted = self.votes.iter().any(|vote| vote.person == person);
         let asked = approval.policy.as_ref();
         let is_excluded = asked.is_some_and(|asked| asked.requirement.get().excludes(user.id));
-        if has_voted || is_excluded {
+        if self.has_voted(user) || is_excluded {
             return Ok(false);
         }
         for met in &self.needs {

@@ -1,6 +1,6 @@
 //! A question that several people answer: what each of them sees, and that the pages call them by their names.
 
-use crate::account::{PASSWORD, logged_in};
+use crate::account::{PASSWORD, arrived, logged_in};
 use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
@@ -96,6 +96,23 @@ async fn each_sees_how_far_it_is_and_the_receipt_names_all_who_approved() {
     let told = bo.told("You have answered this already").await;
     assert!(told.contains("Each person counts once"), "{told}");
     drop(bo.console().await);
+
+    // A vote can be taken back while the question waits for others.
+    bo.goto(&format!("{}/", service.origin)).await;
+    bo.click("#with-passkey").await;
+    arrived(&bo, "inbox").await;
+    live(&bo).await;
+    let list = listed(&bo).await;
+    assert!(list.contains("you approved Take it back"), "{list}");
+    look_closely(&bo, "inbox-my-vote").await;
+    bo.click("#lists button.act").await;
+    bo.told("Your vote does not count any more").await;
+    let list = listed(&bo).await;
+    assert!(list.contains("0 of 2 so far"), "{list}");
+    assert!(!list.contains("you approved"), "{list}");
+    bo.goto(&asked.url).await;
+    bo.click("#approve").await;
+    bo.told("You have approved this").await;
 
     let anna = Browser::open(&driver).await;
     logged_in(&anna, &service, "anna").await;

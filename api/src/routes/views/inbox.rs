@@ -119,7 +119,7 @@ async fn inbox(
     let own = own_principals(who);
     let needed = needed(state, who, &rows).await?;
     let is_own = |(view, _): &Open| match needed.get(&view.id) {
-        Some((is_own, _)) => *is_own,
+        Some(so_far) => so_far.is_own,
         None => view.approvers.iter().any(|name| own.contains(name)),
     };
     let (needs, others): (Vec<Open>, Vec<Open>) = rows.into_iter().partition(is_own);
@@ -198,8 +198,16 @@ async fn locks(
     Ok(notices)
 }
 
-/// The open questions that need others than one approver: whether they wait for the person, and how far they are.
-type Needed = HashMap<ApprovalId, (bool, String)>;
+/// How far an open question is that needs others than one approver.
+struct SoFar {
+    /// Whether it waits for the person.
+    is_own: bool,
+    /// Whether a vote of the person is counted.
+    has_voted: bool,
+    in_words: String,
+}
+
+type Needed = HashMap<ApprovalId, SoFar>;
 
 /// Reads nothing where there was never a policy.
 async fn needed(state: &AppState, who: &Acting, open: &[Open]) -> Result<Needed, ApiError> {
@@ -216,11 +224,19 @@ async fn needed(state: &AppState, who: &Acting, open: &[Open]) -> Result<Needed,
         let Some(votes) = Votes::told(ledger, &approval).await? else {
             continue;
         };
-        let is_own = match who.session() {
-            Some(session) => votes.wait_for(ledger, &approval, &session.user).await?,
-            None => false,
+        let (is_own, has_voted) = match who.session() {
+            Some(session) => (
+                votes.wait_for(ledger, &approval, &session.user).await?,
+                votes.has_voted(&session.user),
+            ),
+            None => (false, false),
         };
-        needed.insert(view.id, (is_own, votes.in_words()));
+        let so_far = SoFar {
+            is_own,
+            has_voted,
+            in_words: votes.in_words(),
+        };
+        needed.insert(view.id, so_far);
     }
     Ok(needed)
 }
@@ -259,7 +275,8 @@ impl Part<'_> {
                     until: Beside::ahead(view.expires_at, self.now),
                     more: view.approvers.len().saturating_sub(deciders.len()),
                     deciders,
-                    needed: needed.map(|(_, so_far)| Short::line(so_far, NAME)),
+                    needed: needed.map(|so_far| Short::line(&so_far.in_words, NAME)),
+                    has_voted: needed.is_some_and(|so_far| so_far.has_voted),
                 },
             });
         }
