@@ -1,0 +1,62 @@
+//! Who calls, and whose key is used: what the gateway asks of the service around it.
+
+use crate::credentials::Credential;
+use crate::refusal::Refusal;
+use futures_util::future::BoxFuture;
+use ledger::{AgentId, AgentName, KeyId, SessionId, UserId};
+use secrecy::SecretString;
+use std::fmt;
+
+/// Whose stored key a call uses, and whose tokens it counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Owner {
+    Agent(AgentId, AgentName),
+    User(UserId),
+}
+
+/// The credential that open calls are counted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CountedFor {
+    /// Where all agents have one key, each agent is counted by itself.
+    Agent(AgentId),
+    AgentKey(KeyId),
+    Session(SessionId),
+}
+
+/// A caller whose credential counts at this moment.
+pub struct Caller {
+    pub owner: Owner,
+    pub counted_for: CountedFor,
+    /// Becomes ready with the refusal that the caller meets from then on, as soon as the credential is taken
+    /// away, runs out or is locked.
+    pub ended: BoxFuture<'static, Refusal>,
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("owner", &self.owner)
+            .field("counted_for", &self.counted_for)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says who a credential is of. Asked at every request.
+pub trait Callers: Send + Sync + 'static {
+    /// # Errors
+    /// The refusal of a credential that is none, or does not count any more.
+    fn identify(&self, credential: Credential) -> BoxFuture<'_, Result<Caller, Refusal>>;
+}
+
+/// Gives the stored keys of upstreams. Asked at every request, so that a replaced key counts from the next on.
+pub trait Keys: Send + Sync + 'static {
+    /// The key of this owner for an upstream; `None` where none is stored.
+    ///
+    /// # Errors
+    /// A key that cannot be read.
+    fn key_of<'a>(
+        &'a self,
+        owner: &'a Owner,
+        upstream: &'a str,
+    ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>>;
+}

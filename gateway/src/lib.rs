@@ -1,0 +1,35 @@
+//! Transparent proxies: unmodified clients of other APIs, with a key of this service in place of a real one.
+//!
+//! A request is judged by its head, its caller proven anew, the stored key put in, and everything else goes
+//! on as it is, both ways, while it comes.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `gateway` | one request from its head to its answer |
+//! | `path`, `headers`, `credentials` | the judgement of what was sent |
+//! | `anthropic` | the routes of Anthropic's API |
+//! | `caller` | who calls and whose key is used, as ports |
+//! | `places` | the limit on open calls |
+//! | `upstream` | connections to an upstream |
+//! | `upload`, `relay` | bodies on their way up and down |
+//! | `refusal` | the words of refusals, and their envelopes |
+
+#![allow(missing_docs, reason = "a doc line says what the name does not")]
+
+mod anthropic;
+mod caller;
+mod credentials;
+mod gateway;
+mod headers;
+mod path;
+mod places;
+mod refusal;
+mod relay;
+mod upload;
+mod upstream;
+
+pub use caller::{Caller, Callers, CountedFor, Keys, Owner};
+pub use credentials::Credential;
+pub use gateway::{Gateway, Settings};
+pub use refusal::{CODE, Envelope, Refusal, Word};
+pub use upstream::SetupError;

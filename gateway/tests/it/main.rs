@@ -1,0 +1,14 @@
+//! The gateway between clients and an upstream that are sockets, so that every byte of both is seen.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that assumes wrongly has failed"
+)]
+
+mod cutting;
+mod limits;
+mod relaying;
+mod stage;
+mod standing;

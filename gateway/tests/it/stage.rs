@@ -1,0 +1,318 @@
+//! A gateway on a socket, an upstream that does as a test says, and what both saw.
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use gateway::{
+    Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Refusal, Settings, Word,
+};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use ledger::{AgentId, AgentName, KeyId, UserId};
+use secrecy::SecretString;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+/// The credentials that the stage knows, and the key that is stored for each.
+pub(crate) const AGENT: &str = "cak_agent";
+pub(crate) const OTHER: &str = "cak_other";
+pub(crate) const USER: &str = "session";
+/// Counts, and has no key stored.
+pub(crate) const KEYLESS: &str = "cak_keyless";
+pub(crate) const STORED: &str = "sk-ant-api03-stored";
+
+/// Whatever should happen does so within this time.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
+
+pub(crate) struct Stage {
+    pub(crate) address: SocketAddr,
+    pub(crate) gateway: Gateway,
+    known: Arc<Known>,
+    upstream: mpsc::UnboundedReceiver<TcpStream>,
+}
+
+/// Who counts; a credential that was taken away is `false`.
+struct Known(Mutex<HashMap<&'static str, watch::Sender<bool>>>);
+
+impl Callers for Known {
+    fn identify(&self, credential: Credential) -> BoxFuture<'_, Result<Caller, Refusal>> {
+        let agent = |number: u8, name: &str| {
+            let id = AgentId::from_bytes([number; 16]);
+            let owner = Owner::Agent(id, AgentName::parse(name).unwrap());
+            (owner, CountedFor::AgentKey(KeyId::from_bytes([number; 16])))
+        };
+        let (owner, counted_for) = match credential.reveal() {
+            AGENT => agent(1, "agent"),
+            OTHER => agent(2, "other"),
+            KEYLESS => agent(3, "keyless"),
+            _ => (
+                Owner::User(UserId::from_bytes([4; 16])),
+                CountedFor::Agent(AgentId::from_bytes([4; 16])),
+            ),
+        };
+        let known = self.0.lock().unwrap();
+        let counts = known.get(credential.reveal()).map(watch::Sender::subscribe);
+        let Some(mut counts) = counts.filter(|counts| *counts.borrow()) else {
+            return async { Err(Refusal::unauthorized("it does not count")) }.boxed();
+        };
+        let ended = async move {
+            drop(counts.wait_for(|counts| !counts).await);
+            Refusal::unauthorized("it was taken away")
+        };
+        let caller = Caller {
+            owner,
+            counted_for,
+            ended: ended.boxed(),
+        };
+        async { Ok(caller) }.boxed()
+    }
+}
+
+struct Stored;
+
+impl Keys for Stored {
+    fn key_of<'a>(
+        &'a self,
+        owner: &'a Owner,
+        upstream: &'a str,
+    ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>> {
+        assert_eq!(upstream, "anthropic");
+        let is_there = !matches!(owner, Owner::Agent(_, name) if name.as_str() == "keyless");
+        async move { Ok(is_there.then(|| STORED.into())) }.boxed()
+    }
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings than those of tests, which are patient and roomy.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, upstream) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if sender.send(stream).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut settings = Settings {
+            anthropic_base: base.parse().unwrap(),
+            allowed_nets: Vec::new(),
+            calls: 64,
+            calls_per_key: 8,
+            idle: Duration::from_secs(60),
+            connect: Duration::from_secs(10),
+            files: false,
+        };
+        change(&mut settings);
+        let counts = [AGENT, OTHER, USER, KEYLESS].map(|it| (it, watch::Sender::new(true)));
+        let known = Arc::new(Known(Mutex::new(counts.into_iter().collect())));
+        let gateway = Gateway::new(settings, known.clone(), Arc::new(Stored)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, gateway.clone()));
+        Self {
+            address,
+            gateway,
+            known,
+            upstream,
+        }
+    }
+
+    /// Takes a credential away.
+    pub(crate) fn revoke(&self, credential: &str) {
+        let known = self.known.0.lock().unwrap();
+        known[credential].send_replace(false);
+    }
+
+    /// Connects and sends, and does not read yet.
+    pub(crate) async fn sent(&self, bytes: impl AsRef<[u8]>) -> TcpStream {
+        let mut client = TcpStream::connect(self.address).await.unwrap();
+        client.write_all(bytes.as_ref()).await.unwrap();
+        client
+    }
+
+    /// The whole answer to a request that closes its connection.
+    pub(crate) async fn ask(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        let mut client = self.sent(bytes).await;
+        Answer::read(&mut client).await
+    }
+
+    /// The next connection that comes in upstream.
+    pub(crate) async fn connection(&mut self) -> TcpStream {
+        let next = tokio::time::timeout(SOON * 5, self.upstream.recv()).await;
+        next.expect("nothing came upstream").unwrap()
+    }
+
+    /// Whether nothing came in upstream.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        self.upstream.try_recv().is_err()
+    }
+
+    /// Answers one request upstream with these bytes, and gives what was asked.
+    pub(crate) async fn answer_one(&mut self, bytes: impl AsRef<[u8]>) -> String {
+        let mut connection = self.connection().await;
+        let asked = head_and_body(&mut connection).await;
+        connection.write_all(bytes.as_ref()).await.unwrap();
+        asked
+    }
+}
+
+async fn serve(listener: TcpListener, gateway: Gateway) {
+    while let Ok((stream, _)) = listener.accept().await {
+        stream.set_nodelay(true).unwrap();
+        let gateway = gateway.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+                let gateway = gateway.clone();
+                async move { Ok::<_, Infallible>(gateway.answer(request.map(Body::new)).await) }
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            drop(connection.await);
+        });
+    }
+}
+
+/// A request with the agent's key, which closes its connection.
+pub(crate) fn request(line: &str, more: &str, body: &str) -> String {
+    let length = match body {
+        "" => String::new(),
+        body => format!("content-length: {}\r\n", body.len()),
+    };
+    format!(
+        "{line} HTTP/1.1\r\nhost: ours\r\nx-api-key: {AGENT}\r\nconnection: close\r\n{length}{more}\r\n{body}"
+    )
+}
+
+pub(crate) fn messages() -> String {
+    request("POST /proxy/anthropic/v1/messages", "", "{}")
+}
+
+/// Reads from a connection until there is a head and the body that its length says.
+pub(crate) async fn head_and_body(connection: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let length = length.map_or(0, |length| length.parse().unwrap());
+            if body.len() >= length {
+                return text;
+            }
+        }
+        let mut piece = [0; 4096];
+        let read = connection.read(&mut piece).await.unwrap();
+        assert_ne!(read, 0, "the request ends early: {text}");
+        bytes.extend_from_slice(&piece[..read]);
+    }
+}
+
+/// Waits until the other side is gone; `false` when it is not soon.
+pub(crate) async fn is_gone(connection: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    let read = connection.read_to_end(&mut rest);
+    tokio::time::timeout(SOON, read).await.is_ok()
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// With names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+    /// Whether the answer came to the end that it said.
+    pub(crate) is_whole: bool,
+}
+
+impl Answer {
+    pub(crate) async fn read(client: &mut TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        let read = tokio::time::timeout(SOON * 20, client.read_to_end(&mut bytes)).await;
+        // A reset is an end as well.
+        drop(read.expect("no end of the answer"));
+        Self::of(&bytes)
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|it| it == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(bytes)));
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+        let headers: Vec<(String, String)> = lines
+            .map(|line| line.split_once(": ").unwrap_or((line, "")))
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect();
+        let mut answer = Self {
+            status: status.parse().unwrap(),
+            headers,
+            body: Bytes::new(),
+            is_whole: false,
+        };
+        let rest = &bytes[end + 4..];
+        if answer.header("transfer-encoding") == Some("chunked") {
+            (answer.body, answer.is_whole) = unchunked(rest);
+        } else {
+            let length = answer
+                .header("content-length")
+                .map(|it| it.parse().unwrap());
+            answer.is_whole = length.is_none_or(|length: usize| length == rest.len());
+            answer.body = Bytes::copy_from_slice(rest);
+        }
+        answer
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(other, _)| other == name);
+        found.next().map(|(_, value)| value.as_str())
+    }
+
+    /// The word of a refusal of ours.
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.header("x-llm-proxy-code")
+    }
+
+    pub(crate) fn refuses(&self, word: Word) -> bool {
+        assert_eq!(self.code(), Some(word.code()), "{self:?}");
+        assert_eq!(self.status, word.anthropic().0.as_u16());
+        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(body["type"], "error");
+        assert_eq!(body["error"]["type"], word.anthropic().1);
+        true
+    }
+}
+
+fn unchunked(mut rest: &[u8]) -> (Bytes, bool) {
+    let mut body = Vec::new();
+    loop {
+        let Some(end) = rest.windows(2).position(|it| it == b"\r\n") else {
+            return (body.into(), false);
+        };
+        let length = std::str::from_utf8(&rest[..end]).unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        rest = &rest[end + 2..];
+        if length == 0 {
+            return (body.into(), true);
+        }
+        if rest.len() < length + 2 {
+            body.extend_from_slice(&rest[..rest.len().min(length)]);
+            return (body.into(), false);
+        }
+        body.extend_from_slice(&rest[..length]);
+        rest = &rest[length + 2..];
+    }
+}
