@@ -13,8 +13,14 @@ use std::sync::Arc;
 pub fn means(subject: &AskedSubject, decision: Decision) -> String {
     let what = act(subject);
     match (subject.kind(), decision) {
+        (QuestionKind::Review, Decision::Deny) => {
+            "disagrees with an approval that was given in an emergency; it changes nothing of what was done."
+                .to_owned()
+        }
+        (QuestionKind::Review, Decision::Approve) => {
+            "agrees with an approval that was given in an emergency.".to_owned()
+        }
         (_, Decision::Deny) => format!("denies to {what}; nothing changes."),
-        (QuestionKind::Review, Decision::Approve) => format!("has looked at it: {what}."),
         (_, Decision::Approve) => {
             format!("approves to {what}; it takes effect with the last approval that it needs.")
         }
@@ -36,15 +42,12 @@ pub fn act(subject: &AskedSubject) -> String {
             }
         }
         AskedSubject::Schedule(schedule) => format!("let schedule {} run", schedule.schedule_id),
-        AskedSubject::Review(review) => format!(
-            "review approval {}, which was given in an emergency",
-            review.approval_id
-        ),
+        AskedSubject::Review(_) => "review an approval that was given in an emergency".to_owned(),
     }
 }
 
-/// The subject of an answer, line by line: where a policy would differ, or what was approved in an emergency, by whom
-/// and why.
+/// The subject of an answer, line by line: where a policy would differ, or what was approved in an emergency and
+/// why.
 pub async fn lines(ledger: &Ledger, subject: &AskedSubject) -> Result<Vec<String>, Error> {
     match subject {
         AskedSubject::PolicyChange(change) => {
@@ -66,9 +69,9 @@ async fn reviewed(ledger: &Ledger, id: ApprovalId) -> Result<Vec<String>, Error>
         return Ok(Vec::new());
     };
     let mut lines = Vec::new();
-    if let (Some(decided), Some(at)) = (&approval.decision, approval.decided_at) {
-        let reason = decided.reason.as_deref().unwrap_or_default();
-        lines.push(format!("{} at {at}: {reason}", decided.principal));
+    let decided = approval.decision.as_ref();
+    if let Some(reason) = decided.and_then(|decided| decided.reason.as_deref()) {
+        lines.push(format!("the reason: “{reason}”"));
     }
     lines.push(format!("agent {}", asked.agent));
     let apply = ledger::Error::none_if_erased(ledger.load::<Apply>(asked.apply_id).await)?;

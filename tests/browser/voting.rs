@@ -1,4 +1,5 @@
-//! A question that several people answer: what each of them sees, and that the pages call them by their names.
+//! A question that several people answer, or one alone in an emergency: what each of them sees, and that the pages call
+//! them by their names.
 
 use crate::account::{PASSWORD, arrived, logged_in};
 use crate::axe::look_closely;
@@ -158,4 +159,76 @@ async fn each_sees_how_far_it_is_and_the_receipt_names_all_who_approved() {
     let list = listed(&anna).await;
     assert!(list.contains("ask 2 of ops"), "{list}");
     look_closely(&anna, "policy-needs").await;
+}
+
+const GLASS: &str = r#"engine = "lpp-cel/1"
+self_approval = false
+break_glass = { group = "oncall", review = [{ group = "security" }] }
+
+[[rule]]
+id = "two-of-security"
+priority = 1
+action = "ask"
+pre_state = "shown"
+needs = [{ group = "security", n = 2 }]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_on_call_approves_alone_in_an_emergency_and_another_reviews_it() {
+    let driver = Driver::start();
+    let service = Service::start().await;
+    service.command("user create-admin anna --password-stdin", PASSWORD);
+    let (ann, id) = member(&service, &driver, "ann").await;
+    let oncall = json!({"name": "oncall", "members": [id]});
+    service.operate("/v1/groups", oncall, 201).await;
+    let (bo, id) = member(&service, &driver, "bo").await;
+    let (_, other) = member(&service, &driver, "cy").await;
+    let security = json!({"name": "security", "members": [id, other]});
+    service.operate("/v1/groups", security, 201).await;
+    let file = service.file("policy.toml", GLASS);
+    service.command(&format!("policy apply {file}"), "");
+
+    let asked = service.ask_for_purge().await;
+    ann.goto(&asked.url).await;
+    ann.click("#emergency summary").await;
+    ann.click("#break-glass").await;
+    look_closely(&ann, "emergency").await;
+    ann.look_with(1280, 900, "light").await;
+    ann.click("#approve").await;
+    let told = ann.told("reason").await;
+    assert!(told.contains("20"), "{told}");
+    drop(ann.console().await);
+    ann.click("#note summary").await;
+    ann.write("#reason", "the shop is down and nobody else answers")
+        .await;
+    ann.click("#approve").await;
+    let told = ann.told("This is what you sign").await;
+    assert!(told.contains("In an emergency, alone"), "{told}");
+    look_closely(&ann, "emergency-means").await;
+    ann.look_with(1280, 900, "light").await;
+    ann.click("#approve").await;
+    ann.told("Approved, not carried out yet").await;
+    says(&ann, &["In an emergency", "by one person alone"]).await;
+    look_closely(&ann, "emergency-receipt").await;
+
+    bo.goto(&format!("{}/", service.origin)).await;
+    bo.click("#with-passkey").await;
+    arrived(&bo, "inbox").await;
+    live(&bo).await;
+    let list = listed(&bo).await;
+    assert!(list.contains("Review an approval"), "{list}");
+    assert!(!list.contains("carried out at once"), "{list}");
+    look_closely(&bo, "inbox-review").await;
+    bo.look_with(1280, 900, "light").await;
+    bo.click("#lists a.open").await;
+    says(
+        &bo,
+        &["Review an approval", "the shop is down", "ann approved it"],
+    )
+    .await;
+    look_closely(&bo, "review").await;
+    bo.look_with(1280, 900, "light").await;
+    bo.click("#approve").await;
+    bo.told("Reviewed, and agreed with").await;
+    look_closely(&bo, "review-receipt").await;
 }

@@ -79,8 +79,9 @@ impl Glance {
         }
     }
 
-    /// Of a question that is not about an apply. Whatever it is, much depends on it.
-    pub(crate) fn besides(act: &str, changes: &str) -> Self {
+    /// Of a question that is not about an apply. Whatever it is, much depends on it. `executes`: it takes effect with
+    /// its approval.
+    pub(crate) fn besides(act: &str, changes: &str, executes: bool) -> Self {
         Self {
             act: Short::line(act, Self::ACT),
             first: None,
@@ -89,7 +90,7 @@ impl Glance {
             changes: (!changes.is_empty()).then(|| Short::line(changes, Self::TEXT)),
             opener_says: None,
             agent_says: None,
-            executes: true,
+            executes,
             risk: Risk::Sensitive,
             dangers: 0,
             others: 0,

@@ -157,16 +157,26 @@ impl SubjectPage {
 impl SubjectEndedPage {
     /// The end in one line, for callers that read no pages.
     pub(crate) fn in_words(&self) -> String {
-        format!("{} ({})", self.ended.title(), self.at)
+        format!("{} ({})", self.heading(), self.at)
     }
 
     fn assets(&self) -> String {
         assets::base_from(&self.path)
     }
 
+    fn heading(&self) -> &'static str {
+        match self.ended {
+            Ended::InEffect if self.is_review => "Reviewed, and agreed with",
+            Ended::Denied if self.is_review => "Reviewed, and not agreed with",
+            ended => ended.title(),
+        }
+    }
+
     const fn explanation(&self) -> &'static str {
         match self.ended {
-            Ended::InEffect if self.is_review => "Others have looked at it.",
+            Ended::InEffect if self.is_review => {
+                "Others agree with what was approved in the emergency."
+            }
             Ended::Denied if self.is_review => {
                 "Others do not agree with it. What was carried out stays as it is."
             }

@@ -8,7 +8,7 @@ use crate::state::AppState;
 use app::{besides, decisions};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::aggregate::Approval;
-use ledger::{ApprovalId, Rejection};
+use ledger::{ApprovalId, QuestionKind, Rejection};
 use projections::ApprovalView;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -89,7 +89,9 @@ async fn read(
             [one] => one.clone(),
             [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
         };
-        let glance = Glance::besides(&sentence(&besides::act(subject)), &changes);
+        // A review records what people think of an approval that has been used.
+        let executes = subject.kind() != QuestionKind::Review;
+        let glance = Glance::besides(&sentence(&besides::act(subject)), &changes, executes);
         return Ok(Some((approval, glance)));
     }
     let task = decisions::task_of(ledger, &approval).await?;

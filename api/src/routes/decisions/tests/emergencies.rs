@@ -92,7 +92,7 @@ async fn one_on_call_approves_alone_and_others_review_it() {
     };
     let (page, html) = stage.look(&review.path).await;
     assert_eq!(page.status, 200);
-    for part in ["Review approval", REASON, "everything", "ann"] {
+    for part in ["Review an approval", REASON, "everything", "ann"] {
         assert!(html.contains(part), "{part}: {html}");
     }
     let reviewed = bob.decide(&stage, &review, &json!({})).await;
