@@ -175,6 +175,14 @@ id!(
     ScheduleId
 );
 id!(
+    /// A key of an upstream that is stored for a user or an agent, and its stream.
+    UpstreamKeyId
+);
+id!(
+    /// The stream that holds such a key sealed.
+    UpstreamSecretId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -242,5 +250,7 @@ stream!(
     PolicyId,
     ClearanceId,
     AdmissionId,
-    ScheduleId
+    ScheduleId,
+    UpstreamKeyId,
+    UpstreamSecretId
 );

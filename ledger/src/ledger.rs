@@ -14,24 +14,26 @@ pub use votes::Voter;
 use crate::admissions::Admissions;
 use crate::agent_key::AgentKeyHash;
 use crate::aggregate::{
-    Agent, Apply, Approval, Approver, Credential, Group, Key, Session, Task, User,
+    Agent, Apply, Approval, Approver, Credential, Group, Key, Session, Task, UpstreamKey,
+    UpstreamSecret, User,
 };
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
 use crate::counts::Lately;
 use crate::error::Error;
-use crate::event::{Actor, Envelope, LockTarget, Recorded, SessionTokenHash};
+use crate::event::{Actor, Envelope, LockTarget, Recorded, SessionTokenHash, UpstreamKeyOwner};
 use crate::id::{AgentId, CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
 use crate::label::UserName;
 use crate::locks::Locks;
-use crate::name::{AgentName, ApproverName, CredentialId};
+use crate::name::{AgentName, ApproverName, CredentialId, UpstreamName};
 use crate::password_hash::PasswordHash;
 use crate::rules::Rules;
 use crate::schedules::Schedules;
 use crate::seal::{SealContext, SealError, Sealed};
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
 use crate::tlog::Frontier;
+use crate::upstream_key::UpstreamApiKey;
 use crate::writer::{Entry, Found, Job, Shared, Stored, TypedJob, Urgent, erased_names, existing};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -394,6 +396,45 @@ impl Ledger {
         let text = std::str::from_utf8(&opened).map_err(|_| SealError::Damaged)?;
         let hash = PasswordHash::parse(text).map_err(|_| SealError::Damaged)?;
         Ok(Some(hash))
+    }
+
+    /// The key that is stored for a user or an agent and an upstream; `None` where none is.
+    pub async fn upstream_key(
+        &self,
+        owner: UpstreamKeyOwner,
+        upstream: &UpstreamName,
+    ) -> Result<Option<Arc<UpstreamKey>>, Error> {
+        self.find(LookupKey::upstream_key(owner, upstream)).await
+    }
+
+    /// A stored key, opened; `None` where none is stored.
+    ///
+    /// # Errors
+    /// The inner one where it cannot be opened: its master key is not configured, or the file was changed.
+    pub async fn upstream_api_key(
+        &self,
+        owner: UpstreamKeyOwner,
+        upstream: &UpstreamName,
+    ) -> Result<Option<Result<UpstreamApiKey, SealError>>, Error> {
+        let mut gone = None;
+        loop {
+            let Some(key) = self.upstream_key(owner, upstream).await? else {
+                return Ok(None);
+            };
+            match self.existing::<UpstreamSecret>(key.secret_id).await {
+                // It was replaced or removed since.
+                Err(Error::Rejected(crate::Rejection::Erased)) if gone != Some(key.id) => {
+                    gone = Some(key.id);
+                }
+                secret => {
+                    let sealed = secret?;
+                    let (keys, id) = (&self.rules.master_keys, self.id());
+                    let sealed = sealed.sealed.as_slice();
+                    let opened = UpstreamApiKey::open(keys, id, owner, upstream, sealed);
+                    return Ok(Some(opened));
+                }
+            }
+        }
     }
 
     /// The stream that a key stands for, an erased one too.

@@ -61,6 +61,7 @@ pub mod statement;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 pub mod storage;
 pub mod tlog;
+mod upstream_key;
 mod voters;
 mod word;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
@@ -95,7 +96,7 @@ pub use id::{
     AdmissionId, AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, ClearanceId, CommandId,
     DeliveryId, DeviceId, EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId,
     LockId, PolicyId, RequestId, ScheduleId, SessionId, StreamId, TaskId, TemplateId, TokenId,
-    UserId,
+    UpstreamKeyId, UpstreamSecretId, UserId,
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
@@ -104,6 +105,7 @@ pub use locks::Locks;
 pub use name::{
     AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,
     InvalidIdempotencyKey, RecordedThumbprint, ScheduleName, ScopePattern, TemplateName,
+    UpstreamName,
 };
 pub use notifier::Notifier;
 pub use on_screen::OnScreen;
@@ -127,6 +129,7 @@ pub use statement::{
     Choice, Decision, DecisionStatement, InvalidDecision, QuestionKind, ReasonDigest, Statement,
 };
 pub use storage::{Log, NewEvent, ReadError, Scan, Scanned, StoredRecord};
+pub use upstream_key::{InvalidUpstreamKey, UpstreamApiKey};
 pub use voters::{Person, Progress};
 pub use word::Word;
 pub use writer::{CommitFaults, CommitPoint, Context, Stored, Transaction};

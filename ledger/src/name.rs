@@ -121,6 +121,30 @@ impl ScheduleName {
 }
 
 name!(
+    /// The name of an upstream that keys are stored for.
+    UpstreamName
+);
+
+impl UpstreamName {
+    /// Anthropic's API.
+    pub const ANTHROPIC: &str = "anthropic";
+    /// Cloudflare's API.
+    pub const CLOUDFLARE: &str = "cloudflare";
+
+    /// Anthropic's API.
+    #[must_use]
+    pub fn anthropic() -> Self {
+        Self::unchecked(Self::ANTHROPIC)
+    }
+
+    /// Cloudflare's API.
+    #[must_use]
+    pub fn cloudflare() -> Self {
+        Self::unchecked(Self::CLOUDFLARE)
+    }
+}
+
+name!(
     /// The principal under which a person decides.
     ApproverName
 );

@@ -522,6 +522,12 @@ refusals! {
     /// No such lock.
     #[error("there is no such lock")]
     LockNotFound => NotFound, "lock_not_found";
+    /// No such upstream.
+    #[error("there is no such upstream: keys are stored for anthropic and cloudflare")]
+    UpstreamNotFound => NotFound, "upstream_not_found";
+    /// No key is stored there.
+    #[error("no key is stored there")]
+    UpstreamKeyNotFound => NotFound, "upstream_key_not_found";
     /// A credential that stands for no person.
     #[error("a lock on all, a user or a credential is lifted by a person: log in as an admin with a passkey, or use the command line on the service's machine with --local --reason TEXT")]
     PersonRequired => Forbidden, "person_required";

@@ -52,13 +52,13 @@ impl fmt::Debug for MasterKeyId {
 
 /// The place that a sealed value belongs to, and the only one where it opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SealContext {
+pub struct SealContext<'a> {
     /// The ledger that holds it.
     pub ledger_id: LedgerId,
     /// The stream whose event holds it.
     pub stream: StreamId,
     /// The field of that event, by a name that does not change.
-    pub field: &'static str,
+    pub field: &'a str,
 }
 
 /// A sealed value. Without the master key nothing but its length and the key's id can be read from it.
@@ -193,7 +193,7 @@ impl MasterKeys {
     pub fn seal(
         &self,
         random: &dyn Random,
-        context: &SealContext,
+        context: &SealContext<'_>,
         plaintext: &[u8],
     ) -> Result<Sealed, SealError> {
         let mut nonce = [0; NONCE_LEN];
@@ -228,7 +228,7 @@ impl MasterKeys {
     /// another place.
     pub fn open(
         &self,
-        context: &SealContext,
+        context: &SealContext<'_>,
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let Parts {
@@ -310,7 +310,7 @@ impl fmt::Debug for MasterKeys {
 }
 
 /// The parts of fixed length first, so that no two places give the same bytes.
-fn associated_data(key_id: MasterKeyId, context: &SealContext) -> Vec<u8> {
+fn associated_data(key_id: MasterKeyId, context: &SealContext<'_>) -> Vec<u8> {
     let ids = [
         context.ledger_id.as_bytes().as_slice(),
         context.stream.as_bytes(),

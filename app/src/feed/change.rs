@@ -1,9 +1,9 @@
 //! Changes: what an event makes different for those who read, in the words of the surface.
 
 use ledger::aggregate::{
-    Agent, Apply, Approval, Approver, Delivery, PolicyVersion, Session, Template,
+    Agent, Apply, Approval, Approver, Delivery, PolicyVersion, Session, Template, UpstreamKey,
 };
-use ledger::event::AggregateKind;
+use ledger::event::{AggregateKind, UpstreamKeyOwner};
 use ledger::{Error, Event, Ledger, Recorded, Rejection, Role, StreamId, TaskId, UserId};
 use std::collections::{BTreeSet, HashMap};
 
@@ -308,6 +308,17 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
             let template = ledger.existing::<Template>(stream.into()).await?;
             Topic::Named(Kind::Template, template.name.to_string())
         }
-        AggregateKind::Ledger => Topic::None,
+        AggregateKind::UpstreamKey => {
+            let key = ledger.existing::<UpstreamKey>(stream.into()).await?;
+            match key.owner {
+                UpstreamKeyOwner::User(user) => Topic::Personal(Kind::User, user.to_string(), user),
+                UpstreamKeyOwner::Agent(agent) => {
+                    let agent = ledger.existing::<Agent>(agent).await?;
+                    Topic::Named(Kind::Agent, agent.name.to_string())
+                }
+            }
+        }
+        // The event beside it says so.
+        AggregateKind::UpstreamSecret | AggregateKind::Ledger => Topic::None,
     })
 }

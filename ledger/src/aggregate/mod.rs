@@ -17,6 +17,7 @@ mod schedule;
 mod session;
 mod task;
 mod template;
+mod upstream_key;
 mod user;
 
 pub use admission::{Admission, AdmissionKind};
@@ -36,6 +37,7 @@ pub use session::{KEY_SESSION_LIFE, SESSION_LIFE, STEP_UP_LIFE, Session};
 pub use task::{Callback, Task, Token};
 pub(crate) use task::{task_life, whole_seconds};
 pub use template::Template;
+pub use upstream_key::{UpstreamKey, UpstreamSecret};
 pub use user::{Device, LinkedPrincipal, Password, User};
 
 use crate::clock::Timestamp;

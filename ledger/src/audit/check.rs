@@ -85,6 +85,7 @@ checks! {
     Clearance = "clearance", "A decision is kept as it was signed, in its own commit, and answers only for applies that are in all parts of its key as the one decided on, while its time lasts, its maker may decide and nothing was locked since.";
     Admission = "admission", "Nothing is accepted of a client that is blocked, as far as the record says who asked, and nothing is blocked that an allow covers.";
     Schedule = "schedule", "A schedule fires at an instant that its terms name, each once and in order, while it is active, for the operations and the agent that it was put with, and the scheduler does nothing else.";
+    UpstreamKey = "upstream_key", "A key of an upstream is stored for one who is there, by its user or for an agent by an administrator, one at a time, and its sealed bytes are erased once it was removed, and not before.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
     Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";
     PermissionCheck = "permission_check", "What an apply was checked for is what it asks for, within its task's allowlist, which takes nothing for less than the catalog does.";

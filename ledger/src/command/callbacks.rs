@@ -112,7 +112,7 @@ impl NewCallback {
 }
 
 /// The context that a secret of the task's is sealed for.
-fn place(context: &Context<'_>, task: TaskId) -> SealContext {
+fn place(context: &Context<'_>, task: TaskId) -> SealContext<'static> {
     SealContext {
         ledger_id: context.ledger_id,
         stream: StreamId::from(task),

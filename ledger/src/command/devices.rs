@@ -116,7 +116,7 @@ fn opened(device: &Device, user: UserId, context: &Context<'_>) -> Option<PushSu
 
 impl Device {
     /// The context that a subscription is sealed for.
-    pub(crate) fn place(ledger_id: LedgerId, user: UserId) -> SealContext {
+    pub(crate) fn place(ledger_id: LedgerId, user: UserId) -> SealContext<'static> {
         SealContext {
             ledger_id,
             stream: StreamId::from(user),

@@ -7,17 +7,19 @@ mod found;
 mod gathered;
 
 use super::Command;
+use super::upstream_keys::keys_of;
 use crate::aggregate::{Agent, Approver, Task, User};
 use crate::blob::Blob;
 use crate::error::Error;
-use crate::event::{ErasedName, ErasedSubject, Event, KeptCounter, LedgerErased};
+use crate::event::{ErasedName, ErasedSubject, Event, KeptCounter, LedgerErased, UpstreamKeyOwner};
 use crate::id::{AgentId, ApproverId, StreamId, TaskId, UserId};
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, ReadError, credential_counter};
 use crate::writer::{Erasing, State, Transaction};
 pub(crate) use found::{Found, Sought};
-use gathered::{Gathered, ranges};
+use gathered::Gathered;
+pub(super) use gathered::ranges;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest reason, in characters.
@@ -160,6 +162,7 @@ impl Command for Erase {
                 .iter()
                 .map(|erased| erased.stream_id)
                 .collect(),
+            may_wait: false,
         };
         let mut event = context.event(context.ledger_id, erased);
         event.event_id = erasing.event_id;
@@ -199,6 +202,14 @@ impl Erase {
                     return Err(not_yet(
                         "the agent has grants: take them away with `grant revoke --all`",
                     ));
+                }
+                let stored = keys_of(tx, UpstreamKeyOwner::Agent(id)).await?;
+                if let Some(key) = stored.first() {
+                    return Err(not_yet(format!(
+                        "a key of {} is stored for the agent: remove it on the agent's page, or with DELETE \
+                         /v1/agents/NAME/upstream-keys/{}",
+                        key.upstream, key.upstream
+                    )));
                 }
                 tx.seek(&mut self.found, Sought::Agent(id)).await?;
                 for stream in self.found.streams.clone() {

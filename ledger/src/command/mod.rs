@@ -42,6 +42,7 @@ mod software_keys;
 mod standing;
 mod tasks;
 mod templates;
+mod upstream_keys;
 mod users;
 mod votes;
 
@@ -87,6 +88,7 @@ pub use standing::{Standing, standing};
 pub(crate) use tasks::seconds;
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
 pub use templates::{CreateTemplate, DeleteTemplate, OpenTask};
+pub use upstream_keys::{PutUpstreamKey, RemoveUpstreamKey, UpstreamKeyHolder};
 pub use users::{
     ChangeUser, ChangedUser, CreateUser, DeleteUser, EndSessions, LeftBehind, NewPassword,
     SetPassword,

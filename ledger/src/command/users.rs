@@ -8,9 +8,13 @@ use super::keys::{minted_by, revoke_all};
 use super::passkeys::has_shown_own;
 use super::roster::{administrators, is_other_usable, is_usable_now, is_usable_without};
 use super::sessions::{Opened, Reissue, reissue};
+use super::upstream_keys::{end, erase, keys_of};
 use crate::aggregate::{Agent, Key, User};
 use crate::error::Error;
-use crate::event::{PasswordSet, Role, SessionsEnded, UserChanged, UserCreated, UserDeleted};
+use crate::event::{
+    PasswordSet, Role, SessionsEnded, UpstreamKeyEnd, UpstreamKeyOwner, UserChanged, UserCreated,
+    UserDeleted,
+};
 use crate::id::{GroupId, StreamId, UserId};
 use crate::label::UserName;
 use crate::name::CredentialId;
@@ -160,7 +164,7 @@ fn password_set(
     Ok(context.event(user_id, set))
 }
 
-fn password_place(context: &Context<'_>, user_id: UserId) -> SealContext {
+fn password_place(context: &Context<'_>, user_id: UserId) -> SealContext<'static> {
     SealContext {
         ledger_id: context.ledger_id,
         stream: StreamId::from(user_id),
@@ -389,6 +393,9 @@ pub struct DeleteUser {
 impl Command for DeleteUser {
     type Answer = ChangedUser;
 
+    // It erases the keys that the user stored, which must stand in the file.
+    const IS_ALONE: bool = true;
+
     async fn run(self, tx: &mut Transaction<'_>) -> Result<ChangedUser, Error> {
         still_acts(tx, Role::Admin).await?;
         let user = living(tx, self.user_id).await?;
@@ -396,12 +403,15 @@ impl Command for DeleteUser {
             return Err(Rejection::LastAdmin.into());
         }
         leave_all(tx, user.id, &[], self.reason.clone()).await?;
+        let stored = keys_of(tx, UpstreamKeyOwner::User(user.id)).await?;
+        let secrets = end(tx, stored, UpstreamKeyEnd::OwnerDeleted).await?;
         let deleted = UserDeleted {
             reason: self.reason.clone(),
         };
         let deleted = tx.context().event(user.id, deleted);
         tx.append(vec![deleted]).await?;
         let left = left_behind(tx, user.id, self.revoke_keys, self.reason.as_ref()).await?;
+        erase(tx, secrets, UpstreamKeyEnd::OwnerDeleted).await?;
         Ok(ChangedUser {
             user: tx.existing::<User>(user.id).await?,
             left_behind: Some(left),

@@ -24,6 +24,7 @@ mod session;
 mod task;
 mod template;
 mod topic;
+mod upstream_key;
 mod user;
 
 pub use facts::{Act, Call, Change, Effect, Facts, Severity, Status};

@@ -1,7 +1,7 @@
 //! What is left of events whose payloads were erased, and the event that erased them.
 
 use crate::blob::Blob;
-use crate::id::{AgentId, ApproverId, StreamId, TaskId, UserId};
+use crate::id::{AgentId, ApproverId, StreamId, TaskId, UpstreamSecretId, UserId};
 use crate::name::RecordedThumbprint;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub enum ErasedSubject {
     Approver(ApproverId),
     /// A user: its name, its password, its sessions and its failed logins.
     User(UserId),
+    /// A stored key of an upstream, sealed: it is erased when it is replaced or removed.
+    UpstreamSecret(UpstreamSecretId),
 }
 
 impl ErasedSubject {
@@ -28,6 +30,7 @@ impl ErasedSubject {
             Self::Agent(id) => id.into(),
             Self::Approver(id) => id.into(),
             Self::User(id) => id.into(),
+            Self::UpstreamSecret(id) => id.into(),
         }
     }
 
@@ -75,6 +78,7 @@ impl ErasedSubject {
             Self::Agent(_) => StreamKind::Agent,
             Self::Approver(_) => StreamKind::Approver,
             Self::User(_) => StreamKind::User,
+            Self::UpstreamSecret(_) => StreamKind::UpstreamSecret,
         }
     }
 }
@@ -103,6 +107,8 @@ pub enum StreamKind {
     Session,
     /// A login that failed.
     FailedLogin,
+    /// A stored key of an upstream, sealed.
+    UpstreamSecret,
 }
 
 impl StreamKind {
@@ -120,6 +126,7 @@ impl StreamKind {
             Self::User => "user",
             Self::Session => "session",
             Self::FailedLogin => "failed login",
+            Self::UpstreamSecret => "stored key",
         }
     }
 }

@@ -104,6 +104,10 @@ pub enum AggregateKind {
     Admission,
     /// One put of a schedule.
     Schedule,
+    /// A key of an upstream.
+    UpstreamKey,
+    /// Such a key, sealed.
+    UpstreamSecret,
 }
 
 impl AggregateKind {
@@ -128,6 +132,8 @@ impl AggregateKind {
             Self::Clearance => "clearance",
             Self::Admission => "admission",
             Self::Schedule => "schedule",
+            Self::UpstreamKey => "upstream_key",
+            Self::UpstreamSecret => "upstream_secret",
         }
     }
 
@@ -154,6 +160,8 @@ impl AggregateKind {
             150..=159 => Self::Admission,
             160..=169 | 180..=189 => Self::Approval,
             170..=179 => Self::Schedule,
+            190..=194 => Self::UpstreamKey,
+            195..=199 => Self::UpstreamSecret,
             _ => return None,
         })
     }
@@ -247,6 +255,8 @@ pub(super) mod by {
     /// Who wants something else than an apply that people decide about.
     pub(in super::super) const QUESTIONERS: &[ActorKind] =
         &[Operator, User, ServiceToken, Approver];
+    /// Who stores an upstream's key: a user their own, an administrator an agent's.
+    pub(in super::super) const KEEPERS: &[ActorKind] = &[Administrator, User, ServiceToken];
     pub(in super::super) const USERS: &[ActorKind] = &[User];
     /// A push service says of a device that it is gone.
     pub(in super::super) const DEVICE_ENDERS: &[ActorKind] = &[User, Service("dispatcher")];

@@ -29,6 +29,7 @@ mod session;
 mod table;
 mod task;
 mod template;
+mod upstream_key;
 mod user;
 
 pub use acceptance::LedgerAccepted;
@@ -86,6 +87,9 @@ pub use task::{
     TokenRevoked,
 };
 pub use template::{TemplateCreated, TemplateCreatedV1, TemplateDeleted};
+pub use upstream_key::{
+    UpstreamKeyEnd, UpstreamKeyOwner, UpstreamKeyRemoved, UpstreamKeySealed, UpstreamKeyStored,
+};
 pub use user::{
     DeviceAdded, DeviceEnd, DeviceRemoved, PasswordSet, PrincipalLinked, Role, SessionsEnded,
     UserChanged, UserCreated, UserDeleted,
@@ -121,7 +125,7 @@ mod stream {
         ApproverId as Approver, ClearanceId as Clearance, DeliveryId as Delivery, GroupId as Group,
         KeyId as Key, LedgerId as Ledger, LockId as Lock, PolicyId as Policy,
         ScheduleId as Schedule, SessionId as Session, TaskId as Task, TemplateId as Template,
-        UserId as User,
+        UpstreamKeyId as UpstreamKey, UpstreamSecretId as UpstreamSecret, UserId as User,
     };
 }
 
@@ -178,7 +182,7 @@ events! {
     1, 1, "ledger.created" => LedgerCreated(LedgerCreated)
         in Ledger by LEDGER under PayloadForm [begins];
     2, 2, "ledger.erased" => LedgerErased(LedgerErased) { 1 => LedgerErasedV1 }
-        in Ledger by OPERATOR under PayloadForm [looked_up, erases];
+        in Ledger by MANAGERS under PayloadForm [looked_up, erases];
     3, 1, "ledger.forked" => LedgerForked(LedgerForked)
         in Ledger by OPERATOR under PayloadForm;
     4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted)
@@ -325,6 +329,12 @@ events! {
         in Schedule by MANAGERS under Schedule;
     180, 1, "approval.asked" => ApprovalAsked(ApprovalAsked)
         in Approval by QUESTIONERS under ApprovalState [begins, looked_up];
+    190, 1, "upstream_key.stored" => UpstreamKeyStored(UpstreamKeyStored)
+        in UpstreamKey by KEEPERS under UpstreamKey [begins, looked_up];
+    191, 1, "upstream_key.removed" => UpstreamKeyRemoved(UpstreamKeyRemoved)
+        in UpstreamKey by MANAGERS under UpstreamKey [looked_up];
+    195, 1, "upstream_key.sealed" => UpstreamKeySealed(UpstreamKeySealed)
+        in UpstreamSecret by KEEPERS under UpstreamKey [begins];
 }
 
 impl Event {

@@ -1,7 +1,10 @@
 //! The table of events: its rows are sound, a second form can be added, and stored words stay.
 
 use super::*;
-use crate::id::{AgentId, ApprovalId, ApproverId, ClearanceId, KeyId, SessionId, TokenId, UserId};
+use crate::id::{
+    AgentId, ApprovalId, ApproverId, ClearanceId, KeyId, SessionId, TokenId, UpstreamSecretId,
+    UserId,
+};
 use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
 use crate::policy::RuleAction;
 use crate::retention::{Binding, Breadth, KeptMode};
@@ -336,6 +339,15 @@ fn the_words_of_stored_events_keep_their_numbers() {
         },
         3 => SoftwareKey = SessionProof::SoftwareKey(key_proof),
     );
+    frozen!(UpstreamKeyOwner:
+        0 => User = UpstreamKeyOwner::User(UserId::from_bytes(bytes)),
+        1 => Agent = UpstreamKeyOwner::Agent(AgentId::from_bytes(bytes)),
+    );
+    frozen!(UpstreamKeyEnd:
+        0 => Removed = UpstreamKeyEnd::Removed,
+        1 => Replaced = UpstreamKeyEnd::Replaced,
+        2 => OwnerDeleted = UpstreamKeyEnd::OwnerDeleted,
+    );
     frozen!(KeyOrigin:
         0 => Created = KeyOrigin::Created,
         1 => Paired = KeyOrigin::Paired,
@@ -430,6 +442,7 @@ fn the_words_of_stored_events_keep_their_numbers() {
         1 => Agent = Subject::Agent(AgentId::from_bytes(bytes)),
         2 => Approver = Subject::Approver(ApproverId::from_bytes(bytes)),
         3 => User = Subject::User(UserId::from_bytes(bytes)),
+        4 => UpstreamSecret = Subject::UpstreamSecret(UpstreamSecretId::from_bytes(bytes)),
     );
     frozen!(StreamKind:
         0 => Task = StreamKind::Task,
@@ -442,6 +455,7 @@ fn the_words_of_stored_events_keep_their_numbers() {
         7 => User = StreamKind::User,
         8 => Session = StreamKind::Session,
         9 => FailedLogin = StreamKind::FailedLogin,
+        10 => UpstreamSecret = StreamKind::UpstreamSecret,
     );
     frozen!(NameKind:
         0 => Agent = NameKind::Agent,

@@ -135,6 +135,7 @@ impl Ledger {
             newest,
             probe: Default::default(),
             clean_at: is_to_clean.then(Instant::now),
+            cleaned_at: None,
         };
         let (signer, checkpoints) = signing.map(|from| Signer::new(from, &shared.tree)).unzip();
         let work = Work {

@@ -35,7 +35,7 @@ fn key(byte: u8) -> Zeroizing<[u8; MASTER_KEY_LEN]> {
     Zeroizing::new([byte; MASTER_KEY_LEN])
 }
 
-fn place() -> SealContext {
+fn place() -> SealContext<'static> {
     SealContext {
         ledger_id: LedgerId::from_bytes([1; 16]),
         stream: StreamId::from_bytes([2; 16]),

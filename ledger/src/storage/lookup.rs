@@ -4,12 +4,14 @@ use super::error::ReadError;
 use super::lookup_held::Held;
 use crate::agent_key::AgentKeyHash;
 use crate::clearance_key::ClearanceKey;
-use crate::event::{Actor, Approved, Denied, Event, NameKind, SessionTokenHash, Voted};
+use crate::event::{
+    Actor, Approved, Denied, Event, NameKind, SessionTokenHash, UpstreamKeyOwner, Voted,
+};
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId, UserId};
 use crate::label::{GroupName, UserName};
 use crate::name::{
-    AgentName, ApproverName, CredentialId, IdempotencyKey, ScheduleName, TemplateName,
+    AgentName, ApproverName, CredentialId, IdempotencyKey, ScheduleName, TemplateName, UpstreamName,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +66,8 @@ pub enum LookupKind {
     Admission = 23,
     /// Name of a schedule → the newest put of it.
     Schedule = 24,
+    /// (Owner, upstream) → the key that is stored there.
+    UpstreamKey = 25,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -198,6 +202,24 @@ impl LookupKey {
         Self(LookupKind::Schedule, name.as_bytes().to_vec())
     }
 
+    pub(crate) fn upstream_key(owner: UpstreamKeyOwner, upstream: &UpstreamName) -> Self {
+        let key = [&Self::owner(owner), upstream.as_bytes()].concat();
+        Self(LookupKind::UpstreamKey, key)
+    }
+
+    /// True for the row of a stored key of that owner.
+    pub(crate) fn is_of_owner(&self, owner: UpstreamKeyOwner) -> bool {
+        self.0 == LookupKind::UpstreamKey && self.1.starts_with(&Self::owner(owner))
+    }
+
+    fn owner(owner: UpstreamKeyOwner) -> Vec<u8> {
+        let kind = match owner {
+            UpstreamKeyOwner::User(_) => 1,
+            UpstreamKeyOwner::Agent(_) => 2,
+        };
+        [&[kind], owner.stream().as_bytes().as_slice()].concat()
+    }
+
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
@@ -247,7 +269,8 @@ impl LookupKey {
             | LookupKind::Policy
             | LookupKind::Clearance
             | LookupKind::Admission
-            | LookupKind::Schedule => return None,
+            | LookupKind::Schedule
+            | LookupKind::UpstreamKey => return None,
         };
         Some((kind, &self.1))
     }
@@ -498,6 +521,14 @@ impl Lookups {
                 put(LookupKey::admission(stream), stream.as_bytes());
             }
             Event::SchedulePut(e) => put(LookupKey::schedule(&e.name), stream.as_bytes()),
+            Event::UpstreamKeyStored(e) => {
+                let key = LookupKey::upstream_key(e.owner, &e.upstream);
+                self.removed.remove(&key);
+                self.values.insert(key, stream.as_bytes().to_vec());
+            }
+            Event::UpstreamKeyRemoved(e) => {
+                self.remove(LookupKey::upstream_key(e.owner, &e.upstream));
+            }
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {

@@ -9,7 +9,21 @@ const READER: Duration = Duration::from_millis(200);
 /// How long after a failure it is tried again: what fails (a full disk) does not pass at once.
 const FAILURE: Duration = Duration::from_secs(60);
 
+/// How long after the storage was cleaned an erasure that users cause waits for the next time: each takes as long
+/// as writing the whole file, and a key can be stored anew each second.
+const OFTEN: Duration = Duration::from_secs(600);
+
 impl Writer {
+    /// Notes that something was erased.
+    pub(super) fn cleans_after(&mut self, may_wait: bool) {
+        let now = Instant::now();
+        let due = match self.cleaned_at {
+            Some(at) if may_wait => now.max(at + OFTEN),
+            _ => now,
+        };
+        self.clean_at = Some(self.clean_at.map_or(due, |at| at.min(due)));
+    }
+
     /// How long the writer may wait for commands before something is to be cleaned; `None` when nothing is.
     pub(super) fn clean_in(&self) -> Option<Duration> {
         self.clean_at
@@ -25,7 +39,10 @@ impl Writer {
             return Ok(());
         }
         self.clean_at = match self.storage.clean().await {
-            Ok(true) => None,
+            Ok(true) => {
+                self.cleaned_at = Some(Instant::now());
+                None
+            }
             Ok(false) => Some(Instant::now() + READER),
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {

@@ -148,6 +148,8 @@ pub(crate) struct Writer {
     pub(crate) newest: Timestamp,
     /// When what an erasure has left is to be cleaned.
     pub(crate) clean_at: Option<Instant>,
+    /// When it was last.
+    pub(crate) cleaned_at: Option<Instant>,
     pub(crate) probe: probe::Probe,
     pub(crate) urgent: UrgentQueue,
 }
@@ -420,7 +422,7 @@ impl Writer {
                 self.shared.cache.forget(stream);
             }
             self.shared.recent.clear();
-            self.clean_at = Some(Instant::now());
+            self.cleans_after(erasing.may_wait);
             self.shared.is_clean.send_replace(false);
         }
         if !batch.locks.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::aggregate::{
     Admission, Agent, Aggregate, Apply, Approval, Approver, Clearance, Delivery, Group, Key, Lock,
-    PolicyVersion, Schedule, Session, Task, Template, User,
+    PolicyVersion, Schedule, Session, Task, Template, UpstreamKey, UpstreamSecret, User,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -37,6 +37,8 @@ pub(crate) enum State {
     Clearance(Arc<Clearance>),
     Admission(Arc<Admission>),
     Schedule(Arc<Schedule>),
+    UpstreamKey(Arc<UpstreamKey>),
+    UpstreamSecret(Arc<UpstreamSecret>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -87,7 +89,9 @@ stored!(
     PolicyVersion,
     Clearance,
     Admission,
-    Schedule
+    Schedule,
+    UpstreamKey,
+    UpstreamSecret
 );
 
 impl State {
@@ -122,6 +126,8 @@ impl State {
             | Self::Clearance(_)
             | Self::Admission(_)
             | Self::Schedule(_)
+            | Self::UpstreamKey(_)
+            | Self::UpstreamSecret(_)
             | Self::Erased(_) => None,
         }
     }
@@ -145,6 +151,7 @@ impl State {
             Self::Delivery(_) => StreamKind::Delivery,
             Self::User(_) => StreamKind::User,
             Self::Session(_) => StreamKind::Session,
+            Self::UpstreamSecret(_) => StreamKind::UpstreamSecret,
             Self::None
             | Self::Group(_)
             | Self::Key(_)
@@ -154,6 +161,7 @@ impl State {
             | Self::Clearance(_)
             | Self::Admission(_)
             | Self::Schedule(_)
+            | Self::UpstreamKey(_)
             | Self::Erased(_) => {
                 return None;
             }
@@ -179,6 +187,8 @@ impl State {
             Self::Clearance(state) => state.weight(),
             Self::Admission(state) => state.weight(),
             Self::Schedule(state) => state.weight(),
+            Self::UpstreamKey(state) => state.weight(),
+            Self::UpstreamSecret(state) => state.weight(),
         }
     }
 
@@ -219,6 +229,10 @@ impl State {
             (Self::Clearance(clearance), LookupKind::Clearance) => clearance.key.as_bytes() == key,
             (Self::Admission(state), LookupKind::Admission) => state.id.as_bytes() == key,
             (Self::Schedule(state), LookupKind::Schedule) => state.name.as_bytes() == key,
+            (Self::UpstreamKey(state), LookupKind::UpstreamKey) => {
+                let own = LookupKey::upstream_key(state.owner, &state.upstream);
+                state.removed_at.is_none() && own.parts().1 == key
+            }
             (Self::Task(task), LookupKind::Token) => {
                 task.tokens.iter().any(|token| token.id.as_bytes() == key)
             }
@@ -283,6 +297,12 @@ impl State {
                 }
                 Some(AggregateKind::Admission) => step(self, None, State::Admission, event, at),
                 Some(AggregateKind::Schedule) => step(self, None, State::Schedule, event, at),
+                Some(AggregateKind::UpstreamKey) => {
+                    step(self, None, State::UpstreamKey, event, at);
+                }
+                Some(AggregateKind::UpstreamSecret) => {
+                    step(self, None, State::UpstreamSecret, event, at);
+                }
                 Some(AggregateKind::Ledger) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
@@ -303,6 +323,10 @@ impl State {
             Self::Clearance(state) => step(self, Some(state), State::Clearance, event, at),
             Self::Admission(state) => step(self, Some(state), State::Admission, event, at),
             Self::Schedule(state) => step(self, Some(state), State::Schedule, event, at),
+            Self::UpstreamKey(state) => step(self, Some(state), State::UpstreamKey, event, at),
+            Self::UpstreamSecret(state) => {
+                step(self, Some(state), State::UpstreamSecret, event, at);
+            }
         }
     }
 }

@@ -103,6 +103,8 @@ pub(crate) struct Erasing {
     pub(crate) positions: Vec<u64>,
     /// The streams that they are all of.
     pub(crate) streams: Vec<StreamId>,
+    /// Whether what is left in free pages and logs may wait until the next time that these are cleaned.
+    pub(crate) may_wait: bool,
 }
 
 /// See the module's text.

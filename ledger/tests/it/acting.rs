@@ -16,8 +16,9 @@ use ledger::aggregate::{Session, User};
 use ledger::command::{
     AgentChanges, ChangeGroup, ChangeUser, CloseTask, Command, CreateAgent, DeleteGroup,
     DeleteSchedule, DeleteTemplate, DescribeAgent, EndClearance, EndSession, LiftAdmission,
-    LiftLock, OpenEnrolment, OpenUserEnrolment, ResolveApply, RetryDelivery, RevokeCredential,
-    RevokeKey, RevokeUserPasskey, RollbackPolicy, SetAdmission,
+    LiftLock, OpenEnrolment, OpenUserEnrolment, RemoveUpstreamKey, ResolveApply, RetryDelivery,
+    RevokeCredential, RevokeKey, RevokeUserPasskey, RollbackPolicy, SetAdmission,
+    UpstreamKeyHolder,
 };
 use ledger::event::ClientTarget;
 use ledger::event::{AgentRegistered, SessionEnd};
@@ -71,6 +72,8 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Operator: LiftAdmission { kind: AdmissionKind::Block, admission_id: AdmissionId::from_bytes([1; 16]) };
         Operator: put_schedule("nightly", vec![fixtures::commands::purge()]);
         Operator: DeleteSchedule { name: ScheduleName::unchecked("nightly") };
+        Admin: put_upstream_key();
+        Admin: RemoveUpstreamKey { holder: UpstreamKeyHolder::Agent(ci()), upstream: ledger::UpstreamName::cloudflare() };
         Operator: RevokeKey { agent: ci(), key_id: KeyId::from_bytes([1; 16]), reason: None };
         Admin: permissions(vec![grant(cloudflare::DNS_RECORD_WRITE)]);
         Admin: SoftApprover::new("alice").registration();
@@ -89,6 +92,14 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Admin: ChangeGroup { group_id: GroupId::from_bytes([1; 16]), name: None, members: None, reason: None };
         Admin: DeleteGroup { group_id: GroupId::from_bytes([1; 16]), reason: None };
     }
+}
+
+fn put_upstream_key() -> ledger::command::PutUpstreamKey {
+    crate::upstream_keys::put(
+        UpstreamKeyHolder::Agent(ci()),
+        "cloudflare",
+        "cloudflare-token-012345",
+    )
 }
 
 fn ci() -> AgentName {

@@ -3,7 +3,7 @@
 use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{
     Agent, Aggregate, Apply, Approval, ApprovalState, Approver, Delivery, Group, Key, Session,
-    Task, Template, User, fold,
+    Task, Template, UpstreamKey, User, fold,
 };
 use ledger::tlog::{Frontier, record_leaf};
 use ledger::{Event, Recorded, Stored, StreamId, genesis_hash};
@@ -144,6 +144,7 @@ async fn states(ledger: &TestLedger, events: &[Recorded]) {
             Event::UserCreated(_) => same::<User>(ledger, stream, &events).await,
             Event::GroupCreated(_) => same::<Group>(ledger, stream, &events).await,
             Event::SessionOpened(_) => same::<Session>(ledger, stream, &events).await,
+            Event::UpstreamKeyStored(_) => same::<UpstreamKey>(ledger, stream, &events).await,
             _ => {}
         }
     }

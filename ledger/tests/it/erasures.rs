@@ -157,13 +157,13 @@ async fn said(ledger: &TestLedger, erasure: &Erasure) -> LedgerErased {
     }
 }
 
-async fn scrubbed(ledger: &TestLedger) {
+pub(crate) async fn scrubbed(ledger: &TestLedger) {
     let mut scrubbed = ledger.scrubbed();
     scrubbed.wait_for(|done| *done).await.unwrap();
 }
 
 /// Which of the ledger's files hold these bytes.
-fn holding(ledger: &Path, needle: &[u8]) -> Vec<String> {
+pub(crate) fn holding(ledger: &Path, needle: &[u8]) -> Vec<String> {
     let folder = ledger.parent().unwrap();
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -55,6 +55,7 @@ mod store;
 mod tampering;
 mod tasks;
 mod templates;
+mod upstream_keys;
 mod users;
 mod votes;
 mod walk;

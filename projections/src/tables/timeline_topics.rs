@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, missing, parts};
-use ledger::event::{AggregateKind, LedgerErased};
+use ledger::event::{AggregateKind, LedgerErased, UpstreamKeyOwner};
 use ledger::{AgentName, ApproverName, Event, StreamId, TaskId, UserId};
 
 const SPEC: Spec = Spec {
@@ -90,6 +90,13 @@ fn said(folding: &mut Folding<'_, impl Parts>) -> Result<TopicRow, Error> {
             topic.approver = Some(registered.principal.clone());
         }
         Event::UserCreated(created) => topic.user_id = Some(created.user_id),
+        Event::UpstreamKeyStored(stored) => match stored.owner {
+            UpstreamKeyOwner::User(user_id) => topic.user_id = Some(user_id),
+            UpstreamKeyOwner::Agent(agent_id) => {
+                let agent = folding.get::<TopicRow>(&agent_id.into())?;
+                topic.agent = agent.and_then(|agent| agent.agent.clone());
+            }
+        },
         event => {
             topic.user_id = event.logs_in();
             topic.task_id = event.task_id();

@@ -9,6 +9,7 @@ use super::keys::KeyActor;
 use super::locks;
 use super::streams::{Seen, State};
 use super::tasks::TaskState;
+use super::upstream_keys;
 use super::votes::{VOTE_VOIDED, VOTE_WITHDRAWN};
 use super::{History, Now};
 use crate::audit::check::Check;
@@ -188,6 +189,9 @@ impl History {
                 | AggregateKind::Schedule,
             ) => Role::Operator,
             Some(AggregateKind::Lock) => locks::least_role(event),
+            Some(
+                AggregateKind::UpstreamKey | AggregateKind::UpstreamSecret | AggregateKind::Ledger,
+            ) => upstream_keys::least_role(event),
             Some(AggregateKind::Agent) => self.role_for_agents(stream, event, user_id),
             Some(AggregateKind::Approver) => self.role_for_passkeys(stream, event, user_id),
             Some(AggregateKind::Key) => self.role_for_keys(event, user_id),
@@ -198,13 +202,9 @@ impl History {
             {
                 Role::Viewer
             }
-            Some(
-                AggregateKind::User
-                | AggregateKind::Group
-                | AggregateKind::Ledger
-                | AggregateKind::Policy,
-            )
-            | None => Role::Admin,
+            Some(AggregateKind::User | AggregateKind::Group | AggregateKind::Policy) | None => {
+                Role::Admin
+            }
         }
     }
 

@@ -36,6 +36,7 @@ impl History {
     pub(super) fn ledger_erased(&mut self, now: &mut Now<'_>, erased: &LedgerErased) {
         self.account(now, erased);
         self.names_its_subject(now, erased);
+        self.upstream_secrets_erased(now, erased);
         for kept in &erased.counters {
             self.counter_kept(now, kept);
         }

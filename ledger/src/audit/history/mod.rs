@@ -36,6 +36,7 @@ mod sessions;
 mod streams;
 mod submission;
 mod tasks;
+mod upstream_keys;
 mod users;
 mod votes;
 
@@ -71,6 +72,7 @@ use reports::{Owing, Reports};
 use schedules::Firing;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use streams::{State, Streams, rule_of};
+use upstream_keys::UpstreamKeys;
 use users::Departure;
 
 /// The fold over events.
@@ -111,6 +113,7 @@ pub(super) struct History {
     schedule_clock: ScheduleClock,
     /// A task that the newest command opened for a schedule.
     firing: Option<Firing>,
+    upstream_keys: UpstreamKeys,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -237,6 +240,7 @@ impl History {
             schedules: HashMap::new(),
             schedule_clock: options.schedules.clone(),
             firing: None,
+            upstream_keys: UpstreamKeys::default(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             hidden_users: HashSet::new(),
@@ -477,6 +481,9 @@ impl History {
             Some(AggregateKind::Clearance) => self.clearance_event(now, &event),
             Some(AggregateKind::Admission) => self.admission_event(now, &event),
             Some(AggregateKind::Schedule) => self.schedule_event(now, &event),
+            Some(AggregateKind::UpstreamKey | AggregateKind::UpstreamSecret) => {
+                self.upstream_key_event(now, &event);
+            }
             Some(AggregateKind::Ledger) | None => {}
         }
     }

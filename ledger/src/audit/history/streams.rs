@@ -10,6 +10,7 @@ use super::deliveries::DeliveryEntry;
 use super::keys::{KeyState, TemplateState};
 use super::schedules::KnownSchedule;
 use super::tasks::{ClosedTask, TaskState};
+use super::upstream_keys::KnownUpstreamKey;
 use crate::aggregate::{Admission, Group, Lock, Session, User};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
@@ -30,6 +31,7 @@ pub(super) const fn erased_kind(kind: StreamKind) -> AggregateKind {
         StreamKind::Approver => AggregateKind::Approver,
         StreamKind::User => AggregateKind::User,
         StreamKind::Session | StreamKind::FailedLogin => AggregateKind::Session,
+        StreamKind::UpstreamSecret => AggregateKind::UpstreamSecret,
     }
 }
 
@@ -55,6 +57,7 @@ pub(super) enum State {
     Clearance(Box<KnownClearance>),
     Admission(Arc<Admission>),
     Schedule(Box<KnownSchedule>),
+    UpstreamKey(Box<KnownUpstreamKey>),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -85,6 +88,7 @@ impl State {
             Self::Clearance(_) => AggregateKind::Clearance,
             Self::Admission(_) => AggregateKind::Admission,
             Self::Schedule(_) => AggregateKind::Schedule,
+            Self::UpstreamKey(_) => AggregateKind::UpstreamKey,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

@@ -83,6 +83,7 @@ impl History {
 
     fn user_gone(&mut self, now: &mut Now<'_>, user: &User) {
         self.users.remove(&user.name);
+        self.upstream_keys_gone(now, user.id);
         for group in self.groups.values() {
             if let Some(State::Group(group)) = self.streams.state(*group) {
                 now.expect(!group.members.contains(&user.id), Check::Membership, || {

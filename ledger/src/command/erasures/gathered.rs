@@ -127,7 +127,7 @@ fn check_delivery(delivery: &Delivery) -> Result<(), Error> {
 }
 
 /// The fewest ranges that hold these positions and no others.
-pub(super) fn ranges(positions: &BTreeSet<u64>) -> Vec<PositionRange> {
+pub(in crate::command) fn ranges(positions: &BTreeSet<u64>) -> Vec<PositionRange> {
     let mut ranges: Vec<PositionRange> = Vec::new();
     for position in positions {
         match ranges.last_mut() {

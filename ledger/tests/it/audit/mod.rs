@@ -27,6 +27,7 @@ mod ruled;
 mod schedules;
 mod software_keys;
 mod streams;
+mod upstream_keys;
 mod votes;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
