@@ -8,8 +8,8 @@ use crate::routes::docs::Description;
 use crate::routes::{
     admissions, agents, applies, approvals, approvers, auth, callbacks, catalog, clearances,
     decisions, docs, enrolments, groups, health, history, keys, landing, ledger, lists, locks, me,
-    pairing, policy, projections, schedules, setup, shortcuts, stream, tasks, templates, users,
-    views,
+    pairing, policy, projections, schedules, setup, shortcuts, stream, tasks, templates,
+    upstream_keys, users, views,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -35,6 +35,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(approvals::router())
         .merge(agents::router())
         .merge(keys::router())
+        .merge(upstream_keys::router())
         .merge(pairing::router())
         .merge(setup::router())
         .merge(templates::router())

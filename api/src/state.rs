@@ -22,6 +22,7 @@ use app::identity::session::session_key;
 use app::identity::throttle::{Network, Throttle};
 use app::pairing::{PairingCode, Pairings};
 use app::passkey::{DecoyKey, RegistrationKey, RelyingParty};
+use app::token::agent_key::AgentKey;
 use app::token::capability::OpenedTokens;
 use app::token::jwt::TokenKey;
 use app::token::link::{LinkKey, ShortLinkKey, SignedToken, absolute};
@@ -256,6 +257,24 @@ impl AppState {
 }
 
 impl AppState {
+    /// Whether a text that is to be stored as another service's key is one by which callers of this service prove
+    /// who they are.
+    pub(crate) fn is_own_credential(&self, text: &str) -> bool {
+        let configured = [&self.keys.service, &self.keys.shared_agent_key];
+        let mut configured = configured.into_iter().flatten();
+        let keys = &self.app.keys;
+        configured.any(|known| known.is(text))
+            || AgentKey::is_meant(text)
+            || keys.session.open(text).is_ok()
+            || keys.viewer.open(text).is_ok()
+            || keys.capability.open::<serde_json::Value>(text).is_some()
+            || self
+                .keys
+                .bootstrap
+                .open::<serde_json::Value>(text)
+                .is_some()
+    }
+
     /// Sets the gauges of what is bounded here.
     pub(crate) fn measure(&self) {
         let gauge = |name: &'static str, value: usize| {

@@ -249,6 +249,10 @@ actions! {
     ReadAgentKeys -> Acting: [RUNNER];
     /// Make a key of an agent.
     CreateAgentKey -> Acting: [ADMIN, Operator];
+    /// Read whether an upstream's key is stored for an agent.
+    ReadAgentUpstreamKeys -> Acting: [RUNNER];
+    /// Store and remove an upstream's key of an agent.
+    ManageAgentUpstreamKeys -> Acting: [ADMIN];
     /// Take a key away from an agent.
     RevokeAgentKey -> Acting: [RUNNER];
     /// Ask for a key of an agent that somebody else confirms, and wait for it.
@@ -339,6 +343,10 @@ actions! {
     ReadOwnKeys -> SessionAccess: [Session];
     /// Add and remove command-line keys of one's own.
     ManageOwnKeys -> SessionAccess: [Session];
+    /// Read whether one has stored an upstream's key.
+    ReadOwnUpstreamKey -> SessionAccess: [Session];
+    /// Store and remove one's own key of an upstream.
+    ManageOwnUpstreamKey -> SessionAccess: [Session];
     /// Read which devices of one's own are told of questions.
     ReadOwnDevices -> SessionAccess: [Session];
     /// Have devices of one's own told of questions, or not any more.

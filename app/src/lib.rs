@@ -45,6 +45,7 @@ pub mod software_keys;
 pub mod tasks;
 pub mod templates;
 pub mod token;
+pub mod upstream_keys;
 pub mod users;
 pub mod votes;
 mod zones;

@@ -33,7 +33,7 @@ impl ConfiguredToken {
         Self(Sha256::digest(token.expose_secret()).into())
     }
 
-    pub(super) fn is(&self, token: &str) -> bool {
+    pub(crate) fn is(&self, token: &str) -> bool {
         let digest: [u8; 32] = Sha256::digest(token).into();
         digest.ct_eq(&self.0).into()
     }

@@ -32,6 +32,7 @@ pub(crate) mod software_keys;
 pub(crate) mod stream;
 pub(crate) mod tasks;
 pub(crate) mod templates;
+pub(crate) mod upstream_keys;
 pub(crate) mod users;
 pub(crate) mod votes;
 

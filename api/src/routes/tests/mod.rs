@@ -24,6 +24,7 @@ mod stream;
 mod stream_connections;
 mod stream_identities;
 mod threats;
+mod upstream_keys;
 mod viewers;
 mod views;
 

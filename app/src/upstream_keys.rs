@@ -1,0 +1,103 @@
+//! Keys of upstreams that are stored for users and agents.
+
+use crate::app::App;
+use crate::principal::{Acting, SessionAccess};
+use crate::refusal::Error;
+use ledger::aggregate::UpstreamKey;
+use ledger::command::{PutUpstreamKey, RemoveUpstreamKey, UpstreamKeyHolder};
+use ledger::event::UpstreamKeyOwner;
+use ledger::{AgentName, Ledger, Rejection, UpstreamApiKey, UpstreamName};
+use secrecy::SecretString;
+use std::sync::Arc;
+
+/// The upstreams that keys are stored for.
+pub const UPSTREAMS: [&str; 2] = [UpstreamName::ANTHROPIC, UpstreamName::CLOUDFLARE];
+
+/// # Errors
+/// [`Rejection::UpstreamNotFound`].
+pub fn known(name: &str) -> Result<UpstreamName, Rejection> {
+    match UPSTREAMS.contains(&name) {
+        true => Ok(UpstreamName::unchecked(name)),
+        false => Err(Rejection::UpstreamNotFound),
+    }
+}
+
+/// The key that opens an upstream for a user or an agent, as of the last commit; `None` where none is stored.
+///
+/// It is asked for at each call, so that a key that was replaced or removed is not used again.
+///
+/// # Errors
+/// [`Error::Defect`] where it cannot be opened, for whoever answers to log: its master key is not configured, or
+/// the file was changed. No text of it holds a part of the key.
+pub async fn key_of(
+    ledger: &Ledger,
+    owner: UpstreamKeyOwner,
+    upstream: &UpstreamName,
+) -> Result<Option<SecretString>, Error> {
+    match ledger.upstream_api_key(owner, upstream).await? {
+        None => Ok(None),
+        Some(Ok(key)) => Ok(Some(SecretString::from(key.expose().to_owned()))),
+        Some(Err(error)) => {
+            let (kind, id) = (owner.kind(), owner.stream());
+            let what = format!("the {upstream} key of {kind} {id} cannot be opened: {error}");
+            Err(Error::defect(what))
+        }
+    }
+}
+
+/// The key that who asks has stored, without its text.
+pub async fn own(app: &App, who: &SessionAccess) -> Result<Option<Arc<UpstreamKey>>, Error> {
+    let owner = UpstreamKeyOwner::User(who.session.user.id);
+    let upstream = UpstreamName::anthropic();
+    Ok(app.ledger.upstream_key(owner, &upstream).await?)
+}
+
+/// The key that is stored for an agent, without its text.
+///
+/// # Errors
+/// [`Rejection::AgentNotFound`].
+pub async fn of_agent(
+    ledger: &Ledger,
+    _: &Acting,
+    agent: &AgentName,
+    upstream: &UpstreamName,
+) -> Result<Option<Arc<UpstreamKey>>, Error> {
+    let agent = ledger.agent(agent).await?.ok_or(Rejection::AgentNotFound)?;
+    let owner = UpstreamKeyOwner::Agent(agent.id);
+    Ok(ledger.upstream_key(owner, upstream).await?)
+}
+
+/// Stores a key, in the place of the one that is there.
+///
+/// # Errors
+/// [`Rejection::Invalid`] for what is no key of that upstream, [`Rejection::AgentNotFound`].
+pub async fn put(
+    ledger: &Ledger,
+    who: Acting,
+    holder: UpstreamKeyHolder,
+    upstream: UpstreamName,
+    text: String,
+) -> Result<(), Error> {
+    let api_key = UpstreamApiKey::parse(&upstream, text).map_err(Rejection::from)?;
+    let put = PutUpstreamKey {
+        holder,
+        upstream,
+        api_key,
+    };
+    ledger.execute(who.into_origin(), put).await?;
+    Ok(())
+}
+
+/// Removes a stored key. Nothing happens where there is none.
+///
+/// # Errors
+/// [`Rejection::AgentNotFound`].
+pub async fn remove(
+    ledger: &Ledger,
+    who: Acting,
+    holder: UpstreamKeyHolder,
+    upstream: UpstreamName,
+) -> Result<(), Error> {
+    let remove = RemoveUpstreamKey { holder, upstream };
+    Ok(ledger.execute(who.into_origin(), remove).await?)
+}
