@@ -8,6 +8,7 @@ pub mod limits;
 mod openapi;
 pub mod pages;
 pub mod problem;
+mod proxied;
 mod router;
 mod routes;
 pub mod schemes;
@@ -19,5 +20,6 @@ mod testing;
 mod webhooks;
 
 pub use problem::{ApiError, Problem};
+pub use proxied::{Proxies, with_proxies};
 pub use router::build_router;
 pub use state::{ApiConfig, AppState, JwtSettings, Keys, MetricsText, Readiness, Services, Shared};

@@ -5,6 +5,7 @@ use crate::principal::{
     Acting, InvitationAccess, Minting, Opening, Principal, QuestionAccess, Right, SessionAccess,
     SetupAccess, TaskAccess, TaskReading, TimelineReading, WatchAccess, Whoever,
 };
+use crate::proxy_callers::ProxyCaller;
 use crate::refusal::Error;
 use ledger::aggregate::Task;
 use ledger::{RequestId, Role};
@@ -357,4 +358,6 @@ actions! {
     ManageUsers -> Acting: [ADMIN, Operator];
     /// Make, change and delete groups.
     ManageGroups -> Acting: [ADMIN, Operator];
+    /// Call an upstream through a proxy, with a stored key.
+    CallUpstream -> ProxyCaller: [AgentKey, Session];
 }

@@ -34,6 +34,7 @@ pub mod passkey;
 pub mod policies;
 pub mod policy;
 mod principal;
+mod proxy_callers;
 pub mod read_tables;
 mod refusal;
 pub mod retention;
@@ -59,5 +60,6 @@ pub use principal::{
     QuestionAccess, Right, Rights, ServiceToken, SessionAccess, SetupAccess, TaskAccess,
     TaskReading, TimelineReading, TokenHolder, WatchAccess, Whoever,
 };
+pub use proxy_callers::ProxyCaller;
 pub use refusal::{Error, Forbidden, Unauthorized};
 pub use scope_names::ScopeName;

@@ -55,6 +55,11 @@ pub enum Unauthorized {
     /// A secret of a pairing that this process has not given out.
     #[error("this device secret was not given out here: begin again with POST /v1/pairing")]
     DeviceSecret,
+    /// A capability token where only keys and sessions count.
+    #[error(
+        "a task's capability token does not open the proxies: send a key of the agent, which `agent-key create` makes"
+    )]
+    NoProxyToken,
     /// A signed link or resume token that is forged, foreign or meant for something else.
     #[error("the link or resume token is not valid")]
     LinkInvalid,
@@ -75,6 +80,7 @@ impl Unauthorized {
             | Self::TokenLivesTooLong
             | Self::TokenNotYetValid
             | Self::DeviceSecret
+            | Self::NoProxyToken
             | Self::LinkInvalid => "unauthorized",
             Self::TokenExpired => "token_expired",
         }

@@ -30,8 +30,8 @@ pub(crate) use problem::{Problem, Problems, Warning};
 pub(crate) use secret::REQUIRED;
 pub(crate) use secret::{Auth, TokenFamily, TokenKind, is_missing, service_token, subject_secret};
 pub(crate) use sections::{
-    Approvals, Callbacks, Email, Http, Notifiers, Upstream, Webauthn, Witnesses, approvers,
-    base_url, geoip_files, http_bind, min_free_bytes, push_services,
+    Approvals, Callbacks, Email, Http, Notifiers, Proxies, Upstream, Webauthn, Witnesses,
+    approvers, base_url, geoip_files, http_bind, min_free_bytes, push_services,
 };
 pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;
@@ -57,6 +57,7 @@ pub(crate) struct Config {
     pub(crate) quotas: ledger::Quotas,
     pub(crate) webauthn: Webauthn,
     pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) proxies: Proxies,
     pub(crate) witnesses: Witnesses,
     effective: String,
 }
@@ -91,6 +92,7 @@ impl Config {
                 quotas: sections::quotas(sources),
                 webauthn: Webauthn::read(sources, &http),
                 upstreams: Upstream::all(sources),
+                proxies: Proxies::read(sources),
                 witnesses: Witnesses::read(sources, &storage),
                 effective: effective(sources, &storage),
                 http,

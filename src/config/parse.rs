@@ -38,6 +38,14 @@ pub(super) fn switch(text: &str) -> Result<bool, Fault> {
     text.parse().map_err(|_| "must be true or false".into())
 }
 
+pub(super) fn on_or_off(text: &str) -> Result<bool, Fault> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off".into()),
+    }
+}
+
 /// For a switch that other programs write as a number.
 pub(super) fn numeric_switch(text: &str) -> Result<bool, Fault> {
     match text {

@@ -15,11 +15,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
+use url::{Host, Url};
 use workers::notifier::{MailAddress, MailServer};
 use workers::witness::WitnessSettings;
 
@@ -385,6 +385,52 @@ impl Upstream {
             provider,
             token,
             base,
+        }
+    }
+}
+
+/// The transparent proxies.
+pub(crate) struct Proxies {
+    pub(crate) anthropic: Url,
+    /// Where plain http may go besides loopback.
+    pub(crate) allowed_nets: Vec<IpNet>,
+    /// Open at a time, of all and of each credential.
+    pub(crate) calls: u32,
+    pub(crate) calls_per_key: u32,
+    /// For an upstream that is silent.
+    pub(crate) idle: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) has_files: bool,
+}
+
+impl Proxies {
+    pub(super) fn read(sources: &mut Sources) -> Self {
+        let allowed_nets: Vec<IpNet> = sources.list(&table::UPSTREAM_ALLOWED_NETS);
+        let anthropic = sources.read(&table::ANTHROPIC_API_BASE);
+        let is_allowed = |address: IpAddr| allowed_nets.iter().any(|net| net.contains(&address));
+        let is_plain_allowed = is_local(&anthropic)
+            || match anthropic.host() {
+                Some(Host::Ipv4(address)) => is_allowed(address.into()),
+                Some(Host::Ipv6(address)) => is_allowed(address.to_canonical()),
+                // Its addresses are looked at when they are connected to.
+                Some(Host::Domain(_)) => !allowed_nets.is_empty(),
+                None => false,
+            };
+        if anthropic.scheme() == "http" && !is_plain_allowed {
+            sources.problem(
+                &table::ANTHROPIC_API_BASE,
+                "must be https, except on loopback and in UPSTREAM_ALLOWED_NETS: keys would cross the network in \
+                 the clear",
+            );
+        }
+        Self {
+            anthropic,
+            allowed_nets,
+            calls: sources.read(&table::PROXY_CALLS),
+            calls_per_key: sources.read(&table::PROXY_CALLS_PER_KEY),
+            idle: sources.read(&table::PROXY_IDLE_SECONDS),
+            connect: sources.read(&table::PROXY_CONNECT_SECONDS),
+            has_files: sources.read(&table::PROXY_FILES),
         }
     }
 }

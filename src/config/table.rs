@@ -131,6 +131,13 @@ settings! {
     WEBAUTHN_ORIGIN: Url = plain("http://localhost:8080", parse::web_address, "the one origin passkey ceremonies come from");
     CLOUDFLARE_API_TOKEN: String = secret(parse::header_token, "the privileged credential");
     CLOUDFLARE_API_BASE: Url = plain("https://api.cloudflare.com/client/v4", parse::web_address, "https, except on loopback");
+    ANTHROPIC_API_BASE: Url = plain("https://api.anthropic.com", parse::web_address, "where /proxy/anthropic leads; https, except on loopback and in UPSTREAM_ALLOWED_NETS");
+    UPSTREAM_ALLOWED_NETS: IpNet = unset(parse::network, "networks (`10.1.0.0/16`), comma-separated, to which proxies may speak plain http");
+    PROXY_CALLS: u32 = plain("2048", parse::count::<1, 1_000_000>, "calls through the proxies that are open at a time");
+    PROXY_CALLS_PER_KEY: u32 = plain("64", parse::count::<1, 1_000_000>, "of them for each caller's credential");
+    PROXY_IDLE_SECONDS: Duration = plain("600", parse::seconds::<5, 3600>, "how long an upstream of a proxy may be silent");
+    PROXY_CONNECT_SECONDS: Duration = plain("10", parse::seconds::<1, 60>, "how long connecting to it may take");
+    PROXY_FILES: bool = plain("off", parse::on_or_off, "`on` opens /v1/files of Anthropic's API, whose files outlive tasks");
     LEDGER_WITNESS_POLICY: PathBuf = unset(parse::path, "file with the witnesses that are asked to cosign checkpoints");
     APPROVALS_WAIT_FOR_WITNESS: bool = plain("false", parse::switch, "`true` carries out what was approved only once its authorisation is witnessed");
     TASK_MAX_OPEN_APPROVALS: u32 = plain("100", parse::count::<1, 1000>, "questions of one task that are open at a time");

@@ -13,7 +13,7 @@ use crate::limits::bounds::{AnswerFor, LongAnswer};
 use crate::schemes::client_address::PeerAddress;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1::{self, Connection};
 use hyper::service::{HttpService, service_fn};
@@ -22,7 +22,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -45,6 +45,8 @@ enum End {
     Itself,
     /// The bytes were no request.
     Malformed,
+    /// The answer cannot be made whole.
+    Cut,
     /// Nothing came for too long.
     Idle,
     /// A head did not become whole.
@@ -59,6 +61,7 @@ impl End {
         match self {
             Self::Itself => "itself",
             Self::Malformed => "malformed",
+            Self::Cut => "cut",
             Self::Idle => "idle",
             Self::Slow => "slow_head",
             Self::YieldedSlot => "made_room",
@@ -85,9 +88,11 @@ pub(super) async fn serve(
     let peer = tcp.peer_addr().ok();
     let stream = Stream::new(tcp, Arc::clone(&state), timeouts.slow);
     let slot = Arc::new(slot);
+    let is_old = Arc::new(AtomicBool::new(false));
     let service = {
-        let slot = Arc::clone(&slot);
+        let (slot, is_old) = (Arc::clone(&slot), Arc::clone(&is_old));
         service_fn(move |mut request: Request<Incoming>| {
+            is_old.store(request.version() < Version::HTTP_11, Ordering::Relaxed);
             if let Some(peer) = peer {
                 request.extensions_mut().insert(PeerAddress(peer));
             }
@@ -108,6 +113,17 @@ pub(super) async fn serve(
     };
     metrics::counter!("http_connections_ended_total", "why" => why).increment(1);
     let phase = state.look().0;
+    if end == End::Cut {
+        // To a client of HTTP/1.0 the end of the connection is the end of the answer, so only a reset says that
+        // this one is not whole. The framing says it to others, who have read what came before.
+        let tcp = stream.into_tcp();
+        if is_old.load(Ordering::Relaxed) {
+            drop(tcp.set_zero_linger());
+        } else {
+            close(tcp, None).await;
+        }
+        return;
+    }
     let refusal = match (stream.broken(), end, phase) {
         (Some(Broken::NotTaken), _, _) => return,
         (None, End::Slow, _) => Some(Refusal::HeadTooSlow),
@@ -117,7 +133,7 @@ pub(super) async fn serve(
         (None, End::YieldedSlot | End::YieldedMemory, _) => return,
         // Most of these the library refuses itself.
         (None, End::Malformed, _) if !stream.has_refused() => Some(Refusal::Malformed),
-        (None, End::Itself | End::Malformed | End::Idle, _) => None,
+        (None, End::Itself | End::Malformed | End::Idle | End::Cut, _) => None,
     };
     if stream.is_at_end() && refusal.is_none() {
         return;
@@ -224,11 +240,10 @@ where
             }
         }
         if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
-            let is_malformed = ended.is_err_and(|error| error.is_parse());
-            return Poll::Ready(if is_malformed {
-                End::Malformed
-            } else {
-                End::Itself
+            return Poll::Ready(match ended {
+                Err(error) if error.is_parse() => End::Malformed,
+                Err(error) if error.is_user() => End::Cut,
+                Ok(()) | Err(_) => End::Itself,
             });
         }
         // The timer is moved only to an earlier time: where it goes off too early, it is set anew.

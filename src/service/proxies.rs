@@ -1,0 +1,112 @@
+//! The proxies, with the service's callers and stored keys.
+
+use crate::config;
+use anyhow::Context;
+use api::AppState;
+use app::{Error, Principal, ProxyCaller};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use gateway::{
+    Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Refusal, Settings, Word,
+};
+use ledger::{Rejection, SHARED_KEY};
+use secrecy::SecretString;
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+/// What answers below `/proxy/`.
+///
+/// # Errors
+/// An upstream's address that cannot be used.
+pub(super) fn proxies(config: &config::Proxies, state: &AppState) -> anyhow::Result<api::Proxies> {
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let settings = Settings {
+        anthropic_base: config.anthropic.clone(),
+        allowed_nets: config.allowed_nets.clone(),
+        calls: count(config.calls),
+        calls_per_key: count(config.calls_per_key),
+        idle: config.idle,
+        connect: config.connect,
+        files: config.has_files,
+    };
+    let callers = Arc::new(OfService(state.clone()));
+    let gateway = Gateway::new(settings, callers, Arc::new(NoKeys))
+        .context("an upstream cannot be reached like this")?;
+    Ok(Arc::new(move |request| {
+        let gateway = gateway.clone();
+        async move { gateway.answer(request).await }.boxed()
+    }))
+}
+
+/// The callers that the ledger knows.
+struct OfService(AppState);
+
+impl Callers for OfService {
+    fn identify(&self, credential: Credential) -> BoxFuture<'_, Result<Caller, Refusal>> {
+        async move {
+            let app = &self.0.app;
+            let caller = ProxyCaller::identify(app, credential.reveal()).await;
+            let caller = caller.map_err(|error| refusal(&error))?;
+            let (owner, counted_for) = whose(caller.principal()).ok_or_else(unknown)?;
+            let ended = caller.ended(app.ledger.clone());
+            Ok(Caller {
+                owner,
+                counted_for,
+                ended: async move { refusal(&ended.await) }.boxed(),
+            })
+        }
+        .boxed()
+    }
+}
+
+/// Whose key a caller uses, and for what its calls are counted; `None` for those whom the action admits not.
+fn whose(principal: &Principal) -> Option<(Owner, CountedFor)> {
+    match principal {
+        Principal::AgentKey(holder) => {
+            let counted_for = match holder.key_id() {
+                SHARED_KEY => CountedFor::Agent(holder.agent_id()),
+                key_id => CountedFor::AgentKey(key_id),
+            };
+            let owner = Owner::Agent(holder.agent_id(), holder.agent().clone());
+            Some((owner, counted_for))
+        }
+        Principal::User(session) => {
+            let owner = Owner::User(session.user.id);
+            Some((owner, CountedFor::Session(session.session.id)))
+        }
+        _ => None,
+    }
+}
+
+fn unknown() -> Refusal {
+    Refusal::unauthorized("this credential does not open the proxies")
+}
+
+/// What a caller is told whose credential does not count.
+fn refusal(error: &Error) -> Refusal {
+    let word = match error {
+        Error::Unauthorized(_) => Word::Unauthorized,
+        Error::Forbidden(_) => Word::Forbidden,
+        Error::Ledger(ledger::Error::Rejected(Rejection::Locked { .. })) => Word::Locked,
+        Error::Ledger(ledger::Error::Rejected(_)) => Word::Unauthorized,
+        _ => {
+            let error: &dyn StdError = error;
+            tracing::error!(error, "a caller of a proxy cannot be looked up");
+            return Refusal::new(Word::Internal, "internal error: try again");
+        }
+    };
+    Refusal::new(word, error.to_string())
+}
+
+/// No keys are stored yet.
+struct NoKeys;
+
+impl Keys for NoKeys {
+    fn key_of<'a>(
+        &'a self,
+        _owner: &'a Owner,
+        _upstream: &'a str,
+    ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>> {
+        async { Ok(None) }.boxed()
+    }
+}
