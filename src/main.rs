@@ -32,7 +32,7 @@ mod witness;
 use clap::Parser;
 use cli::{
     ApprovalCommand, Cli, Command, GrantCommand, LedgerCommand, PolicyCommand, ProjectionsCommand,
-    TaskCommand, TokenCommand, WitnessCommand,
+    ProxyCommand, TaskCommand, TokenCommand, WitnessCommand,
 };
 use config::Environment;
 use output::{Meaning, note};
@@ -166,6 +166,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Unlock(args) => command::read_api(&environment, args),
         Command::Policy(command) => command::policy(&environment, command),
         Command::Approver(command) => command::approver(&environment, *command),
+        Command::Proxy(ProxyCommand::Info(args)) => command::proxy_info(&environment, &args),
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
         Command::Completions(args) => command::completions(&args),
         Command::Man(args) => command::man(&args),

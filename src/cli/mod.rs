@@ -21,6 +21,7 @@ mod people;
 mod policy;
 mod policy_versions;
 mod projections;
+mod proxy;
 mod replay;
 mod restore;
 mod schedules;
@@ -57,6 +58,7 @@ pub(crate) use policy_versions::{
     ApplyPolicy, RollbackPolicy, ShowPolicy, back_to, in_force, of_version,
 };
 pub(crate) use projections::{ProjectionsCommand, Rebuild};
+pub(crate) use proxy::{ProxiedUpstream, ProxyCommand, ProxyInfoArgs};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;
 pub(crate) use schedules::ScheduleCommand;
@@ -202,6 +204,9 @@ pub(crate) enum Command {
     /// Those who can decide; decide from a terminal with a command-line key
     #[command(subcommand)]
     Approver(Box<ApproverCommand>),
+    /// Set up clients of other APIs that go through this service
+    #[command(subcommand)]
+    Proxy(ProxyCommand),
     /// Operations that are asked for at fixed times
     Schedule(ApiArgs<ScheduleCommand>),
     /// Mint and look at tokens

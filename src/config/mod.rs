@@ -31,7 +31,7 @@ pub(crate) use secret::REQUIRED;
 pub(crate) use secret::{Auth, TokenFamily, TokenKind, is_missing, service_token, subject_secret};
 pub(crate) use sections::{
     Approvals, Callbacks, Email, Http, Notifiers, Proxies, Upstream, Webauthn, Witnesses,
-    approvers, base_url, geoip_files, http_bind, min_free_bytes, push_services,
+    approvers, base_url, geoip_files, http_bind, min_free_bytes, push_services, session_ttl,
 };
 pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;

@@ -94,6 +94,11 @@ pub(crate) fn base_url(sources: &mut Sources) -> Url {
     url
 }
 
+/// How long a session of a person lasts.
+pub(crate) fn session_ttl(sources: &mut Sources) -> Duration {
+    sources.read(&table::SESSION_TTL_SECONDS)
+}
+
 /// Questions to humans.
 pub(crate) struct Approvals {
     /// How long a question waits, and how long an approved one may be continued.

@@ -54,6 +54,25 @@ fn every_shell_completes_the_commands_and_every_command_has_a_man_page() {
     assert_eq!(nowhere.status.code(), Some(1));
 }
 
+#[test]
+fn the_settings_of_clients_need_no_secrets_and_another_upstream_is_a_wrong_command_line() {
+    let mut info = bare("proxy info");
+    info.env("BASE_URL", "https://proxy.example.com");
+    let (told, error) = said(&info.output().unwrap());
+    assert_eq!(error, "");
+    for line in [
+        "export ANTHROPIC_BASE_URL=https://proxy.example.com/proxy/anthropic",
+        "export CLOUDFLARE_BASE_URL=https://proxy.example.com/proxy/cloudflare/client/v4",
+        "export CLOUDFLARE_API_BASE_URL=https://proxy.example.com/proxy/cloudflare/client/v4",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{told}");
+    }
+    let one = said(&bare("proxy info anthropic").output().unwrap()).0;
+    assert!(one.contains("ANTHROPIC_AUTH_TOKEN=<agent key>") && !one.contains("CLOUDFLARE"));
+    let wrong = bare("proxy info openai").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
 #[tokio::test]
 async fn the_tail_shows_people_one_line_and_programs_everything() {
     let sandbox = Sandbox::new().await;

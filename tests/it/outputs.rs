@@ -97,6 +97,7 @@ async fn no_command_panics_where_nobody_reads_or_the_disk_is_full() {
         "projections status".to_owned(),
         "doctor".to_owned(),
         "subject-headers ci".to_owned(),
+        "proxy info".to_owned(),
         "token bootstrap --subject ci --can-audit".to_owned(),
     ];
     for line in lines {
