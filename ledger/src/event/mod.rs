@@ -333,7 +333,7 @@ events! {
         in UpstreamKey by KEEPERS under UpstreamKey [begins, looked_up];
     191, 1, "upstream_key.removed" => UpstreamKeyRemoved(UpstreamKeyRemoved)
         in UpstreamKey by MANAGERS under UpstreamKey [looked_up];
-    195, 1, "upstream_key.sealed" => UpstreamKeySealed(UpstreamKeySealed)
+    195, 1, "upstream_secret.sealed" => UpstreamKeySealed(UpstreamKeySealed)
         in UpstreamSecret by KEEPERS under UpstreamKey [begins];
 }
 

@@ -67,7 +67,7 @@ const KNOWN_BY_MORE: [(&str, usize); 17] = [
     ("CallbackSet", 5),
     ("CredentialPut", 6),
     ("DeliveryOwed", 6),
-    ("LedgerErased", 13),
+    ("LedgerErased", 14),
     ("TaskCreated", 7),
 ];
 

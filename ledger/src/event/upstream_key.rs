@@ -86,7 +86,7 @@ pub struct UpstreamKeyRemoved {
     pub why: UpstreamKeyEnd,
 }
 
-/// `upstream_key.sealed` 1: the only event of its stream, by the command that stores the key.
+/// `upstream_secret.sealed` 1: the only event of its stream, by the command that stores the key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamKeySealed {
     /// Its stream.
