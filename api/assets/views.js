@@ -127,6 +127,12 @@ async function save(path) {
 /** What a button of a row does: the request that it names, in full, and then the page anew. */
 async function act(button) {
   const { method, path, done, shows, links, adds, empties, saves, locks } = button.dataset;
+  const key = document.getElementById(button.dataset.key);
+  if (key && !key.value) {
+    say("bad", "A key is needed", "Paste it into the field first.");
+    key.focus();
+    return;
+  }
   const reason = document.getElementById(button.dataset.reason);
   if (reason && !reason.value.trim()) {
     say("bad", "A reason is needed", "Say why in a few words; it is recorded for good.");
@@ -138,8 +144,9 @@ async function act(button) {
   hush();
   try {
     const answer = saves ? await save(saves) : links ? await link(decodeURIComponent(links))
-      : adds ? await grant(path, JSON.parse(adds)) : await askConfirmed(method, path, empties ? { [empties]: [] } : locks ? { target: { kind: "agent", id: decodeURIComponent(locks) }, reason: reason.value.trim() } : {});
+      : adds ? await grant(path, JSON.parse(adds)) : await askConfirmed(method, path, empties ? { [empties]: [] } : key ? { api_key: key.value } : locks ? { target: { kind: "agent", id: decodeURIComponent(locks) }, reason: reason.value.trim() } : {});
     if (reason) reason.value = "";
+    if (key) key.value = "";
     say("good", done, shows ? answer[shows] : "");
     await refresh().catch(() => {});
   } catch (error) {

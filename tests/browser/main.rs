@@ -29,6 +29,7 @@ mod passkey;
 mod pictures;
 mod prefixed;
 mod proof;
+mod proxy;
 mod reading;
 mod receipts;
 mod refusing;

@@ -165,4 +165,5 @@ pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/users", Action::ReadUsers),
     ("GET", "/policy", Action::ReadPolicy),
     ("GET", "/system", Action::ReadSystem),
+    ("GET", "/me/proxy", Action::ReadOwnUpstreamKey),
 ];

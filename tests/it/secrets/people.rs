@@ -6,6 +6,8 @@ use fixtures::service::{Service, Task, record};
 use serde_json::{Value, json};
 
 const GIVEN: &str = "a password that was given";
+const OWN_KEY: &str = "/v1/me/anthropic-key";
+const AGENTS_KEY: &str = "/v1/agents/keyed/upstream-keys/cloudflare";
 const OWN: &str = "a password of one's own choice";
 
 /// By what a request proves who it is from.
@@ -52,7 +54,8 @@ async fn ask(
     let cookie = cookie.trim_start_matches("__Host-lpp=");
     let cookie = cookie.split(';').next().unwrap().to_owned();
     let text = answer.text().await.unwrap();
-    let mut body: Value = serde_json::from_str(&text).unwrap_or_default();
+    // A page is searched as it is.
+    let mut body = serde_json::from_str(&text).unwrap_or(Value::String(text));
     let reply = body.clone();
     // What is to be handed out is, and nothing else.
     for handed_out in ["token", "key", "watch_url", "device_secret"] {
@@ -148,6 +151,80 @@ pub(super) async fn live(
         200,
     )
     .await;
+    // Keys of upstreams, and what is refused as one.
+    for (of, key, path, by, status) in [
+        (
+            "a replaced key",
+            "sk-ant-api03-9b1c7e50d2f84a63",
+            OWN_KEY,
+            &*bearer,
+            204,
+        ),
+        (
+            "an Anthropic key",
+            "sk-ant-api03-4e7a90d3c5b8126f",
+            OWN_KEY,
+            &bearer,
+            204,
+        ),
+        (
+            "a key of no use",
+            "sk-ant-admin01-77d0c3b1a9f2e845",
+            OWN_KEY,
+            &bearer,
+            400,
+        ),
+        (
+            "a login of no use",
+            "sk-ant-oat01-c0a4f7d2983be516",
+            OWN_KEY,
+            &bearer,
+            400,
+        ),
+        (
+            "a Cloudflare token",
+            "v8Kq2xWz41nPd7RtYb30Lm",
+            AGENTS_KEY,
+            token,
+            204,
+        ),
+        (
+            "a token of no use",
+            "sk-ant-api03-e5d2b7401c9f3a86",
+            AGENTS_KEY,
+            token,
+            400,
+        ),
+        (
+            "a key with a blank",
+            "q7Tn5 sVe82kHc1XwZr96Bd",
+            AGENTS_KEY,
+            token,
+            400,
+        ),
+        (
+            "a key of who may not",
+            "sk-ant-api03-1f6d8c2e7b04a593",
+            OWN_KEY,
+            token,
+            403,
+        ),
+    ] {
+        secrets.keep(of, key);
+        let body = json!({ "api_key": key });
+        tell(("PUT", path), By::Bearer(by), body, status).await;
+        tell(
+            ("GET", path),
+            By::Bearer(token),
+            Value::Null,
+            if path == OWN_KEY { 403 } else { 200 },
+        )
+        .await;
+    }
+    for page in [OWN_KEY, "/me/proxy", "/agents/keyed", "/ledger"] {
+        let by = By::Cookie(&browser.cookie);
+        tell(("GET", page), by, Value::Null, 200).await;
+    }
     let template = json!({
         "name": "records", "agents": ["keyed"], "expires_in_seconds": 600,
         "operations": [{

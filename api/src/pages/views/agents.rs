@@ -43,6 +43,8 @@ pub(crate) struct AgentPage {
     pub(crate) suggestions: Vec<SuggestionRow>,
     pub(crate) keys: Vec<KeyRow>,
     pub(crate) keys_more: bool,
+    /// The keys of upstreams that can be stored for it.
+    pub(crate) stored_keys: Vec<StoredKeyRow>,
     pub(crate) record: Record,
     /// The address of its tasks.
     pub(crate) tasks: String,
@@ -50,6 +52,29 @@ pub(crate) struct AgentPage {
     pub(crate) history: String,
     pub(crate) events: Vec<EventRow>,
     pub(crate) older: Option<String>,
+}
+
+/// A key of an upstream that is stored for an agent, or can be. The page never holds it.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredKeyRow {
+    /// `anthropic`
+    pub(crate) upstream: &'static str,
+    /// `Anthropic API key`
+    pub(crate) label: &'static str,
+    pub(crate) hint: &'static str,
+    /// Since when it is stored.
+    pub(crate) since: Option<Beside>,
+    /// What is so while none is.
+    pub(crate) without: &'static str,
+    /// The path of the API.
+    pub(crate) path: String,
+}
+
+impl StoredKeyRow {
+    /// What tells its field from others of the page.
+    fn field(&self) -> String {
+        format!("-{}", self.upstream)
+    }
 }
 
 #[derive(Debug, Clone)]

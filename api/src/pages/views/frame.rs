@@ -21,10 +21,12 @@ pub(crate) enum View {
     Users,
     Policy,
     System,
+    /// One's own key, and the settings of programs.
+    Proxy,
 }
 
 impl View {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Inbox,
         Self::History,
         Self::Tasks,
@@ -38,6 +40,7 @@ impl View {
         Self::Users,
         Self::Policy,
         Self::System,
+        Self::Proxy,
     ];
 
     const fn name(self) -> &'static str {
@@ -55,6 +58,7 @@ impl View {
             Self::Users => "Users",
             Self::Policy => "Policy",
             Self::System => "System",
+            Self::Proxy => "Proxy",
         }
     }
 
@@ -74,6 +78,7 @@ impl View {
             Self::Users => "users",
             Self::Policy => "policy",
             Self::System => "system",
+            Self::Proxy => "me/proxy",
         }
     }
 
@@ -93,6 +98,7 @@ impl View {
             Self::Users => 'u',
             Self::Policy => 'o',
             Self::System => 's',
+            Self::Proxy => 'x',
         }
     }
 
@@ -105,7 +111,8 @@ impl View {
             | Self::Approvers
             | Self::Clearances
             | Self::Callbacks
-            | Self::Ledger => Role::Viewer,
+            | Self::Ledger
+            | Self::Proxy => Role::Viewer,
             Self::Users => Role::Admin,
             Self::Agents | Self::Admissions | Self::Schedules | Self::Policy | Self::System => {
                 Role::Operator
@@ -128,6 +135,7 @@ impl View {
             Self::Schedules => "schedule apply",
             Self::Callbacks => "delivery",
             Self::Users => "user group",
+            Self::Proxy => "user",
             Self::Policy => "policy group",
             Self::System => "",
             Self::Ledger => {
@@ -150,6 +158,8 @@ pub(super) struct Link {
 pub(crate) struct Frame {
     who: Short,
     role: Role,
+    /// It is a person, by a session of theirs.
+    is_person: bool,
     path: String,
     here: View,
     /// The ledger's size that the view is as of; its script asks for what came after.
@@ -169,6 +179,7 @@ impl Frame {
         Self {
             who: Short::line(who, Self::NAME),
             role,
+            is_person: by.session().is_some(),
             path: path.to_owned(),
             here,
             as_of,
@@ -210,7 +221,8 @@ impl Frame {
     pub(super) fn links(&self) -> Vec<Link> {
         let seen = View::ALL
             .into_iter()
-            .filter(|view| view.seen_by() <= self.role);
+            .filter(|view| view.seen_by() <= self.role)
+            .filter(|view| self.is_person || *view != View::Proxy);
         let link = |view: View| Link {
             name: view.name(),
             path: view.path(),

@@ -9,13 +9,15 @@ mod history;
 mod inbox;
 mod people;
 mod policy;
+mod proxy;
 mod schedules;
 mod system;
 mod tasks;
 
 pub(crate) use admissions::{AdmissionRow, AdmissionsPage};
 pub(crate) use agents::{
-    AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, SuggestionRow,
+    AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, StoredKeyRow,
+    SuggestionRow,
 };
 pub(crate) use clearances::{ClearanceRow, ClearancesPage, Kept};
 pub(crate) use events::{EventRow, LedgerPage};
@@ -26,6 +28,7 @@ pub(crate) use people::{
     ApproverRow, ApproversPage, CallbackRow, CallbacksPage, UserRow, UsersPage,
 };
 pub(crate) use policy::{PolicyPage, PolicyVersionRow, RuleRow};
+pub(crate) use proxy::ProxyPage;
 pub(crate) use schedules::{ScheduleRow, ScheduleRunRow, SchedulesPage};
 pub(crate) use system::{LimitRow, ProjectionRow, SignedRow, SystemPage};
 pub(crate) use tasks::{ApplyRow, OperationRow, Standing, TaskPage, TaskRow, TasksPage};

@@ -4,7 +4,7 @@ use super::{Asked, events, older, on_scope, path_part, user_name};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{
     AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, PairingCard, PairingPage,
-    SuggestionRow, View,
+    StoredKeyRow, SuggestionRow, View,
 };
 use crate::pages::{Beside, Record, Short};
 use crate::problem::ApiError;
@@ -12,12 +12,12 @@ use crate::schemes::By;
 use crate::shapes::lists::PageQuery;
 use crate::state::AppState;
 use app::agent_record::PERIOD;
-use app::{Acting, action, agents, keys, pairing as pairings};
+use app::{Acting, action, agents, keys, pairing as pairings, upstream_keys};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::event::Grant;
 use ledger::operation::ScopeId;
-use ledger::{AgentName, Locks, Providers, Rejection, Risk, Timestamp, UserId};
+use ledger::{AgentName, Locks, Providers, Rejection, Risk, Timestamp, UpstreamName, UserId};
 use projections::{AgentFilter, DecidedKind, DoneUnasked, Paging, Projection, TimelineTopic};
 use serde_json::json;
 use url::form_urlencoded;
@@ -202,10 +202,48 @@ async fn agent(
                 revoked: key.view.revoked_at.map(|at| Beside::past(at, now)),
             })
             .collect(),
+        stored_keys: stored_keys(state, who, name, now).await?,
         record: Record::of(&counts),
         older: older(asked, &[], timeline.next),
         events: events::rows(state, timeline).await?,
     })
+}
+
+/// Each upstream with the key that is stored for the agent.
+async fn stored_keys(
+    state: &AppState,
+    who: &Acting,
+    agent: &AgentName,
+    now: Timestamp,
+) -> Result<Vec<StoredKeyRow>, ApiError> {
+    let part = path_part(agent.as_str());
+    let mut rows = Vec::new();
+    for (upstream, label, hint, without) in [
+        (
+            UpstreamName::ANTHROPIC,
+            "Anthropic API key",
+            "begins with sk-ant-",
+            "its calls to Anthropic are refused",
+        ),
+        (
+            UpstreamName::CLOUDFLARE,
+            "Cloudflare API token",
+            "20 characters or more",
+            "its calls to Cloudflare use the service’s, if it has one",
+        ),
+    ] {
+        let name = UpstreamName::unchecked(upstream);
+        let key = upstream_keys::of_agent(&state.app.ledger, who, agent, &name).await?;
+        rows.push(StoredKeyRow {
+            upstream,
+            label,
+            hint,
+            since: key.map(|key| Beside::past(key.stored_at, now)),
+            without,
+            path: format!("agents/{part}/upstream-keys/{upstream}"),
+        });
+    }
+    Ok(rows)
 }
 
 /// A grant with its use: what it covers of that which was done without a question.

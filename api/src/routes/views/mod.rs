@@ -10,6 +10,7 @@ mod history;
 mod inbox;
 mod people;
 mod policy;
+mod proxy;
 mod schedules;
 mod system;
 mod tasks;
@@ -64,6 +65,7 @@ views! {
     "/users" => people::users,
     "/policy" => policy::show,
     "/system" => system::show,
+    "/me/proxy" => proxy::show,
 }
 
 /// A request for a view.
