@@ -28,6 +28,7 @@ async fn a_change_of_the_policy_is_read_in_full_and_put_in_force_with_a_passkey(
     for part in [
         "Change the policy to version 2",
         "default: \"catalog\" -> \"deny\"",
+        "- policy_change: {\"needs\"",
         "# nothing runs",
         "holder of the service token",
     ] {

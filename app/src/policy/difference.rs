@@ -75,6 +75,11 @@ fn by_name(policy: &Policy) -> Map<String, Value> {
 
 /// Compares a part of both, field by field where both have fields.
 fn compare(place: &str, one: Option<&Value>, other: Option<&Value>, changes: &mut Vec<Change>) {
+    // A part that a policy does not have stands as null in its tree.
+    let (one, other) = (
+        one.filter(|value| !value.is_null()),
+        other.filter(|value| !value.is_null()),
+    );
     if one == other {
         return;
     }
