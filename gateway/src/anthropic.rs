@@ -24,15 +24,17 @@ pub(crate) struct Call {
     pub(crate) most: u64,
     /// How long its answer may take to begin, where that is not left to upstream.
     pub(crate) patience: Option<Duration>,
+    /// Its answer says how many tokens it used.
+    pub(crate) is_metered: bool,
 }
 
 impl Call {
     const fn new(operation: &'static str, most: u64) -> Self {
-        let patience = None;
         Self {
             operation,
             most,
-            patience,
+            patience: None,
+            is_metered: false,
         }
     }
 }
@@ -60,7 +62,10 @@ pub(crate) fn route(method: &Method, path: &str, has_files: bool) -> Result<Call
     let by_method: &[(&Method, Call)] = match segments.as_slice() {
         ["v1", "messages"] => &[(
             &Method::POST,
-            Call::new("anthropic.messages.create", MESSAGES),
+            Call {
+                is_metered: true,
+                ..Call::new("anthropic.messages.create", MESSAGES)
+            },
         )],
         ["v1", "messages", "count_tokens"] => &[(
             &Method::POST,
@@ -79,9 +84,8 @@ pub(crate) fn route(method: &Method, path: &str, has_files: bool) -> Result<Call
         ["v1", "models"] | ["v1", "models", _] => &[(
             &Method::GET,
             Call {
-                operation: "anthropic.models.read",
-                most: MIB,
                 patience: Some(MODELS),
+                ..Call::new("anthropic.models.read", MIB)
             },
         )],
         ["v1", "files"] if has_files => &[

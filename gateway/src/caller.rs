@@ -2,6 +2,7 @@
 
 use crate::credentials::Credential;
 use crate::refusal::Refusal;
+use crate::usage::Usage;
 use futures_util::future::BoxFuture;
 use ledger::{AgentId, AgentName, KeyId, SessionId, UserId};
 use secrecy::SecretString;
@@ -59,4 +60,9 @@ pub trait Keys: Send + Sync + 'static {
         owner: &'a Owner,
         upstream: &'a str,
     ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>>;
+}
+
+/// Is told what calls have used, once each, when it is known. It must not block.
+pub trait Usages: Send + Sync + 'static {
+    fn used(&self, owner: &Owner, usage: Usage);
 }

@@ -1,15 +1,16 @@
 //! One request, from its head to its answer.
 
 use crate::anthropic::{self, Call};
-use crate::caller::{Caller, Callers, Keys, Owner};
+use crate::caller::{Caller, Callers, Keys, Owner, Usages};
 use crate::credentials;
 use crate::headers::{Passing, accept_encoding, is_event_stream, judge_framing};
 use crate::path::judge;
 use crate::places::Places;
 use crate::refusal::{Envelope, Refusal, Word};
-use crate::relay::Relayed;
+use crate::relay::{Meter, Relayed};
 use crate::upload::{Progress, Upload};
 use crate::upstream::{Limits, SetupError, Upstream};
+use crate::usage::Reader;
 use axum::body::Body;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
@@ -55,6 +56,7 @@ struct Shared {
     anthropic: Upstream,
     callers: Arc<dyn Callers>,
     keys: Arc<dyn Keys>,
+    usages: Arc<dyn Usages>,
     places: Arc<Places>,
 }
 
@@ -73,6 +75,7 @@ impl Gateway {
         settings: Settings,
         callers: Arc<dyn Callers>,
         keys: Arc<dyn Keys>,
+        usages: Arc<dyn Usages>,
     ) -> Result<Self, SetupError> {
         let limits = Limits {
             connect: settings.connect,
@@ -86,6 +89,7 @@ impl Gateway {
             anthropic,
             callers,
             keys,
+            usages,
             places,
         })))
     }
@@ -141,7 +145,9 @@ impl Shared {
         let progress = Progress::begin();
         let upload = Upload::new(body, call.most, &progress);
         let request = self.to_anthropic(&parts, path, &key, upload)?;
-        let Caller { mut ended, .. } = caller;
+        let Caller {
+            owner, mut ended, ..
+        } = caller;
         let answer = tokio::select! {
             biased;
             refused = &mut ended => return Err(refused),
@@ -154,7 +160,12 @@ impl Shared {
         }
         let (parts, body) = answer.into_parts();
         let idle = self.settings.idle;
-        let relayed = Relayed::new(body, &parts.headers, ended, idle, place);
+        let reader = match call.is_metered {
+            true => Reader::of(parts.status, &parts.headers),
+            false => None,
+        };
+        let meter = reader.map(|reader| Meter::new(reader, owner, Arc::clone(&self.usages)));
+        let relayed = Relayed::new(body, &parts.headers, ended, idle, meter, place);
         let mut response = Response::new(Body::new(relayed));
         *response.status_mut() = parts.status;
         *response.headers_mut() = passed;

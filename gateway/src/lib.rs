@@ -12,6 +12,7 @@
 //! | `places` | the limit on open calls |
 //! | `upstream` | connections to an upstream |
 //! | `upload`, `relay` | bodies on their way up and down |
+//! | `usage` | the tokens of an answer, from a copy beside it |
 //! | `refusal` | the words of refusals, and their envelopes |
 
 #![allow(missing_docs, reason = "a doc line says what the name does not")]
@@ -27,9 +28,11 @@ mod refusal;
 mod relay;
 mod upload;
 mod upstream;
+mod usage;
 
-pub use caller::{Caller, Callers, CountedFor, Keys, Owner};
+pub use caller::{Caller, Callers, CountedFor, Keys, Owner, Usages};
 pub use credentials::Credential;
 pub use gateway::{Gateway, Settings};
 pub use refusal::{CODE, Envelope, Refusal, Word};
 pub use upstream::SetupError;
+pub use usage::Usage;

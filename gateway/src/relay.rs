@@ -1,8 +1,10 @@
 //! The body of an answer on its way down: each piece as it comes. An answer that upstream did not end, that
 //! went silent, or whose caller lost its credential is broken off, and never ends as if it were whole.
 
+use crate::caller::{Owner, Usages};
 use crate::places::Place;
 use crate::refusal::Refusal;
+use crate::usage::Reader;
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::task::AtomicWaker;
@@ -44,14 +46,43 @@ impl Held {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_at_end(&self) -> bool {
+        self.body().as_ref().is_some_and(HttpBody::is_end_stream)
+    }
+
     fn take_away(&self) {
         drop(self.body().take());
         self.waker.wake();
     }
 }
 
+/// Counts what an answer uses, and says it when the answer goes, however it ends.
+pub(crate) struct Meter {
+    reader: Reader,
+    owner: Owner,
+    usages: Arc<dyn Usages>,
+    is_whole: bool,
+}
+
+impl Meter {
+    pub(crate) fn new(reader: Reader, owner: Owner, usages: Arc<dyn Usages>) -> Self {
+        Self {
+            reader,
+            owner,
+            usages,
+            is_whole: false,
+        }
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        let usage = self.reader.end(self.is_whole);
+        self.usages.used(&self.owner, usage);
+    }
+}
+
 /// The body of an answer that is relayed.
-#[derive(Debug)]
 pub(crate) struct Relayed {
     held: Arc<Held>,
     watching: JoinHandle<()>,
@@ -59,6 +90,7 @@ pub(crate) struct Relayed {
     longest_idle: Duration,
     ending: Ending,
     broken: Option<Broken>,
+    meter: Option<Meter>,
     _place: Place,
 }
 
@@ -105,6 +137,7 @@ impl Relayed {
         headers: &HeaderMap,
         ended: BoxFuture<'static, Refusal>,
         longest_idle: Duration,
+        meter: Option<Meter>,
         place: Place,
     ) -> Self {
         // No body follows whatever its head says (RFC 9112, section 6.3).
@@ -128,8 +161,25 @@ impl Relayed {
             longest_idle,
             ending,
             broken: None,
+            meter,
             _place: place,
         }
+    }
+
+    /// Looks at a piece on its way.
+    fn look(&mut self, data: &[u8]) {
+        self.ending.look(data);
+        if let Some(meter) = &mut self.meter {
+            meter.reader.read(data);
+            // A client may go once it has the last byte, without waiting for the end.
+            meter.is_whole = meter.reader.has_stopped() || self.held.is_at_end();
+        }
+    }
+
+    /// Whether an end of the bytes is the end of the answer.
+    fn is_whole(&self) -> bool {
+        let has_stopped = |meter: &Meter| meter.reader.has_stopped();
+        !matches!(self.ending, Ending::ByEvent(_)) || self.meter.as_ref().is_some_and(has_stopped)
     }
 
     /// Breaks the answer off at the next poll: what came before it goes out first.
@@ -173,13 +223,17 @@ impl HttpBody for Relayed {
                     let Ok(data) = frame.into_data() else {
                         continue;
                     };
-                    this.ending.look(&data);
+                    this.look(&data);
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                Poll::Ready(None) if matches!(this.ending, Ending::ByEvent(_)) => {
-                    Broken::Unfinished
+                Poll::Ready(None) if !this.is_whole() => Broken::Unfinished,
+                Poll::Ready(None) => {
+                    // A stream ends here for its client, whoever goes first.
+                    if let Some(meter) = &mut this.meter {
+                        meter.is_whole = true;
+                    }
+                    return Poll::Ready(None);
                 }
-                Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Ready(Some(Err(None))) => Broken::Ended,
                 Poll::Ready(Some(Err(Some(error)))) => Broken::Upstream(error),
                 Poll::Pending => match this.idle.as_mut().poll(cx) {
@@ -193,13 +247,7 @@ impl HttpBody for Relayed {
 
     fn is_end_stream(&self) -> bool {
         // Whether an answer without a framing is whole is known only behind it.
-        matches!(self.ending, Ending::Framed)
-            && self.broken.is_none()
-            && self
-                .held
-                .body()
-                .as_ref()
-                .is_some_and(HttpBody::is_end_stream)
+        matches!(self.ending, Ending::Framed) && self.broken.is_none() && self.held.is_at_end()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -3,13 +3,15 @@
 use crate::config;
 use anyhow::Context;
 use api::AppState;
-use app::{Error, Principal, ProxyCaller};
+use app::{Error, Principal, ProxyCaller, upstream_keys};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Refusal, Settings, Word,
+    Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Refusal, Settings, Usage,
+    Usages, Word,
 };
-use ledger::{Rejection, SHARED_KEY};
+use ledger::event::UpstreamKeyOwner;
+use ledger::{Rejection, SHARED_KEY, UpstreamName};
 use secrecy::SecretString;
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -29,8 +31,8 @@ pub(super) fn proxies(config: &config::Proxies, state: &AppState) -> anyhow::Res
         connect: config.connect,
         files: config.has_files,
     };
-    let callers = Arc::new(OfService(state.clone()));
-    let gateway = Gateway::new(settings, callers, Arc::new(NoKeys))
+    let service = Arc::new(OfService(state.clone()));
+    let gateway = Gateway::new(settings, service.clone(), service.clone(), service)
         .context("an upstream cannot be reached like this")?;
     Ok(Arc::new(move |request| {
         let gateway = gateway.clone();
@@ -38,7 +40,7 @@ pub(super) fn proxies(config: &config::Proxies, state: &AppState) -> anyhow::Res
     }))
 }
 
-/// The callers that the ledger knows.
+/// The callers and keys that the ledger knows.
 struct OfService(AppState);
 
 impl Callers for OfService {
@@ -90,23 +92,84 @@ fn refusal(error: &Error) -> Refusal {
         Error::Ledger(ledger::Error::Rejected(Rejection::Locked { .. })) => Word::Locked,
         Error::Ledger(ledger::Error::Rejected(_)) => Word::Unauthorized,
         _ => {
-            let error: &dyn StdError = error;
-            tracing::error!(error, "a caller of a proxy cannot be looked up");
+            tracing::error!(
+                error = chain(error),
+                "a caller of a proxy cannot be looked up"
+            );
             return Refusal::new(Word::Internal, "internal error: try again");
         }
     };
     Refusal::new(word, error.to_string())
 }
 
-/// No keys are stored yet.
-struct NoKeys;
-
-impl Keys for NoKeys {
+impl Keys for OfService {
     fn key_of<'a>(
         &'a self,
-        _owner: &'a Owner,
-        _upstream: &'a str,
+        owner: &'a Owner,
+        upstream: &'a str,
     ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>> {
-        async { Ok(None) }.boxed()
+        async move {
+            let owner = match owner {
+                Owner::Agent(id, _) => UpstreamKeyOwner::Agent(*id),
+                Owner::User(id) => UpstreamKeyOwner::User(*id),
+            };
+            let upstream = UpstreamName::unchecked(upstream);
+            let key = upstream_keys::key_of(&self.0.app.ledger, owner, &upstream).await;
+            key.map_err(|error| {
+                let error: &dyn StdError = &error;
+                tracing::error!(error = chain(error), "a stored key cannot be used");
+                Refusal::new(
+                    Word::Internal,
+                    "the stored key cannot be used: ask an operator",
+                )
+            })
+        }
+        .boxed()
     }
+}
+
+impl Usages for OfService {
+    fn used(&self, owner: &Owner, usage: Usage) {
+        let (agent, user) = match owner {
+            Owner::Agent(_, name) => (Some(name.as_str()), None),
+            Owner::User(id) => (None, Some(id.to_string())),
+        };
+        tracing::info!(
+            target: "usage",
+            {
+                agent.name = agent,
+                user.id = user,
+                model = usage.model,
+                interrupted = usage.is_interrupted,
+                input_tokens = usage.input_tokens,
+                output_tokens = usage.output_tokens,
+                cache_creation_5m = usage.cache_creation_5m,
+                cache_creation_1h = usage.cache_creation_1h,
+                cache_read = usage.cache_read,
+                web_searches = usage.web_searches,
+            },
+            "tokens were used"
+        );
+        for (kind, count) in [
+            ("input", usage.input_tokens),
+            ("output", usage.output_tokens),
+            ("cache_creation_5m", usage.cache_creation_5m),
+            ("cache_creation_1h", usage.cache_creation_1h),
+            ("cache_read", usage.cache_read),
+        ] {
+            metrics::counter!("proxy_tokens_total", "kind" => kind).increment(count);
+        }
+    }
+}
+
+/// An error with its sources.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
 }

@@ -37,6 +37,7 @@ mod outputs;
 mod overload;
 mod people;
 mod policies;
+mod proxies;
 mod rebuilding;
 mod restores;
 mod secrets;

@@ -161,3 +161,66 @@ async fn a_client_that_does_not_send_its_body_to_the_end_leaves_no_whole_request
         String::from_utf8_lossy(&bytes)
     );
 }
+
+#[tokio::test]
+async fn what_a_stream_used_is_told_once_whatever_its_end_and_nothing_of_errors() {
+    let mut stage = Stage::new().await;
+    let whole = chunked();
+    let mut client = stage.sent(messages()).await;
+    stage.answer_one(&whole).await;
+    Answer::read(&mut client).await;
+    let used = stage.used().await;
+    let counts = (used.input_tokens, used.output_tokens, used.is_interrupted);
+    assert_eq!(counts, (25, 15, false));
+    assert_eq!(used.model, "claude-x");
+
+    // Upstream breaks off behind the first event.
+    let first = whole.find("event: ping").unwrap();
+    let mut client = stage.sent(messages()).await;
+    stage.answer_one(&whole[..first]).await;
+    Answer::read(&mut client).await;
+    let used = stage.used().await;
+    let counts = (used.input_tokens, used.output_tokens, used.is_interrupted);
+    assert_eq!(counts, (25, 1, true));
+
+    let mut client = stage.sent(messages()).await;
+    stage
+        .answer_one("HTTP/1.1 529 X\r\ncontent-length: 2\r\n\r\n{}")
+        .await;
+    Answer::read(&mut client).await;
+    // An answer in one piece, whose client goes with its last byte.
+    let body = "{\"model\":\"claude-x\",\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}";
+    let length = body.len();
+    let mut client = stage.sent(messages()).await;
+    stage
+        .answer_one(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+    Answer::read(&mut client).await;
+    let used = stage.used().await;
+    let counts = (used.input_tokens, used.output_tokens, used.is_interrupted);
+    assert_eq!(counts, (3, 4, false), "the error before it used nothing");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_has_used_what_was_seen() {
+    let mut stage = Stage::new().await;
+    let whole = chunked();
+    let last = whole.find("event: message_stop").unwrap();
+    let mut client = stage.sent(messages()).await;
+    let mut upstream = stage.connection().await;
+    head_and_body(&mut upstream).await;
+    upstream.write_all(&whole.as_bytes()[..last]).await.unwrap();
+    let mut seen = String::new();
+    while !seen.contains("message_delta") {
+        let mut piece = [0; 1024];
+        let read = client.read(&mut piece).await.unwrap();
+        assert_ne!(read, 0);
+        seen.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+    }
+    drop(client);
+    let used = stage.used().await;
+    let counts = (used.input_tokens, used.output_tokens, used.is_interrupted);
+    assert_eq!(counts, (25, 15, true));
+}

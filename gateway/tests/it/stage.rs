@@ -5,7 +5,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Refusal, Settings, Word,
+    Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Refusal, Settings, Usage,
+    Usages, Word,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -36,6 +37,7 @@ pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
     pub(crate) gateway: Gateway,
     known: Arc<Known>,
+    told: Arc<Told>,
     upstream: mpsc::UnboundedReceiver<TcpStream>,
 }
 
@@ -73,6 +75,16 @@ impl Callers for Known {
             ended: ended.boxed(),
         };
         async { Ok(caller) }.boxed()
+    }
+}
+
+/// What was used, in its order.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<(Owner, Usage)>>);
+
+impl Usages for Told {
+    fn used(&self, owner: &Owner, usage: Usage) {
+        self.0.lock().unwrap().push((owner.clone(), usage));
     }
 }
 
@@ -117,9 +129,11 @@ impl Stage {
             files: false,
         };
         change(&mut settings);
+        let told = Arc::new(Told::default());
         let counts = [AGENT, OTHER, USER, KEYLESS].map(|it| (it, watch::Sender::new(true)));
         let known = Arc::new(Known(Mutex::new(counts.into_iter().collect())));
-        let gateway = Gateway::new(settings, known.clone(), Arc::new(Stored)).unwrap();
+        let gateway =
+            Gateway::new(settings, known.clone(), Arc::new(Stored), told.clone()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, gateway.clone()));
@@ -127,6 +141,7 @@ impl Stage {
             address,
             gateway,
             known,
+            told,
             upstream,
         }
     }
@@ -135,6 +150,27 @@ impl Stage {
     pub(crate) fn revoke(&self, credential: &str) {
         let known = self.known.0.lock().unwrap();
         known[credential].send_replace(false);
+    }
+
+    /// What the next call to end has used.
+    pub(crate) async fn used(&self) -> Usage {
+        let told = async {
+            loop {
+                let first = {
+                    let mut told = self.told.0.lock().unwrap();
+                    (!told.is_empty()).then(|| told.remove(0))
+                };
+                match first {
+                    Some((owner, usage)) => {
+                        assert!(matches!(owner, Owner::Agent(_, name) if name.as_str() == "agent"));
+                        return usage;
+                    }
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        };
+        let told = tokio::time::timeout(SOON, told).await;
+        told.expect("nothing was told")
     }
 
     /// Connects and sends, and does not read yet.

@@ -1,0 +1,203 @@
+//! A client of Anthropic's API against the real binary, which leads to an upstream that a test plays.
+
+use crate::logins::{TOKEN, ask, with_ann};
+use fixtures::sandbox::{BASE_URL, Sandbox};
+use fixtures::service::Service;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const STORED: &str = "sk-ant-api03-of-the-agent";
+const OWN: &str = "sk-ant-api03-of-ann";
+
+/// What a revocation may take to reach an open call.
+const SOON: Duration = Duration::from_secs(1);
+
+const BEGUN: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n3\r\n:\n\n\r\n";
+
+struct Stage {
+    service: Service,
+    upstream: TcpListener,
+    /// An agent's, with its path.
+    key: (String, String),
+    /// A session of a user.
+    session: String,
+}
+
+impl Stage {
+    /// A service with an agent and a user who have keys stored.
+    async fn new(sandbox: &mut Sandbox) -> Self {
+        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", upstream.local_addr().unwrap());
+        sandbox.settings.insert("ANTHROPIC_API_BASE", base);
+        let (service, session) = with_ann(sandbox).await;
+        let agent = json!({"agent": "ci"});
+        let made = ask(&service, "POST", "/v1/agents", TOKEN, &agent).await;
+        assert_eq!(made.unwrap().0, 201);
+        let keys = "/v1/agents/ci/keys";
+        let made = ask(&service, "POST", keys, TOKEN, &json!({})).await;
+        let made = made.unwrap().1;
+        let key = made["key"].as_str().unwrap().to_owned();
+        let path = format!("{keys}/{}", made["id"].as_str().unwrap());
+        let stored = "/v1/agents/ci/upstream-keys/anthropic";
+        for (path, token, text) in [
+            (stored, TOKEN, STORED),
+            ("/v1/me/anthropic-key", &*session, OWN),
+        ] {
+            let put = ask(&service, "PUT", path, token, &json!({"api_key": text})).await;
+            assert_eq!(put.unwrap().0, 204, "{path}");
+        }
+        Self {
+            service,
+            upstream,
+            key: (key, path),
+            session,
+        }
+    }
+
+    async fn sent(&self, credential: &str) -> TcpStream {
+        let host = BASE_URL.trim_start_matches("http://");
+        let request = format!(
+            "POST /proxy/anthropic/v1/messages HTTP/1.1\r\nhost: {host}\r\n\
+             authorization: Bearer {credential}\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}"
+        );
+        let mut client = TcpStream::connect(self.service.address).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        client
+    }
+
+    /// The next connection upstream, and the head that came on it.
+    async fn asked(&self) -> (TcpStream, String) {
+        let accepted = tokio::time::timeout(SOON * 5, self.upstream.accept()).await;
+        let (mut stream, _) = accepted.unwrap().unwrap();
+        let mut read = String::new();
+        while !read.ends_with("\r\n\r\n{}") {
+            let mut piece = [0; 4096];
+            let count = stream.read(&mut piece).await.unwrap();
+            assert_ne!(count, 0, "{read}");
+            read.push_str(std::str::from_utf8(&piece[..count]).unwrap());
+        }
+        (stream, read)
+    }
+
+    async fn refused(&self, credential: &str) -> (String, String) {
+        let answer = rest(&mut self.sent(credential).await).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    }
+}
+
+/// Everything up to the end, which comes soon.
+async fn rest(connection: &mut TcpStream) -> String {
+    let mut read = Vec::new();
+    let reading = tokio::time::timeout(SOON * 5, connection.read_to_end(&mut read));
+    // A reset is an end as well.
+    drop(reading.await.unwrap());
+    String::from_utf8(read).unwrap()
+}
+
+#[tokio::test]
+async fn an_agent_and_a_user_call_with_the_key_that_is_stored_for_each() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox).await;
+    for (credential, stored) in [(&stage.key.0, STORED), (&stage.session, OWN)] {
+        let mut client = stage.sent(credential).await;
+        let (mut upstream, asked) = stage.asked().await;
+        assert!(
+            asked.contains(&format!("x-api-key: {stored}\r\n")),
+            "{asked}"
+        );
+        assert!(!asked.contains(credential.as_str()), "{asked}");
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nrequest-id: req_1\r\n\r\n[]";
+        upstream.write_all(answer.as_bytes()).await.unwrap();
+        let answer = rest(&mut client).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("request-id: req_1\r\n"), "{answer}");
+        assert!(!answer.contains("x-llm-proxy-code"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n[]"), "{answer}");
+    }
+    let log = stage.service.process.log();
+    for secret in [STORED, OWN, &stage.key.0, &stage.session] {
+        assert!(!log.contains(secret));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_removed_is_not_used_for_the_next_call() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox).await;
+    let path = "/v1/agents/ci/upstream-keys/anthropic";
+    let gone = ask(&stage.service, "DELETE", path, TOKEN, &Value::Null).await;
+    assert_eq!(gone.unwrap().0, 204);
+    let (head, body) = stage.refused(&stage.key.0).await;
+    assert!(head.starts_with("HTTP/1.1 401"), "{head}");
+    assert!(head.contains("x-llm-proxy-code: unauthorized"), "{head}");
+    assert!(body.contains(path), "it says where one is stored: {body}");
+}
+
+#[tokio::test]
+async fn an_open_call_ends_with_the_key_the_session_or_a_lock() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox).await;
+    let lock = json!({"target": {"kind": "agent", "id": "ci"}, "reason": "it loops"});
+    for (credential, ending, word) in [
+        (
+            &stage.session,
+            ("POST", "/v1/auth/logout", &*stage.session, Value::Null),
+            "unauthorized",
+        ),
+        (&stage.key.0, ("POST", "/v1/locks", TOKEN, lock), "locked"),
+        (
+            &stage.key.0,
+            ("DELETE", &*stage.key.1, TOKEN, Value::Null),
+            "unauthorized",
+        ),
+    ] {
+        let (method, path, token, body) = ending;
+        if word == "unauthorized" && path == stage.key.1 {
+            lift(&stage.service).await;
+        }
+        let mut client = stage.sent(credential).await;
+        let (mut upstream, _) = stage.asked().await;
+        upstream.write_all(BEGUN.as_bytes()).await.unwrap();
+        let mut first = [0; 1];
+        client.read_exact(&mut first).await.unwrap();
+        let ended = ask(&stage.service, method, path, token, &body).await;
+        let (status, ended) = ended.unwrap();
+        assert!(status < 300, "{path}: {status} {ended}");
+        let gone = tokio::time::timeout(SOON, upstream.read(&mut first)).await;
+        assert!(gone.is_ok(), "upstream is open after {path}");
+        let answer = rest(&mut client).await;
+        assert!(!answer.ends_with("0\r\n\r\n"), "{path}: {answer}");
+        let (head, _) = stage.refused(credential).await;
+        assert!(
+            head.contains(&format!("x-llm-proxy-code: {word}")),
+            "{head}"
+        );
+    }
+}
+
+async fn lift(service: &Service) {
+    let locks = ask(service, "GET", "/v1/locks", TOKEN, &Value::Null).await;
+    let locks = locks.unwrap().1;
+    let id = locks["locks"][0]["id"].as_str().unwrap();
+    let path = format!("/v1/locks/{id}");
+    let lifted = ask(service, "DELETE", &path, TOKEN, &Value::Null).await;
+    assert!(lifted.unwrap().0 < 300);
+}
+
+#[tokio::test]
+async fn a_capability_token_and_a_real_key_are_told_what_to_send() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox).await;
+    stage.service.grant(&["dns.record.write"]).await;
+    let task = stage.service.open_task().await;
+    let (head, body) = stage.refused(&task.token).await;
+    assert!(head.starts_with("HTTP/1.1 401"), "{head}");
+    assert!(body.contains("key of the agent"), "{body}");
+    let (head, body) = stage.refused(STORED).await;
+    assert!(head.starts_with("HTTP/1.1 401"), "{head}");
+    assert!(body.contains("ANTHROPIC_AUTH_TOKEN"), "{body}");
+    assert!(!stage.service.process.log().contains(STORED));
+}
