@@ -10,6 +10,7 @@ const reason = document.getElementById("reason");
 const controls = document.getElementById("controls");
 const keepFor = document.getElementById("keep-for");
 const breakGlass = document.getElementById("break-glass");
+const blockFor = document.getElementById("block-for");
 let askedForReason = false;
 // What a kept decision means, as it was shown last: it is signed only when its maker has read it.
 let shownMeaning = "";
@@ -82,6 +83,13 @@ function retention() {
   return { retention: { mode: "cache", duration, breadth } };
 }
 
+/** The block of the agent that a denial sets, or nothing. */
+function block(decision) {
+  const duration = blockFor.value;
+  if (!duration || decision === "approve") return {};
+  return { block: duration === "ever" ? { kind: "agent" } : { kind: "agent", duration } };
+}
+
 /** What came of the decision, signed; `false` where its meaning was shown instead, to be confirmed. */
 async function ceremony(decision) {
   const words = { decision };
@@ -89,20 +97,25 @@ async function ceremony(decision) {
   const text = reason.value.trim();
   if (text) words.reason = text;
 
-  const kept = retention();
+  const kept = { ...retention(), ...block(decision) };
   // A denial needs no emergency.
   const emergency = decision === "approve" && breakGlass?.checked ? { break_glass: true } : {};
-  const isMore = Boolean(kept.retention || emergency.break_glass);
+  const isMore = Boolean(kept.retention || kept.block || emergency.break_glass);
   const options = await send("options", { ...words, ...kept, ...emergency });
   if (!options.allow_credentials?.length) {
     throw new Refused("Nobody can decide this yet", "None of the approvers has registered a passkey. An administrator has to invite one.");
+  }
+  // Nobody signs a state that this page has not shown.
+  const { boundTo } = content.dataset;
+  if (decision === "approve" && boundTo !== undefined && JSON.parse(options.statement).pre_state_digest !== boundTo) {
+    throw new Refused("There is more to see", "What is there upstream now has been read since this page was loaded, and your approval is bound to it.", { reload: true });
   }
   if (isMore && shownMeaning !== options.means) {
     shownMeaning = options.means;
     say("", "This is what you sign", `${options.means} Press the button again to sign it.`);
     return false;
   }
-  if (isMore) words.statement = options.statement;
+  words.statement = options.statement;
   const asked = performance.now();
   let signed;
   try {

@@ -124,6 +124,9 @@ function refusal(response, problem) {
       if (problem.code === "policy_changed") {
         return new Refused("The policy has changed", "Nothing was decided. It wants another answer now, and the agent has to ask again.", { reload: true });
       }
+      if (problem.code === "allowed") {
+        return new Refused("This cannot be blocked", `${said} Nothing was decided.`);
+      }
       return new Refused("Somebody was faster", said || "Reload this page to see how things stand.", { reload: true });
     case 410:
       if (problem.code === "enrolment_ended") {
@@ -135,6 +138,9 @@ function refusal(response, problem) {
       return new Refused("Too many tries", `Wait ${seconds > 0 ? `${seconds} seconds` : "a moment"}, then try again.`);
     }
     default: {
+      if (problem.code === "pre_state_pending") {
+        return new Refused("Not read yet", "Your approval is good for what is there upstream now, which is still being read. Try again in a moment.");
+      }
       const id = response.headers.get("x-request-id");
       const named = id ? ` (request ${id})` : "";
       return new Refused("The service could not answer", `Nothing was decided by this try${named}. Try again in a moment.`);

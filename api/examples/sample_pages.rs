@@ -46,6 +46,7 @@ fn card(operation_id: &str, summary: &str, risk: Risk) -> OperationCard {
         files: ShownFiles::default(),
         lost: Vec::new(),
         upstream: UpstreamState::NotApplicable,
+        was: None,
     }
 }
 
@@ -134,6 +135,7 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
         may_approve_own: false,
         may_break_glass: false,
         answers: 0,
+        bound_to: None,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations,

@@ -245,6 +245,7 @@ const fn family(kind: RejectionKind) -> (StatusCode, &'static str) {
         RejectionKind::PreconditionFailed => {
             (StatusCode::PRECONDITION_FAILED, "Precondition failed")
         }
+        RejectionKind::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
         RejectionKind::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "Insufficient storage"),
     }
 }

@@ -189,6 +189,7 @@ impl<'a> Attempt<'a> {
             token: self.who.presented(),
             key,
             resume,
+            edge: edge(self.app, &self.seen),
         };
         let ledger = &self.app.ledger;
         let ruling = ledger.execute(self.who.origin(), command.clone()).await?;
@@ -208,7 +209,8 @@ impl<'a> Attempt<'a> {
     pub async fn conclude(&self, mut submitted: Submitted) -> Result<Concluded, Error> {
         self.wait_for_decision(&mut submitted).await?;
         if self.standing(&submitted) == Standing::Running {
-            let ended = |apply: &Apply| apply.end.is_some();
+            // It may also be asked about anew before it begins.
+            let ended = |apply: &Apply| apply.end.is_some() || !apply.authorised;
             let patience = self.left_of(self.wait.unwrap_or(PATIENCE));
             let ledger = &self.app.ledger;
             let waiting = ledger.wait_for(submitted.apply.id, patience, ended);

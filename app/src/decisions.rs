@@ -5,19 +5,25 @@
 use crate::app::App;
 use crate::besides;
 use crate::key_holder::load_key;
+use crate::locks::invalid;
 use crate::passkey::{EligibleCredential, PasskeyRefused};
 use crate::principal::{QuestionAccess, SessionAccess};
 use crate::refusal::Error;
 use crate::retention::means;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Credential, Task};
-use ledger::command::{DecideApproval, check_emergency, check_key, check_retention};
+use ledger::command::{DecideApproval, asked_as, check_emergency, check_key, check_retention};
 use ledger::event::OnApproval;
+use ledger::statement::SignedBlock;
 use ledger::{
     Actor, ApprovalId, ApproverName, Assertion, Challenge, Choice, CredentialId, Decision,
     DecisionProof, DecisionStatement, Ledger, OnScreen, Origin, Rejection, RequestId, Timestamp,
     WantedRetention,
 };
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long options of an approval wait for the state upstream that it is bound to.
+const PRE_STATE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The question that a link is for, decided or not.
 pub async fn opened(ledger: &Ledger, who: &QuestionAccess) -> Result<Arc<Approval>, Error> {
@@ -61,6 +67,21 @@ pub async fn is_carried_out_at_once(
     };
     let key = ledger::Error::none_if_erased(load_key(ledger, key_id).await)?;
     Ok(check_key(key_id, task.agent_id, key.as_deref()).is_ok())
+}
+
+/// The question in the place of which this one was asked, where there is one and it was not erased.
+pub async fn replaced(
+    ledger: &Ledger,
+    approval: &Approval,
+    apply: &Apply,
+) -> Result<Option<Arc<Approval>>, Error> {
+    let is_anew = apply.approval_id == Some(approval.id);
+    match apply.replaces.filter(|_| is_anew) {
+        Some(replaced) => Ok(ledger::Error::none_if_erased(
+            ledger.load::<Approval>(replaced).await,
+        )?),
+        None => Ok(None),
+    }
 }
 
 /// The apply that has used the approval or given it back, where one did and was not erased.
@@ -152,6 +173,24 @@ pub struct Options {
     pub credential_ids: Vec<CredentialId>,
 }
 
+/// What an approver chooses besides approve or deny.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    pub retention: Option<WantedRetention>,
+    pub block: Option<WantedBlock>,
+    /// In an emergency, alone.
+    pub break_glass: bool,
+}
+
+/// A block of what asked, with its denial.
+#[derive(Debug, Clone)]
+pub struct WantedBlock {
+    /// agent, subject, address or asn.
+    pub kind: String,
+    /// How long it lasts; until it is lifted when absent.
+    pub duration: Option<Duration>,
+}
+
 /// What a passkey is asked to sign of a decision.
 #[derive(Debug)]
 pub struct DecisionOptions {
@@ -160,6 +199,35 @@ pub struct DecisionOptions {
     pub statement: String,
     /// What that means, in words.
     pub means: String,
+}
+
+/// Whether a credential may answer a question now: the question waits, and its holder is one whose answer counts and who
+/// has not approved it yet.
+pub async fn may_answer(
+    app: &App,
+    approval_id: ApprovalId,
+    credential: &CredentialId,
+) -> Result<bool, Error> {
+    let loaded = app.ledger.load::<Approval>(approval_id).await;
+    let Some(approval) = ledger::Error::none_if_erased(loaded)? else {
+        return Ok(false);
+    };
+    if over(&approval, app.ledger.now()).is_some() {
+        return Ok(false);
+    }
+    let question = Undecided {
+        app,
+        approval,
+        request_id: None,
+        own: None,
+    };
+    let able = question.able(false).await?;
+    let of = |(_, one): &&(ApproverName, Credential)| one.credential_id == *credential;
+    let Some((principal, _)) = able.iter().find(of) else {
+        return Ok(false);
+    };
+    let mut votes = question.approval.standing_votes();
+    Ok(!votes.any(|vote| vote.cast.principal == *principal))
 }
 
 impl<'a> Undecided<'a> {
@@ -218,28 +286,36 @@ impl<'a> Undecided<'a> {
         &self,
         decision: Decision,
         reason: Option<&str>,
-        wanted: Option<WantedRetention>,
-        break_glass: bool,
+        wanted: Wanted,
     ) -> Result<DecisionOptions, Error> {
         let ledger = &self.app.ledger;
+        let approval = self.with_pre_state(decision).await?;
         let now = ledger.now();
-        let retention = wanted.map(|wanted| wanted.at(now));
-        let means = match self.approval.besides() {
+        let retention = wanted.retention.map(|wanted| wanted.at(now));
+        let mut block = None;
+        let means = match approval.besides() {
             Some(_) if retention.is_some() => {
                 let why = "an answer is kept for later applies, and this is about none";
                 return Err(Rejection::RetentionNotAllowed { why }.into());
             }
+            Some(_) if wanted.block.is_some() => {
+                let detail = "block: nobody asks this whom a block would keep away".to_owned();
+                return Err(invalid(detail).into());
+            }
             Some(subject) => besides::means(subject, decision),
             None => {
-                let task = task_of(ledger, &self.approval).await?;
-                let (apply, _) = applies_of(ledger, &self.approval).await?;
+                let task = task_of(ledger, &approval).await?;
+                let (apply, _) = applies_of(ledger, &approval).await?;
                 if let Some(retention) = &retention {
-                    let asked = (&*apply.check.requested, self.approval.policy.as_deref());
+                    let asked = (&*apply.check.requested, approval.policy.as_deref());
                     check_retention(retention, decision, &task, asked, now)?;
                 }
+                if let Some(wanted) = &wanted.block {
+                    block = Some(self.block(wanted, decision, &task, &apply)?);
+                }
                 means(
-                    (&self.approval, &apply, &task),
-                    (decision, retention.as_ref()),
+                    (&approval, &apply, &task),
+                    (decision, retention.as_ref(), block.as_ref()),
                     &ledger.rules().providers,
                     now,
                 )?
@@ -247,10 +323,10 @@ impl<'a> Undecided<'a> {
         };
         let choice = Choice {
             retention,
-            break_glass,
-            ..Choice::default()
+            block,
+            break_glass: wanted.break_glass,
         };
-        let means = match break_glass {
+        let means = match wanted.break_glass {
             true => {
                 check_emergency(&choice, decision, reason)?;
                 format!(
@@ -259,15 +335,15 @@ impl<'a> Undecided<'a> {
             }
             false => means,
         };
-        let statement = self.approval.signs(ledger.id(), decision, reason, choice);
+        let statement = approval.signs(ledger.id(), decision, reason, choice);
         let valid_until = ledger.now().plus(self.app.challenge_ttl);
         let challenge = Challenge::issue(
             &ledger.rules().challenge_key,
             ledger.random().sixteen(),
-            valid_until.min(self.approval.expires_at),
+            valid_until.min(approval.expires_at),
             &statement,
         );
-        let able = self.able(break_glass).await?.into_iter();
+        let able = self.able(wanted.break_glass).await?.into_iter();
         let passkeys = able.filter(|(_, credential)| credential.is_passkey());
         let credential_ids = passkeys.map(|(_, credential)| credential.credential_id);
         let credential_ids = credential_ids.collect();
@@ -279,6 +355,54 @@ impl<'a> Undecided<'a> {
             statement: statement.to_text(),
             means,
         })
+    }
+
+    /// The block that a denial signs.
+    ///
+    /// # Errors
+    /// [`Rejection::Allowed`] where an allow covers all of it; [`Rejection::Invalid`] with an approval, and where it is
+    /// not known who asked.
+    fn block(
+        &self,
+        wanted: &WantedBlock,
+        decision: Decision,
+        task: &Task,
+        apply: &Apply,
+    ) -> Result<SignedBlock, Error> {
+        if decision == Decision::Approve {
+            let detail = "block: only a denial blocks what asked".to_owned();
+            return Err(invalid(detail).into());
+        }
+        let target = asked_as(&wanted.kind, task, apply)?;
+        let (ledger, now) = (&self.app.ledger, self.app.ledger.now());
+        if ledger.admissions().allow_over(&target, now).is_some() {
+            return Err(Rejection::Allowed.into());
+        }
+        Ok(SignedBlock {
+            kind: target.kind().to_owned(),
+            value: target.value(),
+            until: wanted.duration.map(|duration| now.plus(duration)),
+        })
+    }
+
+    /// The question, once it was read what an approval of it is bound to.
+    ///
+    /// # Errors
+    /// [`Rejection::PreStatePending`] where that takes too long.
+    async fn with_pre_state(&self, decision: Decision) -> Result<Arc<Approval>, Error> {
+        if decision == Decision::Deny || !self.approval.waits_for_pre_state() {
+            return Ok(Arc::clone(&self.approval));
+        }
+        let read = |approval: &Approval| {
+            approval.pre_state.is_some() || approval.state != ApprovalState::Pending
+        };
+        let ledger = &self.app.ledger;
+        let waiting = ledger.wait_for(self.approval.id, PRE_STATE_PATIENCE, read);
+        let approval = waiting.await?;
+        match approval.waits_for_pre_state() {
+            true => Err(Rejection::PreStatePending.into()),
+            false => Ok(approval),
+        }
     }
 
     /// Records the decision that a passkey or a command-line key signed, with its whole proof and with what the

@@ -8,7 +8,7 @@ use ledger::aggregate::{Approval, Approver, Credential, PolicyVersion, User};
 use ledger::command::{PolicyChanging, PutPolicy, RollbackPolicy};
 use ledger::describe;
 use ledger::event::{PolicyChanged, PolicyFormat};
-use ledger::policy::{Assurance, NeedGroup, Policy, PolicyDigest, Prepared, not_carried_out};
+use ledger::policy::{Assurance, NeedGroup, Policy, PolicyDigest, Prepared};
 use ledger::{ApproverName, Ledger, Recorded, Rejection, Timestamp, UserId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -207,7 +207,7 @@ fn prepared(policy: Policy) -> Result<Arc<Prepared>, Vec<Problem>> {
     })
 }
 
-/// Reads a document with the names of now, and holds it to what this build carries out.
+/// Reads a document with the names of now.
 async fn check_document(
     app: &App,
     document: &Document,
@@ -215,26 +215,8 @@ async fn check_document(
     let names = names(&app.ledger).await?;
     let Document { source, format } = document.clone();
     // It goes through up to 64 KiB of text; requests are not kept waiting meanwhile.
-    let read = tokio::task::spawn_blocking(move || {
-        let read = policy::read(&source, format, &names)?;
-        match missing(&read.policy, &names) {
-            missing if missing.is_empty() => Ok(read),
-            missing => Err(missing),
-        }
-    });
+    let read = tokio::task::spawn_blocking(move || policy::read(&source, format, &names));
     read.await.map_err(Error::defect)
-}
-
-/// What this build does not carry out of the document.
-fn missing(policy: &Policy, names: &Names) -> Vec<Problem> {
-    let missing = not_carried_out(policy, &names.providers).into_iter();
-    let problems = missing.map(|part| Problem {
-        code: Code::NotCarriedOut,
-        rule: part.rule.map(|rule| rule.to_string()),
-        line: None,
-        message: part.to_string(),
-    });
-    problems.collect()
 }
 
 async fn of_version(ledger: &Ledger, version: u64) -> Result<Changed, Error> {

@@ -5,6 +5,7 @@ use crate::refusal::Error;
 use ledger::aggregate::{Apply, Approval, Task};
 use ledger::event::ZoneNameRead;
 use ledger::operation::{Operation, Scope};
+use ledger::statement::SignedBlock;
 use ledger::{
     Binding, Breadth, Decision, KeptMode, Providers, Rejection, Retention, Timestamp,
     WantedRetention,
@@ -97,7 +98,7 @@ impl RetentionWords<'_> {
 /// When the operations in the ledger cannot be read.
 pub fn means(
     (approval, apply, task): (&Approval, &Apply, &Task),
-    (decision, retention): (Decision, Option<&Retention>),
+    (decision, retention, block): (Decision, Option<&Retention>, Option<&SignedBlock>),
     providers: &Providers,
     now: Timestamp,
 ) -> Result<String, Error> {
@@ -114,7 +115,7 @@ pub fn means(
         }),
     };
     let agent = &task.agent;
-    Ok(match (decision, retention) {
+    let decided = match (decision, retention) {
         (Decision::Approve, None) => format!("Agent {agent} may {what}, once."),
         (Decision::Deny, None) => format!("Agent {agent} may not {what}, this time."),
         (Decision::Approve, Some(kept)) => {
@@ -125,7 +126,21 @@ pub fn means(
             let time = kept.in_words(now);
             format!("Agent {agent} may not {what}; {time}, nobody is asked.")
         }
-    })
+    };
+    let Some(block) = block else {
+        return Ok(decided);
+    };
+    let who = match block.kind.as_str() {
+        "agent" => format!("agent {agent}"),
+        kind => format!("{kind} {}", block.value),
+    };
+    let until = match block.until {
+        Some(until) => format!("until {until}"),
+        None => "until an operator lifts that".to_owned(),
+    };
+    Ok(format!(
+        "{decided} Everything else that {who} asks is refused too, {until}."
+    ))
 }
 
 fn each(operations: &[Operation], all: &str, phrase: impl Fn(&Operation) -> String) -> String {

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::event::{Actor, ClientTarget};
 use crate::id::{AdmissionId, AgentId};
 use crate::name::ClientSubject;
-use crate::policy::{Edge, Fact, Value};
+use crate::policy::{Edge, Fact, Facts, Value};
 use crate::rejection::{LockEnd, Rejection};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -45,15 +45,28 @@ impl<'a> Client<'a> {
     /// With what the edge says of where the request came from.
     #[must_use]
     pub fn seen(self, edge: &Edge) -> Self {
+        self.with(|name| Some(edge.fact(name)))
+    }
+
+    /// With what was recorded of where a request came from.
+    #[must_use]
+    pub(crate) fn recorded(self, facts: &Facts) -> Self {
+        self.with(|name| facts.get(name).cloned())
+    }
+
+    /// What is known already stays.
+    fn with(self, fact: impl Fn(&str) -> Option<Fact>) -> Self {
+        let address = match fact("address") {
+            Some(Fact::Known(Value::Text(address))) => address.parse().ok(),
+            _ => None,
+        };
+        let asn = match fact("asn") {
+            Some(Fact::Known(Value::Int(number))) => u32::try_from(number).ok(),
+            _ => None,
+        };
         Self {
-            address: match edge.fact("address") {
-                Fact::Known(Value::Text(address)) => address.parse().ok(),
-                _ => None,
-            },
-            asn: match edge.fact("asn") {
-                Fact::Known(Value::Int(number)) => u32::try_from(number).ok(),
-                _ => None,
-            },
+            address: self.address.or(address),
+            asn: self.asn.or(asn),
             ..self
         }
     }

@@ -8,11 +8,12 @@ use crate::digest::digest;
 use crate::event::{FactValue, PolicyEvaluation};
 use crate::id::{AgentId, TaskId};
 use crate::name::ClientSubject;
-use crate::policy::{FACTS_FROM_LOG, FACTS_OF_APPLY};
+use crate::policy::{Excluded, FACTS_FROM_LOG, FACTS_OF_APPLY};
 use crate::retention::{Binding, Breadth};
 use crate::statement::{Decision, SignedRule};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 
 const KEY_PREFIX: &[u8] = b"llm-permission-proxy clearance v1";
 const OPERATIONS_PREFIX: &[u8] = b"llm-permission-proxy cleared operations v1";
@@ -93,7 +94,8 @@ pub struct KeyParts<'a> {
     pub bound_to: BoundTo<'a>,
     /// The rules that asked.
     pub rules: &'a [SignedRule],
-    /// What those rules read of the request's way here: names and values.
+    /// What those rules read of the request's way here: names and values. Behind them whom the question excludes, as
+    /// `excluded` and the id of the user.
     pub edge: &'a [(String, String)],
     /// What of the operations must be the same.
     pub breadth: Breadth,
@@ -157,6 +159,17 @@ pub(crate) fn edge_of(said: &PolicyEvaluation) -> Option<Vec<(String, String)>> 
         Some((fact.name.clone(), value))
     });
     values.collect()
+}
+
+/// The name under which somebody stands in keys whom a question excludes; no fact has it.
+pub(crate) const EXCLUDED: &str = "excluded";
+
+/// Whom a question excludes, as it stands in keys beside that: a decision that somebody was excluded from answers only
+/// what excludes the same people.
+pub(crate) fn excluded_of(excluded: &[Excluded]) -> impl Iterator<Item = (String, String)> {
+    let users: BTreeSet<_> = excluded.iter().map(|one| one.user_id).collect();
+    let users = users.into_iter();
+    users.map(|user_id| (EXCLUDED.to_owned(), user_id.to_string()))
 }
 
 /// A fact that the service says, and not the log.

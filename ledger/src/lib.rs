@@ -11,6 +11,7 @@ pub mod aggregate;
 pub mod assertion;
 pub mod audit;
 mod blob;
+mod bound_state;
 mod callback_event;
 pub mod callback_proof;
 pub mod callback_report;

@@ -24,6 +24,8 @@ pub enum RejectionKind {
     Limited,
     /// There is no room to keep it.
     NoRoom,
+    /// It waits for something of the service itself.
+    NotReady,
     /// It has changed since the caller read it.
     PreconditionFailed,
 }
@@ -219,6 +221,9 @@ refusals! {
     /// Cancelled by a person.
     #[error("an operator cancelled the question; ask them why, or ask anew under a new key")]
     CancelledByPerson => Gone, "approval_cancelled";
+    /// Cancelled before anything was sent.
+    #[error("the approval was cancelled because the state upstream is not the one that its approver saw; ask anew under a new key")]
+    CancelledByPreState => Gone, "approval_cancelled";
     /// Withdrawn.
     #[error("the approval was cancelled because its task was closed")]
     ApprovalCancelled => Gone, "approval_cancelled";
@@ -493,6 +498,9 @@ refusals! {
     /// What was signed is not what is asked now.
     #[error("the question is not what the statement says any more; load it again and decide what it says now")]
     QuestionChanged => Conflict, "question_changed";
+    /// What a question is bound to was not read yet.
+    #[error("an approval of this is bound to the state upstream, which is still being read; try again in a moment")]
+    PreStatePending => NotReady, "pre_state_pending";
     /// No such clearance.
     #[error("there is no such clearance")]
     ClearanceNotFound => NotFound, "clearance_not_found";
@@ -622,6 +630,7 @@ impl Rejection {
                 Some(Duration::from_secs(30))
             }
             Self::InsufficientStorage => Some(Duration::from_secs(60)),
+            Self::PreStatePending => Some(Duration::from_secs(2)),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@
 mod second;
 
 pub use crate::policy::RequirementDigest;
+pub(crate) use second::signs_state;
 pub use second::{
     Basis, Choice, DecisionStatement, PreStateDigest, QuestionKind, SecondStatement, SignedBlock,
     SignedRule,

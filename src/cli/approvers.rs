@@ -26,6 +26,7 @@ Examples:
   llm-permission-proxy approver approve 4f0a --url https://proxy.example --key ~/approver.key
   llm-permission-proxy approver approve once 4f0a --url https://proxy.example --key ~/approver.key
   llm-permission-proxy approver deny cache 4f0a 1h not today --url … --key …
+  llm-permission-proxy approver deny 4f0a --block agent --block-for 1d --url … --key …
 
 The question comes last and is answered with y; --yes answers it. To approve what is sensitive, the
 last 6 characters of the id are typed at the terminal, also with --yes.";
@@ -146,6 +147,14 @@ pub(crate) struct DecideArgs {
     #[arg(value_name = "WORD", required = true, num_args = 1..)]
     #[arg(allow_negative_numbers = true)]
     pub(crate) words: Vec<String>,
+
+    /// With deny: refuse whatever else that agent, subject, address or network asks
+    #[arg(long, value_name = "KIND", value_parser = ["agent", "subject", "address", "asn"])]
+    pub(crate) block: Option<String>,
+
+    /// How long that lasts, as 90, 10m, 2h, 7d; until somebody lifts it when left out
+    #[arg(long, value_name = "DURATION", requires = "block")]
+    pub(crate) block_for: Option<String>,
 
     /// Do not ask; what is sensitive is asked for all the same
     #[arg(long)]

@@ -197,15 +197,21 @@ impl Question {
     }
 }
 
-fn newest(agent: Option<String>) -> ApiRequest {
+/// The newest questions; where a key is named, those that it may answer.
+fn newest(key: Option<&KeyFile>, agent: Option<String>) -> ApiRequest {
     ApiRequest::get(&["approvals"], Shown::Members)
         .with_query("limit", Some("200".to_owned()))
         .with_query("state", Some("pending".to_owned()))
+        .with_query("credential", key.map(KeyFile::credential_id))
         .with_query("agent", agent)
 }
 
-async fn questions(client: &ApiClient, agent: Option<String>) -> anyhow::Result<Questions> {
-    client.ask_json(&newest(agent)).await
+async fn questions(
+    client: &ApiClient,
+    key: Option<&KeyFile>,
+    agent: Option<String>,
+) -> anyhow::Result<Questions> {
+    client.ask_json(&newest(key, agent)).await
 }
 
 fn read(row: &Value) -> anyhow::Result<Question> {
@@ -226,10 +232,10 @@ fn pending(args: ByKey<PendingArgs>) -> anyhow::Result<ExitCode> {
     let approver = Approver::open(&args.access)?;
     let questions = super::runtime()?.block_on(async {
         let client = approver.log_in().await?;
-        questions(&client, args.asked.agent).await
+        questions(&client, Some(&approver.key), args.asked.agent).await
     })?;
     if questions.approvals.is_empty() && !args.access.json {
-        note!("nothing waits for a decision");
+        note!("nothing waits for a decision of this key");
     }
     for row in questions.approvals.iter().rev() {
         match args.access.json {

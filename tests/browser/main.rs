@@ -14,6 +14,7 @@
 
 mod account;
 mod axe;
+mod bound;
 mod browser;
 mod changing;
 mod deciding;

@@ -241,9 +241,17 @@ async fn what_is_sensitive_is_not_approved_without_a_terminal() {
     let told = ann.refused(&format!("approve once {id} --yes"), "y\n");
     assert!(told.contains("It is sensitive"), "{told}");
     assert_eq!(ann.pending().len(), 1);
-    // A denial only takes away.
-    ann.done(&format!("deny {id} --yes"), "");
+    // A denial only takes away, and may block what asked.
+    let told = ann.refused(&format!("approve once {id} --yes --block agent"), "");
+    assert!(told.contains("only a denial blocks"), "{told}");
+    ann.done(&format!("deny {id} --yes --block agent --block-for 1h"), "");
     assert!(ann.pending().is_empty());
+    let rules = ann.done("global-rules --json", "");
+    let rule: Value = serde_json::from_str(rules.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&rule["kind"], &rule["approval_id"]),
+        (&json!("agent"), &json!(id))
+    );
     assert!(ann.service.stop().await.success());
 }
 

@@ -8,7 +8,7 @@ use crate::tail_queue::TailQueue;
 use crate::upstream::{Upstreams, bounded, unread};
 use crate::worker::{Signals, Worker, paced};
 use ledger::aggregate::{Apply, Approval, ApprovalState};
-use ledger::command::RecordPreState;
+use ledger::command::{ReadAgain, RecordPreState};
 use ledger::event::{PreState, ZoneNameRead, ZoneRead};
 use ledger::operation::{Operation, Scope};
 use ledger::{ApprovalId, Event, Ledger, Recorded};
@@ -199,9 +199,19 @@ impl Reading {
     }
 }
 
+/// What stands upstream where operations change something.
 struct Read {
     operations: Vec<PreState>,
     zones: Zones,
+}
+
+/// Reads it again, before the operations are sent, in the words in which it was read for their approval.
+pub(crate) async fn read_again(upstreams: &Upstreams, operations: &[Operation]) -> ReadAgain {
+    let read = Read::upstream(upstreams, operations).await;
+    ReadAgain {
+        operations: read.operations,
+        zones: read.zones.recorded(),
+    }
 }
 
 impl Read {

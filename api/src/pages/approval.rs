@@ -37,6 +37,9 @@ pub struct ApprovalPage {
     pub may_break_glass: bool,
     /// The number of people who have answered it so far: an open page asks whether there are more.
     pub answers: usize,
+    /// The digest of the state upstream that an approval is bound to, empty while that was not read; `None` where it is
+    /// bound to none.
+    pub bound_to: Option<String>,
     pub task_id: String,
     pub approval_id: String,
     /// The operations, those that a wrong answer costs most first.

@@ -65,6 +65,8 @@ pub struct OperationCard {
     /// Settings that upstream has now and will lose, though no param names them.
     pub lost: Vec<Param>,
     pub upstream: UpstreamState,
+    /// The state in the place of that one when the operation was approved before, where it was another one.
+    pub was: Option<UpstreamState>,
 }
 
 /// The state of the object that an operation will change.
@@ -110,6 +112,7 @@ impl OperationCard {
             files: ShownFiles::default(),
             lost: Vec::new(),
             upstream,
+            was: None,
         };
         let mut card = card.by_field(operation.effect().read_by_field()).compared();
         card.put_in_order(operation.effect().reading_order());

@@ -46,6 +46,8 @@ pub enum Ended {
     PolicyChanged,
     /// An operator cancelled it.
     CancelledByPerson,
+    /// Approved for a state upstream that was another one before anything was sent.
+    StateChanged,
     /// Approved and used; a lock was set before anything was sent.
     StoppedByLock,
     /// Approved and used; the policy changed before anything was sent.
@@ -211,6 +213,7 @@ impl Ended {
             Self::LockedOut => "locked_out",
             Self::PolicyChanged => "policy_changed",
             Self::CancelledByPerson => "cancelled_by_person",
+            Self::StateChanged => "state_changed",
             Self::StoppedByLock => "stopped_by_lock",
             Self::StoppedByPolicy => "stopped_by_policy",
             Self::InEffect => "in_effect",
@@ -234,6 +237,7 @@ impl Ended {
             | Self::LockedOut
             | Self::PolicyChanged
             | Self::CancelledByPerson
+            | Self::StateChanged
             | Self::StoppedByLock
             | Self::StoppedByPolicy
             | Self::InEffect => false,
@@ -267,6 +271,7 @@ impl Ended {
             | Self::LockedOut
             | Self::PolicyChanged
             | Self::CancelledByPerson
+            | Self::StateChanged
             | Self::StoppedByLock
             | Self::StoppedByPolicy => "neutral",
         }
@@ -287,6 +292,7 @@ impl Ended {
             Self::Denied => "Denied",
             Self::Expired => "This request has expired",
             Self::Lapsed => "Approved, but not used in time",
+            Self::StateChanged => "Approved, but something else stands there now",
             Self::Cancelled | Self::LockedOut | Self::PolicyChanged | Self::CancelledByPerson => {
                 "This request was cancelled"
             }
@@ -357,6 +363,10 @@ impl Ended {
                 "An operator cancelled it, so nothing more comes of it. If it is still wanted, the agent has to ask \
                  again."
             }
+            Self::StateChanged => {
+                "Nothing was sent: before that it was read again what stands there, and it was not what was \
+                 approved. Where it is still asked for, there is a new question with both states."
+            }
             Self::StoppedByPolicy => {
                 "The policy changed before everything was carried out. The approval has been used."
             }
@@ -378,9 +388,11 @@ impl Ended {
         match self {
             Self::Denied => "Denied",
             Self::Expired | Self::Lapsed => "Expired",
-            Self::Cancelled | Self::LockedOut | Self::PolicyChanged | Self::CancelledByPerson => {
-                "Cancelled"
-            }
+            Self::Cancelled
+            | Self::LockedOut
+            | Self::PolicyChanged
+            | Self::CancelledByPerson
+            | Self::StateChanged => "Cancelled",
             Self::Approved
             | Self::FailedForNow
             | Self::Running

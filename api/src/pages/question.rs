@@ -13,9 +13,10 @@ use super::shown::ShownText;
 use crate::problem::ApiError;
 use app::decisions::CredentialCount;
 use app::votes::Votes;
-use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::aggregate::{Apply, Approval, ApprovalState, CancelledBy, Task};
 use ledger::event::{OnApproval, PreState};
 use ledger::operation::Operation;
+use ledger::statement::PreStateDigest;
 use ledger::{Breadth, Providers, Timestamp};
 
 /// Those whose answers made the decision, in their order: each who approved, or the one who denied.
@@ -59,6 +60,8 @@ pub(crate) struct Question<'a> {
     pub(crate) credentials: &'a [CredentialCount],
     /// The apply that used the approval last, where one did and is still recorded.
     pub(crate) used_by: Option<&'a Apply>,
+    /// The question in the place of which it was asked.
+    pub(crate) replaced: Option<&'a Approval>,
     /// What the agent did before, where that is known.
     pub(crate) about: Option<&'a AboutAgent>,
     /// True where it would be carried out at once when it is approved now.
@@ -94,6 +97,7 @@ impl Question<'_> {
             let mut card = OperationCard::of(index + 1, operation, upstream, &before);
             card.place = approval.place(operation).map(ShownText::line);
             card.risk = self.task.risk_of(operation);
+            card.was = self.was(index, operation);
             card
         });
         let mut page = ApprovalPage {
@@ -107,6 +111,10 @@ impl Question<'_> {
             may_approve_own: self.may_approve_own,
             may_break_glass: self.may_break_glass,
             answers: approval.standing_votes().count(),
+            bound_to: approval.binds_pre_state().then(|| {
+                let digest = approval.state_digest();
+                digest.map_or_else(String::new, |digest| digest.to_string())
+            }),
             task_id: self.task.id.to_string(),
             approval_id: approval.id.to_string(),
             operations: cards.collect(),
@@ -121,6 +129,17 @@ impl Question<'_> {
         };
         page.sort();
         Ok(page)
+    }
+
+    /// The state that stood there when the question was approved in the place of which this one is asked, where it is
+    /// another one now.
+    fn was(&self, index: usize, operation: &Operation) -> Option<UpstreamState> {
+        let drifted = |replaced: &&Approval| replaced.cancelled_by == CancelledBy::PreState;
+        let states = self.replaced.filter(drifted)?.pre_state.as_ref()?;
+        let was = states.get(index)?;
+        let now = self.approval.pre_state.as_ref()?.get(index)?;
+        let digest = |state: &PreState| PreStateDigest::of(std::slice::from_ref(state));
+        (digest(was) != digest(now)).then(|| UpstreamState::of(operation, Some(was)))
     }
 
     /// The question in a few words, those of its page.

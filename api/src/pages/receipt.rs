@@ -43,6 +43,9 @@ impl Became {
             ApprovalState::Cancelled if approval.cancelled_by == CancelledBy::Person => {
                 (Ended::CancelledByPerson, approval.changed_at)
             }
+            ApprovalState::Cancelled if approval.cancelled_by == CancelledBy::PreState => {
+                (Ended::StateChanged, approval.changed_at)
+            }
             ApprovalState::Cancelled => (Ended::Cancelled, approval.changed_at),
         };
         let operations = used_by.map_or(&[][..], |apply| &apply.operations);
@@ -73,6 +76,7 @@ impl Ended {
             Some(ApplyEnd::Failed) => match apply.stopped.as_deref() {
                 Some("locked") => Self::StoppedByLock,
                 Some("policy") => Self::StoppedByPolicy,
+                Some("pre_state") => Self::StateChanged,
                 Some(_) => Self::Stopped,
                 None => Self::Failed,
             },

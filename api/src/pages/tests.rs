@@ -50,6 +50,7 @@ fn operation(upstream: UpstreamState) -> OperationCard {
         files: ShownFiles::default(),
         lost: Vec::new(),
         upstream,
+        was: None,
     }
 }
 
@@ -123,6 +124,7 @@ fn approval() -> ApprovalPage {
         may_approve_own: false,
         may_break_glass: false,
         answers: 0,
+        bound_to: None,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations: vec![
@@ -187,7 +189,7 @@ fn ended(ended: Ended) -> EndedPage {
 }
 
 /// Every way in which it can end.
-const ENDS: [Ended; 19] = [
+const ENDS: [Ended; 20] = [
     Ended::Approved,
     Ended::FailedForNow,
     Ended::Running,
@@ -205,6 +207,7 @@ const ENDS: [Ended; 19] = [
     Ended::LockedOut,
     Ended::StoppedByLock,
     Ended::PolicyChanged,
+    Ended::StateChanged,
     Ended::StoppedByPolicy,
     Ended::CancelledByPerson,
 ];

@@ -93,6 +93,7 @@ async fn page(
     }
     let (task, _turn) = turn_for(state, &approval).await?;
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
+    let replaced = decisions::replaced(ledger, &approval, &apply).await?;
     let credentials = decisions::credentials(ledger, &approval.approvers).await?;
     let executes = decisions::is_carried_out_at_once(ledger, &task, &apply).await?;
     let votes = Votes::told(ledger, &approval).await?;
@@ -121,6 +122,7 @@ async fn page(
             apply: &apply,
             credentials: &credentials,
             used_by: used_by.as_deref(),
+            replaced: replaced.as_deref(),
             about: about.as_ref(),
             executes,
             votes: votes.as_ref(),
@@ -264,7 +266,8 @@ async fn options(
 ///
 /// `statement` is what the passkey signs and `means` says it in words. A decision with a retention answers later
 /// applies too, until it ends: those with the same key in all parts. It is not offered for what is sensitive (400
-/// `retention_not_allowed`), but for denials.
+/// `retention_not_allowed`), but for denials. A denial with a `block` refuses whatever else what asked asks; 409 `allowed` where an
+/// allow covers that.
 #[utoipa::path(post, path = "/v1/approve/{link}/options", operation_id = "decision_options_with_reason", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
     request_body = Option<DecisionRequest>,
@@ -339,9 +342,9 @@ pub(crate) async fn issue(
     question: Undecided<'_>,
     request: DecisionRequest,
 ) -> Result<DecisionOptions, ApiError> {
-    let reason = request.reason.as_deref();
-    let retention = request.retention()?;
-    let options = question.options(request.decision()?, reason, retention, request.break_glass);
+    let (decision, reason) = (request.decision()?, request.reason.clone());
+    let wanted = request.wanted()?;
+    let options = question.options(decision, reason.as_deref(), wanted);
     let options = options.await?;
     Ok(DecisionOptions::of(&state.app.relying_party, options))
 }

@@ -8,7 +8,7 @@ use crate::shapes::lists::{
     TaskRow, TasksQuery, TimelineList, TimelineQuery, TimelineRow, next,
 };
 use crate::state::AppState;
-use app::action;
+use app::{action, decisions};
 use axum::Json;
 use axum::extract::State;
 use projections::Projection;
@@ -60,16 +60,25 @@ async fn list_approvals(
     _: By<action::ListApprovals>,
     QueryParams(query): QueryParams<ApprovalsQuery>,
 ) -> Result<Json<ApprovalList>, ApiError> {
+    let credential = query.credential()?;
     let (filter, paging) = query.read()?;
     let now = state.app.ledger.now();
     let views = state.app.current_views(&[Projection::Tasks]).await?;
     let page = views.approvals(filter, now, paging).await?;
-    let rows = page.rows.into_iter();
-    let rows = rows.map(|view| ApprovalRow::of(&state, view, now));
+    let mut approvals = Vec::with_capacity(page.rows.len());
+    for view in page.rows {
+        let is_asked = match &credential {
+            Some(credential) => decisions::may_answer(&state.app, view.id, credential).await?,
+            None => true,
+        };
+        if is_asked {
+            approvals.push(ApprovalRow::of(&state, view, now));
+        }
+    }
     Ok(Json(ApprovalList {
         as_of: page.as_of,
         next: next(page.next),
-        approvals: rows.collect(),
+        approvals,
     }))
 }
 

@@ -377,7 +377,11 @@ impl ApplyDetail {
             Standing::Ended(ApplyEnd::Completed) => TaskStatus::Completed,
             Standing::Ended(ApplyEnd::Failed)
             | Standing::Cancelled {
-                by: CancelledBy::Lock | CancelledBy::Policy | CancelledBy::Person,
+                by:
+                    CancelledBy::Lock
+                    | CancelledBy::Policy
+                    | CancelledBy::Person
+                    | CancelledBy::PreState,
             }
             | Standing::ConsumedElsewhere { .. } => TaskStatus::Failed,
             Standing::Ended(ApplyEnd::Unknown) => TaskStatus::Unknown,

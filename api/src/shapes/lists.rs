@@ -6,7 +6,7 @@ use super::tasks::TaskView;
 use super::word;
 use crate::problem::ApiError;
 use crate::state::AppState;
-use ledger::{AgentName, ApproverName, Rejection, Timestamp};
+use ledger::{AgentName, ApproverName, CredentialId, Rejection, Timestamp};
 use projections::{
     ApprovalFilter, ApprovalView, ApproverView, Paging, TaskFilter, TimelineEntry, TimelineTopic,
 };
@@ -115,6 +115,9 @@ pub(crate) struct ApprovalsQuery {
     approver: Option<String>,
     /// Only those of this agent.
     agent: Option<String>,
+    /// Of those that are pending only the ones that this credential, in base64url, may answer now. A page has fewer rows
+    /// then.
+    credential: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,
     /// At most so many, 50 when left out.
@@ -123,6 +126,12 @@ pub(crate) struct ApprovalsQuery {
 }
 
 impl ApprovalsQuery {
+    /// The credential whose questions are wanted.
+    pub(crate) fn credential(&self) -> Result<Option<CredentialId>, ApiError> {
+        let text = self.credential.as_deref();
+        text.map(super::approvers::credential_id).transpose()
+    }
+
     pub(crate) fn read(self) -> Result<(ApprovalFilter, Paging), ApiError> {
         let state = self.state.map(|text| word("query: state", &text));
         let filter = ApprovalFilter {

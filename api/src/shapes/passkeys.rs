@@ -1,7 +1,8 @@
 //! What the pages behind approval and enrolment links exchange with the service.
 
+use super::locks::LockDuration;
 use crate::problem::ApiError;
-use app::decisions::{self, Options};
+use app::decisions::{self, Options, Wanted, WantedBlock};
 use app::passkey::RelyingParty;
 use app::retention::RetentionWords;
 use app::votes::Votes;
@@ -46,6 +47,23 @@ pub(crate) struct DecisionRequest {
     /// characters, for once, to be used within 15 minutes. Others review it.
     #[serde(default)]
     pub(crate) break_glass: bool,
+    /// Whether a denial blocks what asked, too.
+    #[serde(default)]
+    pub(crate) block: Option<BlockRequest>,
+}
+
+/// A block of what asked.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BlockRequest {
+    /// `agent`, `subject`, `address` or `asn`: of what asked, as far as the record says it.
+    #[schema(example = "agent")]
+    kind: String,
+    /// How long it lasts: whole seconds, or `10s`, `1m`, `1h`, `1d`, `1w`, `1y`; at most ten years. Until somebody
+    /// lifts it when left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "1h")]
+    duration: Option<LockDuration>,
 }
 
 /// How long a decision is kept, and for what.
@@ -86,8 +104,26 @@ impl DecisionRequest {
         decision(self.decision.as_deref())
     }
 
+    /// What is chosen besides the decision.
+    pub(crate) fn wanted(self) -> Result<Wanted, ApiError> {
+        let retention = self.retention()?;
+        let block = match self.block {
+            Some(block) => Some(WantedBlock {
+                kind: block.kind,
+                duration: block.duration.map(LockDuration::read).transpose()?,
+            }),
+            None => None,
+        };
+        let break_glass = self.break_glass;
+        Ok(Wanted {
+            retention,
+            block,
+            break_glass,
+        })
+    }
+
     /// What is to be kept.
-    pub(crate) fn retention(&self) -> Result<Option<WantedRetention>, ApiError> {
+    fn retention(&self) -> Result<Option<WantedRetention>, ApiError> {
         let Some(wanted) = &self.retention else {
             return Ok(None);
         };
@@ -112,6 +148,7 @@ impl From<DecisionQuery> for DecisionRequest {
             reason: request.reason,
             retention: None,
             break_glass: false,
+            block: None,
         }
     }
 }

@@ -5,11 +5,11 @@ use crate::problem::ApiError;
 use app::policy::Change;
 use app::votes::{NeedMet, VoteCast, Votes};
 use ledger::aggregate::{Apply, Approval};
-use ledger::event::AskedSubject;
+use ledger::event::{AskedSubject, PreState};
 use ledger::policy::{Assurance, NeedGroup, Policy};
 use ledger::{Person, Timestamp, operations_of};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// A question, open or answered.
@@ -38,6 +38,10 @@ pub(crate) struct QuestionView {
     created_at: String,
     /// Until when it can be decided.
     expires_at: String,
+    /// The state upstream before the operations; null while nothing was read.
+    pre_state: Option<PreStateView>,
+    /// The question in the place of which this one was asked, because the policy or the state upstream had changed.
+    replaces: Option<String>,
     /// The requirement of an answer, where a policy asked: its needs, and the users whom it excludes.
     #[schema(value_type = Option<Value>)]
     requirement: Option<Value>,
@@ -88,6 +92,36 @@ struct ChangeView {
     /// The value in the new one.
     #[schema(value_type = Option<Value>)]
     to: Option<Value>,
+}
+
+/// The state upstream before the operations of a question.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PreStateView {
+    /// True where an approval is good for this state only.
+    bound: bool,
+    /// Hex SHA-256 of it, which statements name where it is bound.
+    digest: String,
+    /// One for each operation: `{"found":…}`, `"not_applicable"`, or `{"unavailable":"why"}`.
+    #[schema(value_type = Vec<Value>)]
+    operations: Vec<Value>,
+}
+
+impl PreStateView {
+    fn of(approval: &Approval) -> Option<Self> {
+        let operations = approval.pre_state.as_ref()?.iter().map(|read| match read {
+            PreState::Found(text) => match serde_json::from_str::<Value>(text) {
+                Ok(found) => json!({"found": found}),
+                Err(_) => json!({"found": text}),
+            },
+            PreState::NotApplicable => Value::from("not_applicable"),
+            PreState::Unavailable(why) => json!({"unavailable": why}),
+        });
+        Some(Self {
+            bound: approval.binds_pre_state(),
+            digest: approval.state_digest()?.to_string(),
+            operations: operations.collect(),
+        })
+    }
 }
 
 /// A need of a question.
@@ -186,6 +220,11 @@ impl QuestionView {
             fingerprint: approval.fingerprint.to_string(),
             created_at: approval.created_at.to_string(),
             expires_at: approval.expires_at.to_string(),
+            pre_state: PreStateView::of(approval),
+            replaces: apply
+                .replaces
+                .filter(|_| apply.approval_id == Some(approval.id))
+                .map(|id| id.to_string()),
             requirement: requirement_of(approval)?,
             evaluation: apply
                 .evaluation
@@ -216,6 +255,8 @@ impl QuestionView {
             fingerprint: approval.fingerprint.to_string(),
             created_at: approval.created_at.to_string(),
             expires_at: approval.expires_at.to_string(),
+            pre_state: None,
+            replaces: None,
             requirement: requirement_of(approval)?,
             evaluation: None,
             needs: votes.needs.iter().map(NeedView::from).collect(),

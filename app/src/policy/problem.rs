@@ -101,8 +101,6 @@ codes! {
     AllOnEmpty = "all_on_empty";
     /// A warning: who opens a task may approve what its agent asks.
     SelfApproval = "self_approval";
-    /// A part that this build does not carry out.
-    NotCarriedOut = "not_carried_out";
 }
 
 /// Problems as they are found.

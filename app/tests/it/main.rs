@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what does not hold in a test ends it")]
 
 use app::applies::{self, ApplyProgress, Attempt};
-use app::decisions::Undecided;
+use app::decisions::{Undecided, Wanted};
 use app::edge::SeenFrom;
 use app::first_admin::is_missing;
 use app::identity::password::PasswordHasher;
@@ -189,7 +189,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let reader = authorize::<action::DecideQuestion>(ledger, link, Request::default());
     let question = Undecided::of(app, &reader.await.unwrap()).await.unwrap();
     let options = question
-        .options(Decision::Approve, None, None, false)
+        .options(Decision::Approve, None, Wanted::default())
         .await
         .unwrap();
     let assertion = passkey.assert(RP_ID, ORIGIN, &options.options.challenge.to_bytes());

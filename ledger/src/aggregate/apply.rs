@@ -145,6 +145,7 @@ impl Aggregate for Apply {
         match event {
             Event::ApplyAuthorised(_) => apply.authorised = true,
             Event::ApplyAskedAnew(anew) => {
+                apply.authorised = false;
                 apply.approval_id = Some(anew.approval_id);
                 apply.replaces = Some(anew.replaces);
                 apply.evaluation = Some(Arc::new(anew.evaluation.clone()));

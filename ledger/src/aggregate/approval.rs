@@ -64,6 +64,8 @@ pub enum CancelledBy {
     Policy,
     /// An operator cancelled it.
     Person,
+    /// The state upstream is not the one that it was bound to.
+    PreState,
 }
 
 impl CancelledBy {
@@ -72,6 +74,7 @@ impl CancelledBy {
             "locked" => Self::Lock,
             "policy" => Self::Policy,
             "person" => Self::Person,
+            "pre_state" => Self::PreState,
             _ => Self::Task,
         }
     }
@@ -84,6 +87,7 @@ impl CancelledBy {
             Self::Lock => Rejection::CancelledByLock,
             Self::Policy => Rejection::CancelledByPolicy,
             Self::Person => Rejection::CancelledByPerson,
+            Self::PreState => Rejection::CancelledByPreState,
         }
     }
 }
@@ -464,6 +468,8 @@ impl Aggregate for Approval {
             }
             Event::ApprovalCancelled(cancelled) => {
                 approval.cancelled_by = CancelledBy::of(&cancelled.reason);
+                // The apply that had used it has sent nothing.
+                approval.consumed_by = None;
                 ApprovalState::Cancelled
             }
             Event::ApprovalConsumed(consumed) => {

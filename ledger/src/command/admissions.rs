@@ -2,11 +2,14 @@
 
 use super::Command;
 use super::acting::still_acts;
-use crate::aggregate::{Admission, AdmissionKind, Agent};
+use super::asked_anew::recorded_client;
+use crate::aggregate::{Admission, AdmissionKind, Agent, Apply, Task};
 use crate::error::Error;
-use crate::event::{AllowLifted, AllowSet, BlockLifted, BlockSet, ClientTarget, Role};
-use crate::id::AdmissionId;
+use crate::event::{AllowLifted, AllowSet, BlockLifted, BlockSet, ClientTarget, Network, Role};
+use crate::id::{AdmissionId, ApprovalId};
 use crate::rejection::Rejection;
+use crate::retention::LONGEST;
+use crate::statement::{Decision, SignedBlock};
 use crate::storage::NewEvent;
 use crate::writer::Transaction;
 use std::sync::Arc;
@@ -102,6 +105,73 @@ impl Command for SetAdmission {
             position,
         })
     }
+}
+
+/// The part of what asked for an apply that a decision on it may block, by the word of its kind: nothing else than what
+/// asked, as far as the record says it.
+///
+/// # Errors
+/// [`Rejection::Invalid`] for a word that is none, and where the record does not say it.
+pub fn asked_as(kind: &str, task: &Task, apply: &Apply) -> Result<ClientTarget, Rejection> {
+    let client = recorded_client(task, apply);
+    let target = match kind {
+        "agent" => Some(ClientTarget::Agent(client.agent)),
+        "subject" => client.subject.cloned().map(ClientTarget::Subject),
+        "address" => client
+            .address
+            .and_then(|address| Network::parse(&address.to_string()))
+            .map(ClientTarget::Address),
+        "asn" => client.asn.map(ClientTarget::Asn),
+        _ => return Err(bad_block("block.kind: agent, subject, address or asn")),
+    };
+    target.ok_or_else(|| bad_block("block.kind: the record does not say that of who asked"))
+}
+
+fn bad_block(detail: &str) -> Rejection {
+    Rejection::Invalid {
+        code: "bad_request",
+        detail: detail.to_owned(),
+    }
+}
+
+/// The block that a decision signs, as an event of its commit; the reason stands with the decision.
+///
+/// # Errors
+/// [`Rejection::QuestionChanged`] where it is about something else than what asked, [`Rejection::Allowed`] where an
+/// allow covers that, [`Rejection::Invalid`] with an approval and for a time that is over or too long.
+pub(super) fn blocked(
+    tx: &Transaction<'_>,
+    (approval_id, task, apply): (ApprovalId, &Task, &Apply),
+    decision: Decision,
+    block: &SignedBlock,
+) -> Result<NewEvent, Rejection> {
+    if decision == Decision::Approve {
+        return Err(bad_block("block: only a denial blocks what asked"));
+    }
+    let target = asked_as(&block.kind, task, apply)?;
+    if target.value() != block.value {
+        return Err(Rejection::QuestionChanged);
+    }
+    let context = tx.context();
+    let now = context.now;
+    let lasts = |until| now < until && until <= now.plus(LONGEST);
+    if !block.until.is_none_or(lasts) {
+        return Err(bad_block(
+            "block.duration: it is over, or longer than 10 years",
+        ));
+    }
+    if tx.admissions().allow_over(&target, now).is_some() {
+        return Err(Rejection::Allowed);
+    }
+    let admission_id: AdmissionId = context.id();
+    let set = BlockSet {
+        admission_id,
+        target,
+        reason: None,
+        until: block.until,
+        approval_id: Some(approval_id),
+    };
+    Ok(context.event(admission_id, set))
 }
 
 /// Lifts a block or an allow. One that has ended stays as it is; no other one is touched.

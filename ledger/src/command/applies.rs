@@ -165,6 +165,11 @@ impl Command for SubmitApply {
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
         let unanswered = !check.missing.is_empty();
+        // A kept decision answers only what excludes the same people.
+        if unanswered && let Some(ruled) = &mut ruled {
+            let excluded = excluded(tx, &task, agent.as_deref(), self.token.key_id()).await?;
+            ruled.exclude(excluded);
+        }
         let cleared = match unanswered {
             true => {
                 let targets = targets(tx, &task, agent.as_deref(), &self.token, &check);
@@ -186,10 +191,6 @@ impl Command for SubmitApply {
             false => None,
         };
         let asks = unanswered && cleared.is_none();
-        if asks && let Some(ruled) = &mut ruled {
-            let excluded = excluded(tx, &task, agent.as_deref(), &self.token).await?;
-            ruled.exclude(excluded);
-        }
         // Only a question to humans needs to know whether it was asked before.
         let known = if !asks {
             None

@@ -1,6 +1,5 @@
 //! Asking about an apply anew, where the policy wants another answer than its question would get.
 
-use super::Presented;
 use super::applies::{Question, after_locks, ask};
 use super::clearances::{self, Unasked};
 use super::devices::devices_of_approvers;
@@ -10,29 +9,76 @@ use super::votes::excluded;
 use crate::admissions::Client;
 use crate::aggregate::{Agent, Apply, Approval, Task};
 use crate::error::Error;
-use crate::event::{ApplyAskedAnew, OnApproval};
+use crate::event::{ApplyAskedAnew, OnApproval, PreState, PreStateRecorded, ZoneRead};
+use crate::id::KeyId;
 use crate::locks::Locks;
 use crate::rejection::Rejection;
 use crate::storage::LookupKey;
 use crate::writer::Transaction;
+
+/// The state upstream, read again before anything was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadAgain {
+    /// One for each operation.
+    pub operations: Vec<PreState>,
+    /// One for each zone that an operation acts on.
+    pub zones: Vec<ZoneRead>,
+}
+
+/// What is asked about anew.
+pub(super) struct Anew<'a> {
+    pub(super) task: &'a Task,
+    pub(super) agent: Option<&'a Agent>,
+    pub(super) apply: &'a Apply,
+    /// The question that was cancelled.
+    pub(super) replaced: &'a Approval,
+    /// The key with which the agent asked, where it has one.
+    pub(super) key: Option<KeyId>,
+    /// Who asks, as blocks look at them.
+    pub(super) client: Client<'a>,
+    /// What the policy asks today.
+    pub(super) ruled: Ruled,
+    /// What the new question begins with, where it was read already.
+    pub(super) read: Option<ReadAgain>,
+}
+
+/// Who asked for an apply, as far as its record says.
+pub(super) fn recorded_client<'a>(task: &'a Task, apply: &Apply) -> Client<'a> {
+    let by_key = apply.asked_by_key(task).is_some();
+    let client = Client {
+        agent: task.agent_id,
+        subject: (!by_key).then_some(&task.subject),
+        address: None,
+        asn: None,
+    };
+    match &apply.evaluation {
+        Some(said) => client.recorded(&said.facts()),
+        None => client,
+    }
+}
 
 /// Lets an apply wait for another question in the place of one that was cancelled: one that is open about the same
 /// operations and whose answer is enough, or a new one.
 ///
 /// # Errors
 /// What keeps a new apply from being asked about: locks, blocks, kept denials and limits.
-pub(super) async fn ask_anew(
-    tx: &mut Transaction<'_>,
-    (task, agent): (&Task, Option<&Agent>),
-    apply: &Apply,
-    (replaced, token): (&Approval, &Presented),
-    mut ruled: Ruled,
-) -> Result<(), Error> {
+pub(super) async fn ask_anew(tx: &mut Transaction<'_>, anew: Anew<'_>) -> Result<(), Error> {
+    let Anew {
+        task,
+        agent,
+        apply,
+        replaced,
+        key,
+        client,
+        mut ruled,
+        read,
+    } = anew;
     let now = tx.context().now;
     let targets = Locks::targets(task, agent, apply);
     tx.locks().admit(&targets, now)?;
-    let client = Client::of(task.agent_id, &tx.envelope().actor);
     tx.admissions().admit(&client, now)?;
+    let excluded = excluded(tx, task, agent, key).await?;
+    ruled.exclude(excluded);
     let unasked = Unasked {
         task,
         submission: &apply.submission,
@@ -42,8 +88,6 @@ pub(super) async fn ask_anew(
     };
     // One that was asked about is not answered by what is kept: its approver was told of a question.
     clearances::answer(tx, &unasked).await?;
-    let excluded = excluded(tx, task, agent, token).await?;
-    ruled.exclude(excluded);
     let known = LookupKey::fingerprint(task.id, &apply.fingerprint);
     let known = match tx.find_state::<Approval>(&known).await? {
         Some(known) => Some(after_locks(tx, task, known).await?),
@@ -83,7 +127,12 @@ pub(super) async fn ask_anew(
                 policy: ruled.asked(),
                 devices: &devices,
             };
-            ask(&context, task, question, &mut events)
+            let approval_id = ask(&context, task, question, &mut events);
+            if let Some(ReadAgain { operations, zones }) = read {
+                let recorded = PreStateRecorded { operations, zones };
+                events.push(context.event(approval_id, recorded));
+            }
+            approval_id
         }
     };
     let anew = ApplyAskedAnew {

@@ -47,6 +47,15 @@ impl Presented {
             Self::Schedule(schedule) => TokenId::from_bytes(*schedule.schedule_id.as_bytes()),
         }
     }
+
+    /// The key of the agent, where it is one.
+    #[must_use]
+    pub(super) const fn key_id(&self) -> Option<KeyId> {
+        match self {
+            Self::Token(_) | Self::Schedule(_) => None,
+            Self::Key(key) => Some(key.key_id),
+        }
+    }
 }
 
 impl From<PresentedToken> for Presented {

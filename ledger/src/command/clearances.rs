@@ -9,7 +9,9 @@ use super::ruled::Ruled;
 use super::votes::may_all_answer;
 use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
 use crate::catalog::Risk;
-use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest, edge_of};
+use crate::clearance_key::{
+    BoundTo, ClearanceKey, EXCLUDED, KeyParts, OperationsDigest, edge_of, excluded_of,
+};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{
@@ -118,10 +120,18 @@ impl Ground {
         let Some(asked) = asked else {
             return Some(Self::default());
         };
+        let mut edge = edge_of(said?)?;
+        edge.extend(excluded_of(&asked.requirement.get().exclude));
         Some(Self {
             rules: asked.signed_rules()?,
-            edge: edge_of(said?)?,
+            edge,
         })
+    }
+
+    /// As it stood in keys before those said whom a question excludes.
+    pub(super) fn without_exclusions(mut self) -> Self {
+        self.edge.retain(|(name, _)| name != EXCLUDED);
+        self
     }
 }
 

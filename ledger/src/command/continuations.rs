@@ -1,18 +1,20 @@
 //! Continuing what was approved: the approval is consumed, and the apply authorised, in one commit.
 
 use super::applies::{Submitted, after_locks, authenticate, refuse, refuse_locked, submitted};
-use super::asked_anew::ask_anew;
+use super::asked_anew::{Anew, ask_anew};
 use super::locked::lock_on;
 use super::proof::prove_decision;
-use super::ruled::{Again, cancelled, look_again};
+use super::ruled::{Again, POLICY, asks_today, cancelled, look_again};
 use super::standing::approval_standing;
 use super::{Command, Presented, RecordedRefusal, Ruling};
+use crate::admissions::Client;
 use crate::aggregate::{Apply, Approval, ApprovalState, CancelledBy, Task};
 use crate::error::Error;
 use crate::event::{ApplyAccepted, ApplyAuthorised, ApprovalConsumed, Authorisation};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::IdempotencyKey;
+use crate::policy::Edge;
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, NewEvent};
 use crate::writer::{Context, Transaction};
@@ -38,6 +40,8 @@ pub struct ContinueApply {
     pub key: IdempotencyKey,
     /// The content of the resume token.
     pub resume: Resume,
+    /// What the service knows of the request and the log does not.
+    pub edge: Edge,
 }
 
 impl Command for ContinueApply {
@@ -89,24 +93,45 @@ impl Command for ContinueApply {
         };
         let goes_on = apply.is_none() || asked.end.is_none() && !asked.authorised;
         let is_open = approval.is_open_at(tx.context().now);
-        // Its decision was already held to the policy, and nobody was there to ask anew.
-        let is_withdrawn = apply.is_some()
-            && approval.state == ApprovalState::Cancelled
-            && approval.cancelled_by == CancelledBy::Policy;
-        if goes_on && (is_open || is_withdrawn) {
-            let again = look_again(tx, &task, &asked, Some(&*approval)).await?;
+        // What was found out already, and nobody was there to ask anew, or could be asked.
+        let is_cancelled = apply.is_some() && approval.state == ApprovalState::Cancelled;
+        let has_drifted = is_cancelled && approval.cancelled_by == CancelledBy::PreState;
+        let is_withdrawn = is_cancelled && approval.cancelled_by == CancelledBy::Policy;
+        if goes_on && (is_open || is_withdrawn || has_drifted) {
+            let mut again = look_again(tx, &task, &asked, Some(&*approval)).await?;
             if is_open && !matches!(again, Again::Holds) {
-                let events = cancelled(&tx.context(), Some(&task), &approval);
+                let events = cancelled(&tx.context(), Some(&task), &approval, POLICY);
                 tx.append(events).await?;
+            }
+            if has_drifted && matches!(again, Again::Holds) {
+                let asks = asks_today(tx, &task, &asked, &approval).await?;
+                again = match asks {
+                    Some(ruled) => Again::Anew(Box::new(ruled)),
+                    None => Again::Holds,
+                };
             }
             let refused = match (again, &apply) {
                 (Again::Holds, _) => None,
                 (Again::Ends(refused), _) => Some(refused),
                 (Again::Anew(_), None) => Some(Rejection::PolicyChanged),
                 (Again::Anew(ruled), Some(apply)) => {
-                    let who = (&*task, agent.as_deref());
-                    let asked = (&*approval, &self.token);
-                    match ask_anew(tx, who, apply, asked, *ruled).await {
+                    let actor = tx.envelope().actor.clone();
+                    let client = Client::of(task.agent_id, &actor).seen(&self.edge);
+                    let client = match &apply.evaluation {
+                        Some(said) => client.recorded(&said.facts()),
+                        None => client,
+                    };
+                    let anew = Anew {
+                        task: &task,
+                        agent: agent.as_deref(),
+                        apply,
+                        replaced: &approval,
+                        key: self.token.key_id(),
+                        client,
+                        ruled: *ruled,
+                        read: None,
+                    };
+                    match ask_anew(tx, anew).await {
                         Ok(()) => {
                             let submitted = submitted(tx, task.id, apply.id, false).await?;
                             return Ok(Ruling::Accepted(submitted));

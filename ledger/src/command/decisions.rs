@@ -1,13 +1,14 @@
 //! A human decides: the whole proof is checked here, so that what stands in the log can be verified
 //! by anybody with the public key alone.
 
+use super::admissions::blocked;
 use super::approvals::{approval_and_task, expire, is_open};
 use super::authority::admit_key;
 use super::callbacks::of_question;
 use super::continuations::carry_on;
 use super::passkeys::is_owner_enabled;
 use super::questions::take_effect;
-use super::ruled::{Again, cancelled, look_again};
+use super::ruled::{Again, POLICY, cancelled, look_again};
 use super::votes::{Tally, tally};
 use super::{Command, RecordedRefusal, Ruling, clearances, emergencies, locked};
 use crate::aggregate::{Apply, Approval, Approver, Credential, Task};
@@ -22,7 +23,7 @@ use crate::name::CredentialId;
 use crate::on_screen::OnScreen;
 use crate::rejection::Rejection;
 use crate::software_key::{DecisionProof, ProvenDecision};
-use crate::statement::{Choice, Decision, DecisionStatement, ReasonDigest, Statement};
+use crate::statement::{Choice, Decision, DecisionStatement, ReasonDigest, Statement, signs_state};
 use crate::storage::{LookupKey, NewEvent, credential_counter};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
@@ -52,6 +53,27 @@ impl Approval {
         choice: Choice,
     ) -> DecisionStatement {
         let first = self.statement(ledger_id, decision, reason);
+        let basis = self.policy.as_ref().map(|asked| {
+            let is_bound = decision == Decision::Approve && asked.binds_pre_state();
+            let read = is_bound.then(|| self.state_digest()).flatten();
+            asked.basis_of(decision, read)
+        });
+        DecisionStatement::of(first, self.kind(), choice, basis.unwrap_or_default())
+    }
+
+    /// The statement that the approval on record must have signed. Services that bound approvals to no state yet have
+    /// asked questions that are bound, and signed nothing of a state.
+    pub(super) fn signed(
+        &self,
+        ledger_id: LedgerId,
+        approved: &ApprovalDecided,
+        choice: Choice,
+    ) -> DecisionStatement {
+        let reason = approved.reason.as_deref();
+        if signs_state(&approved.statement) || !self.binds_pre_state() {
+            return self.signs(ledger_id, Decision::Approve, reason, choice);
+        }
+        let first = self.statement(ledger_id, Decision::Approve, reason);
         let basis = self.policy.as_ref().map(|asked| asked.basis());
         DecisionStatement::of(first, self.kind(), choice, basis.unwrap_or_default())
     }
@@ -162,6 +184,13 @@ impl Command for DecideApproval {
                 events.push(tx.context().event(made.clearance_id, made));
             }
         }
+        if let Some(block) = statement.choice().block {
+            let asked = approval.of_apply()?;
+            let task = task.ok_or(Rejection::ApprovalNotFound)?;
+            let apply = tx.existing::<Apply>(asked.apply_id).await?;
+            let about = (approval.id, task, &*apply);
+            events.push(blocked(tx, about, self.decision, &block)?);
+        }
         tx.append(events).await?;
         if let Some(owed) = owed {
             emergencies::owe_review(tx, &approval, owed).await?;
@@ -190,15 +219,17 @@ impl DecideApproval {
         let choice = said.map(Choice::of_statement).transpose();
         let choice = choice.map_err(|_| Rejection::QuestionChanged)?;
         let choice = choice.unwrap_or_default();
-        if choice.block.is_some() {
-            return Err(Rejection::Invalid {
-                code: "bad_request",
-                detail: "statement: a decision sets no block here".to_owned(),
-            });
+        let approves = self.decision == Decision::Approve;
+        if approves && approval.waits_for_pre_state() {
+            return Err(Rejection::PreStatePending);
         }
         let reason = self.reason.as_deref();
         let statement = approval.signs(context.ledger_id, self.decision, reason, choice);
-        let same = said.is_none_or(|said| said.as_bytes() == statement.canonical_bytes());
+        let same = match said {
+            Some(said) => said.as_bytes() == statement.canonical_bytes(),
+            // Without the text of what was signed it is of the first form, which is bound to nothing.
+            None => !approves || !approval.binds_pre_state(),
+        };
         match same {
             true => Ok(statement),
             false => Err(Rejection::QuestionChanged),
@@ -221,7 +252,7 @@ async fn carry_out(
     // It was asked for under the policy of its day.
     let again = look_again(tx, task, &apply, Some(&*approval)).await?;
     if !matches!(again, Again::Holds) {
-        let events = cancelled(&tx.context(), Some(task), &approval);
+        let events = cancelled(&tx.context(), Some(task), &approval, POLICY);
         return tx.append(events).await;
     }
     carry_on(tx, task, &apply, &approval).await

@@ -2,10 +2,11 @@
 
 use super::Command;
 use super::acting::still_acts;
+use super::asked_anew::{Anew, ReadAgain, ask_anew, recorded_client};
 use super::callbacks::{Subject, owe};
 use super::clearances::{CLEARANCE_ENDED, stands};
 use super::locked::{LOCKED, is_apply_dead};
-use super::ruled::{Again, POLICY, look_again};
+use super::ruled::{Again, POLICY, PRE_STATE, Ruled, asks_today, cancelled, look_again};
 use super::tasks::stop;
 use crate::aggregate::{Agent, Apply, Approval, Clearance, OperationState, Task};
 use crate::callback_report;
@@ -17,6 +18,7 @@ use crate::event::{
 use crate::id::{ApplyId, ExecutionId};
 use crate::locks::Locks;
 use crate::rejection::Rejection;
+use crate::statement::PreStateDigest;
 use crate::storage::NewEvent;
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
@@ -37,14 +39,16 @@ pub struct StartOperation {
     pub body_digest: Option<String>,
     /// The state that was read upstream just before.
     pub read_before: ReadBefore,
+    /// Before the first operation: what was read again of all of them, where their approval is bound to that.
+    pub read_again: Option<ReadAgain>,
 }
 
 /// The answer to a start: to be sent or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationStart {
     Go,
-    /// The task was closed, a lock or a change of the policy stops it, or its clearance has ended; the apply has
-    /// ended instead.
+    /// The task was closed, a lock or a change of the policy stops it, its clearance has ended, or the state upstream
+    /// is not the one that its approval is bound to; the apply has ended instead, or is asked about anew.
     Stopped,
 }
 
@@ -55,9 +59,12 @@ impl Command for StartOperation {
         let (apply, task) = apply_and_task(tx, self.apply_id).await?;
         let is_dead = is_apply_dead(tx, &task, &apply).await?;
         let may_run = apply.is_running() && task.closed_at.is_none() && !is_dead;
-        if may_run && tx.policy().is_some() && is_ended_by_policy(tx, &task, &apply).await? {
-            let stopped = stop(&tx.context(), &task, &apply, POLICY);
-            tx.append(stopped).await?;
+        let is_ruled = tx.policy().is_some() || apply.evaluation.is_some();
+        if may_run
+            && is_ruled
+            && let Some(halt) = halted(tx, &task, &apply, &self).await?
+        {
+            halt_apply(tx, &task, &apply, halt, self.read_again).await?;
             return Ok(OperationStart::Stopped);
         }
         let ended = match is_dead {
@@ -71,25 +78,93 @@ impl Command for StartOperation {
     }
 }
 
-/// Whether today's policy denies what was accepted before, or wants another answer than it got. What runs is not
-/// looked at: only what has not begun.
-async fn is_ended_by_policy(
+/// What keeps an operation from being started that was accepted before.
+struct Halt {
+    /// The reason in events.
+    why: &'static str,
+    /// The question whose answer does not do, and what is to be asked in its place.
+    anew: Option<(Arc<Approval>, Box<Ruled>)>,
+}
+
+/// What halts an apply: today's policy denies it or wants another answer than it got, or upstream is not as the people
+/// saw who approved it. What runs is not looked at: only what has not begun.
+async fn halted(
     tx: &mut Transaction<'_>,
     task: &Task,
     apply: &Apply,
-) -> Result<bool, Error> {
+    start: &StartOperation,
+) -> Result<Option<Halt>, Error> {
     let waits = |state: &OperationState| *state == OperationState::Waiting;
     let next = apply.next_operation();
     let next = next.and_then(|next| apply.operations.get(next));
     if !next.is_some_and(waits) {
-        return Ok(false);
+        return Ok(None);
     }
     let approval = match apply.approval_id {
         Some(approval) => tx.load::<Approval>(approval).await?,
         None => None,
     };
-    let again = look_again(tx, task, apply, approval.as_deref()).await?;
-    Ok(!matches!(again, Again::Holds))
+    // What has begun in part is not done a second time.
+    let used = approval
+        .as_ref()
+        .filter(|approval| apply.execution_id.is_none() && approval.consumed_by == Some(apply.id));
+    let halt = |why, ruled: Option<Box<Ruled>>| {
+        let anew = used.map(Arc::clone).zip(ruled);
+        Some(Halt { why, anew })
+    };
+    match look_again(tx, task, apply, approval.as_deref()).await? {
+        Again::Ends(_) => return Ok(halt(POLICY, None)),
+        Again::Anew(ruled) => return Ok(halt(POLICY, Some(ruled))),
+        Again::Holds => {}
+    }
+    let drifted = used.filter(|approval| !start.simulated && has_drifted(approval, start));
+    let Some(approval) = drifted else {
+        return Ok(None);
+    };
+    // Without a document nobody can be asked in its words; one that allows it today needs no approval.
+    if tx.policy().is_none() {
+        return Ok(halt(PRE_STATE, None));
+    }
+    let asked = asks_today(tx, task, apply, approval).await?;
+    Ok(asked.and_then(|ruled| halt(PRE_STATE, Some(Box::new(ruled)))))
+}
+
+/// Whether what an approval is bound to is not what was read again. What was not read is not the same.
+fn has_drifted(approval: &Approval, start: &StartOperation) -> bool {
+    let again = start.read_again.as_ref();
+    approval.binds_pre_state()
+        && again.map(|read| PreStateDigest::of(&read.operations)) != approval.state_digest()
+}
+
+/// Cancels the approval of an apply and asks anew, or ends the apply where nobody can be asked.
+async fn halt_apply(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    apply: &Apply,
+    halt: Halt,
+    read: Option<ReadAgain>,
+) -> Result<(), Error> {
+    if let Some((replaced, ruled)) = halt.anew {
+        let events = cancelled(&tx.context(), Some(task), &replaced, halt.why);
+        tx.append(events).await?;
+        let agent = Error::none_if_erased(tx.load::<Agent>(task.agent_id).await)?;
+        let anew = Anew {
+            task,
+            agent: agent.as_deref(),
+            apply,
+            replaced: &replaced,
+            key: apply.asked_by_key(task),
+            client: recorded_client(task, apply),
+            ruled: *ruled,
+            read: read.filter(|read| read.operations.len() == apply.operations.len()),
+        };
+        match ask_anew(tx, anew).await {
+            Err(Error::Rejected(_)) => {}
+            asked => return asked,
+        }
+    }
+    let stopped = stop(&tx.context(), task, apply, halt.why);
+    tx.append(stopped).await
 }
 
 /// Whether the kept decision that authorised an apply still does; true for one that none did.

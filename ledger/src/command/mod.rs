@@ -47,13 +47,14 @@ mod users;
 mod votes;
 
 pub use acceptance::AcceptLedger;
-pub use admissions::{Admitted, LiftAdmission, SetAdmission};
+pub use admissions::{Admitted, LiftAdmission, SetAdmission, asked_as};
 pub use agents::{ReplacePermissions, RevokeGrants};
 pub use applies::{RefuseApply, SubmitApply, Submitted};
 pub use approvals::{CancelApproval, ExpireApproval, NarrowApproval, RecordPreState};
 pub use approvers::{
     Enrol, NewCredential, OpenEnrolment, OpenedEnrolment, PutCredential, RevokeCredential,
 };
+pub use asked_anew::ReadAgain;
 pub(crate) use authority::scheduled;
 pub use authority::{
     Presented, PresentedKey, PresentedSchedule, PresentedToken, SCHEDULER, check_key, check_locks,

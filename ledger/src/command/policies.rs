@@ -9,9 +9,7 @@ use crate::event::{
     Actor, AskedSubject, PolicyChanged, PolicyDocument, PolicyFormat, PolicyProposal, Role,
 };
 use crate::id::PolicyId;
-use crate::policy::{
-    Excluded, Exclusion, MAX_SOURCE_BYTES, Need, NeedGroup, Policy, not_carried_out,
-};
+use crate::policy::{Excluded, Exclusion, MAX_SOURCE_BYTES, Need, NeedGroup, Policy};
 use crate::rejection::Rejection;
 use crate::statement::QuestionKind;
 use crate::storage::LookupKey;
@@ -133,18 +131,10 @@ async fn may_change(tx: &mut Transaction<'_>, follows: u64) -> Result<(), Error>
     }
 }
 
-/// Everything of the document is carried out, and its groups are there.
+/// The document is sound, and its groups are there.
 async fn can_hold(tx: &mut Transaction<'_>, policy: &Policy) -> Result<(), Error> {
     if let Err(error) = policy.validate() {
         return Err(invalid(error.to_string()).into());
-    }
-    let missing = not_carried_out(policy, &tx.context().rules.providers);
-    if let Some(part) = missing.first() {
-        let detail = match part.rule {
-            Some(rule) => format!("rule {rule}: {part}"),
-            None => part.to_string(),
-        };
-        return Err(invalid(detail).into());
     }
     for group in groups_of(policy) {
         let NeedGroup::Group(id) = group else {

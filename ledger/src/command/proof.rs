@@ -224,6 +224,11 @@ pub(super) async fn prove_kept(
     };
     let key = key_of(Decision::Approve, asked_in, of, &apply.submission, &ground)?;
     if key != clearance.key {
+        let before = ground.without_exclusions();
+        let before = key_of(Decision::Approve, asked_in, of, &apply.submission, &before)?;
+        if before == clearance.key {
+            return Err(unproven("it was kept before keys said whom its question excludes").into());
+        }
         return Err(forged("its maker decided on other operations").into());
     }
     tx.note_proven(clearance);
@@ -254,10 +259,9 @@ fn check(
         credential.status == CredentialStatus::Active,
         "its passkey was revoked before",
     )?;
-    let reason = decided.reason.as_deref();
     let choice = Choice::of_statement(&decided.statement)
         .map_err(|_| forged("its statement is of no form that is known here"))?;
-    let statement = approval.signs(context.ledger_id, Decision::Approve, reason, choice);
+    let statement = approval.signed(context.ledger_id, decided, choice);
     must(
         statement.canonical_bytes() == decided.statement.as_bytes(),
         "its statement is of another question",

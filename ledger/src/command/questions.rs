@@ -3,7 +3,7 @@
 use super::policies;
 use super::proof::prove_votes;
 use super::question_limits::unsatisfiable;
-use super::ruled::cancelled;
+use super::ruled::{POLICY, cancelled};
 use super::tasks::{question_time, seconds};
 use crate::aggregate::{Approval, ApprovalState};
 use crate::error::Error;
@@ -133,7 +133,7 @@ pub(super) async fn withdraw(tx: &mut Transaction<'_>, kind: QuestionKind) -> Re
     let context = tx.context();
     let events = open
         .iter()
-        .flat_map(|approval| cancelled(&context, None, approval));
+        .flat_map(|approval| cancelled(&context, None, approval, POLICY));
     let events: Vec<NewEvent> = events.collect();
     tx.append(events).await
 }

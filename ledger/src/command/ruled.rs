@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 
 /// The reason in events for what a change of the policy cancels or stops.
 pub(super) const POLICY: &str = "policy";
+/// The reason in events for what another state upstream than the bound one cancels or stops.
+pub(super) const PRE_STATE: &str = "pre_state";
 
 /// Who asks, and what the service knows of the request.
 pub struct Asker<'a> {
@@ -302,12 +304,7 @@ pub(super) async fn look_again(
     if same_version && !counts && prepared.windows().next().is_none() {
         return Ok(Again::Holds);
     }
-    let agent = Error::none_if_erased(tx.load::<Agent>(task.agent_id).await)?;
-    let context = tx.context();
-    let open = open_windows(&policy, prepared, &context.rules.windows, context.now);
-    let lately = tx.lately(&task.agent);
-    let lately = lately.less(own_share(apply, approval, context.now));
-    let said = say_again(prepared, (task, agent.as_deref()), apply, (&open, lately));
+    let said = said_today(tx, (&policy, prepared), task, apply, approval).await?;
     Ok(match said.outcome {
         RuleAction::Allow => Again::Holds,
         RuleAction::Deny => Again::Ends(denied(&said)),
@@ -326,6 +323,42 @@ pub(super) async fn look_again(
             }
         }
     })
+}
+
+/// What today's policy asks about an apply that was accepted before, whether or not it was answered. `None` where
+/// it does not ask.
+pub(super) async fn asks_today(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    apply: &Apply,
+    approval: &Approval,
+) -> Result<Option<Ruled>, Error> {
+    let Some(policy) = tx.policy().cloned() else {
+        return Ok(None);
+    };
+    let prepared = prepared(&policy)?;
+    let said = said_today(tx, (&policy, prepared), task, apply, Some(approval)).await?;
+    Ok((said.outcome == RuleAction::Ask).then(|| Ruled::new(&policy, said)))
+}
+
+async fn said_today(
+    tx: &mut Transaction<'_>,
+    (policy, prepared): (&PolicyInForce, &Prepared),
+    task: &Task,
+    apply: &Apply,
+    approval: Option<&Approval>,
+) -> Result<Evaluation, Error> {
+    let agent = Error::none_if_erased(tx.load::<Agent>(task.agent_id).await)?;
+    let context = tx.context();
+    let open = open_windows(policy, prepared, &context.rules.windows, context.now);
+    let lately = tx.lately(&task.agent);
+    let lately = lately.less(own_share(apply, approval, context.now));
+    Ok(say_again(
+        prepared,
+        (task, agent.as_deref()),
+        apply,
+        (&open, lately),
+    ))
 }
 
 fn say_again(
@@ -365,13 +398,14 @@ fn say_again(
     say(prepared, &asked, &facts)
 }
 
-/// The events that cancel a question because the policy has changed.
+/// The events that cancel a question because the policy has changed, or the state upstream.
 pub(super) fn cancelled(
     context: &Context<'_>,
     task: Option<&Task>,
     approval: &Approval,
+    why: &str,
 ) -> Vec<NewEvent> {
-    let cancelled = context.event(approval.id, ApprovalCancelled::because(POLICY));
-    let message = crate::callback_report::cancelled(POLICY);
+    let cancelled = context.event(approval.id, ApprovalCancelled::because(why));
+    let message = crate::callback_report::cancelled(why);
     of_question(context, task, approval, cancelled, message)
 }

@@ -3,9 +3,9 @@
 use super::Command;
 use super::acting::still_acts;
 use super::approvals::is_open;
-use super::authority::{Presented, owner};
+use super::authority::{owner, scheduled};
 use crate::agent_key::SHARED_KEY;
-use crate::aggregate::{Agent, Approval, ApprovalState, Approver, Group, Task, User};
+use crate::aggregate::{Agent, Approval, ApprovalState, Approver, Group, Schedule, Task, User};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Actor, ApprovalDecided, Event, Role, VoteLoss, VoteVoided, VoteWithdrawn};
@@ -172,7 +172,7 @@ pub(super) async fn excluded(
     tx: &mut Transaction<'_>,
     task: &Task,
     agent: Option<&Agent>,
-    token: &Presented,
+    key: Option<KeyId>,
 ) -> Result<Vec<Excluded>, Error> {
     if tx.policy().is_none_or(|known| known.policy.self_approval) {
         return Ok(Vec::new());
@@ -183,11 +183,12 @@ pub(super) async fn excluded(
     };
     let owner = agent.and_then(|agent| agent.described.owner);
     add(owner, Exclusion::AgentOwner);
-    if let Presented::Key(key) = token {
-        add(minter(tx, key.key_id).await?, Exclusion::KeyMinter);
+    if let Some(key) = key {
+        add(minter(tx, key).await?, Exclusion::KeyMinter);
     }
-    if let Presented::Schedule(schedule) = token {
-        for put in [schedule.schedule_id, schedule.origin] {
+    if let Some(schedule) = scheduled(&task.subject) {
+        let schedule = tx.load::<Schedule>(schedule).await?;
+        for put in schedule.iter().flat_map(|known| [known.id, known.origin]) {
             if let Some(Actor::User { user_id, .. }) = first_actor(tx, put.into()).await? {
                 add(Some(user_id), Exclusion::TaskOpener);
             }

@@ -190,7 +190,7 @@ impl Describe for ApplyAuthorised {
 impl Describe for ApplyAskedAnew {
     fn text(&self, _: &Topic) -> String {
         format!(
-            "apply is asked about anew by {}: the policy wants another answer than approval {} gives",
+            "apply is asked about anew by {}: the answer to approval {} is not enough any more",
             self.approval_id, self.replaces
         )
     }

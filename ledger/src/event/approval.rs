@@ -414,7 +414,7 @@ pub struct ApprovalCancelledV1 {
 /// `approval.cancelled` 2: also by a person, who may say why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalCancelled {
-    /// Why: `task_closed`, `locked`, `policy`, or `person`, who is the actor.
+    /// Why: `task_closed`, `locked`, `policy`, `pre_state`, or `person`, who is the actor.
     pub reason: String,
     /// The person's own words.
     pub comment: Option<String>,

@@ -215,7 +215,9 @@ pub(super) mod by {
     pub(in super::super) const LEDGER: &[ActorKind] = &[Service("ledger")];
     pub(in super::super) const EXECUTOR: &[ActorKind] = &[Service("executor")];
     pub(in super::super) const DISPATCHER: &[ActorKind] = &[Service("dispatcher")];
-    pub(in super::super) const READER: &[ActorKind] = &[Service("pre_state_reader")];
+    /// The executor has read what a question is bound to before it asks anew.
+    pub(in super::super) const READERS: &[ActorKind] =
+        &[Service("pre_state_reader"), Service("executor")];
     pub(in super::super) const OPERATOR: &[ActorKind] = &[Operator];
     pub(in super::super) const SCHEDULER: &[ActorKind] = &[Service("scheduler")];
     /// A schedule that fires opens a task of its own.
@@ -227,8 +229,10 @@ pub(super) mod by {
         Service("scheduler"),
     ];
     pub(in super::super) const AGENT: &[ActorKind] = &[Agent, AgentKey];
-    /// What a schedule fires is asked for its agent.
-    pub(in super::super) const ASKERS: &[ActorKind] = &[Agent, AgentKey, Service("scheduler")];
+    /// An agent asks, and what a schedule fires is asked for its agent. Before the first operation of an apply the
+    /// executor may find that people are to be asked anew.
+    pub(in super::super) const ASKERS: &[ActorKind] =
+        &[Agent, AgentKey, Service("scheduler"), Service("executor")];
     pub(in super::super) const APPROVER: &[ActorKind] = &[Approver];
     /// An agent continues what was approved; an approver's decision carries out what asked for that.
     pub(in super::super) const AUTHORISERS: &[ActorKind] = &[Agent, AgentKey, Approver];
@@ -248,6 +252,9 @@ pub(super) mod by {
     ];
     pub(in super::super) const MANAGERS: &[ActorKind] =
         &[Administrator, Operator, User, ServiceToken];
+    /// Who denies a question may block what asked in the same step.
+    pub(in super::super) const BLOCKERS: &[ActorKind] =
+        &[Administrator, Operator, User, ServiceToken, Approver];
     /// Not the bootstrap token, which is an orchestrator's.
     /// Where several people decide about a change, the last of them makes it.
     pub(in super::super) const POLICY_CHANGERS: &[ActorKind] =
@@ -275,6 +282,7 @@ pub(super) mod by {
     pub(in super::super) const EXPIRERS: &[ActorKind] = &[
         Service("expirer"),
         Service("scheduler"),
+        Service("executor"),
         Agent,
         Approver,
         Administrator,

@@ -214,11 +214,11 @@ events! {
     27, 1, "apply.resolved" => ApplyResolved(ApplyResolved)
         in Apply by MANAGERS under ExecutionOrder told as ApplyFinished, ApplyFailed;
     28, 1, "apply.asked_anew" => ApplyAskedAnew(ApplyAskedAnew)
-        in Apply by AGENT under Policy;
+        in Apply by ASKERS under Policy [looked_up];
     30, 3, "approval.requested" => ApprovalRequested(ApprovalRequested) { 1 => ApprovalRequestedV1, 2 => ApprovalRequestedV2 }
         in Approval by ASKERS under ApprovalState told as ApprovalPending [begins, looked_up, counted] of task_id, agent;
     31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
-        in Approval by READER under ApprovalState;
+        in Approval by READERS under ApprovalState;
     32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed)
         in Approval by AGENT under ApprovalState;
     33, 3, "approval.approved" => ApprovalApproved(Approved) { 1 => ApprovalDecidedV1, 2 => ApprovalDecidedV2 }
@@ -306,7 +306,7 @@ events! {
     141, 1, "clearance.ended" => ClearanceEnded(ClearanceEnded)
         in Clearance by MANAGERS under Clearance;
     150, 1, "block.set" => BlockSet(BlockSet)
-        in Admission by MANAGERS under Admission [begins, looked_up];
+        in Admission by BLOCKERS under Admission [begins, looked_up];
     151, 1, "block.lifted" => BlockLifted(BlockLifted)
         in Admission by MANAGERS under Admission;
     152, 1, "allow.set" => AllowSet(AllowSet)

@@ -12,7 +12,6 @@ mod facts;
 mod in_force;
 mod missing;
 mod needs;
-mod not_carried_out;
 mod prepared;
 mod requirement;
 #[cfg(test)]
@@ -30,7 +29,6 @@ pub use facts::{
 pub use in_force::{CurrentPolicy, PolicyInForce};
 pub(crate) use missing::decisive;
 pub use needs::{Candidates, are_met, assigned};
-pub use not_carried_out::{NotCarriedOut, not_carried_out};
 pub use prepared::Prepared;
 pub use requirement::{Excluded, Exclusion, Requirement, RequirementDigest, Retention};
 pub use tree::{

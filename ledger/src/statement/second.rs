@@ -48,7 +48,7 @@ impl QuestionKind {
 pub struct SignedBlock {
     /// agent, subject, address or asn.
     pub kind: String,
-    /// What is blocked.
+    /// What is blocked; of an agent its id.
     pub value: String,
     /// When it ends by itself.
     pub until: Option<Timestamp>,
@@ -184,10 +184,11 @@ pub enum DecisionStatement {
 }
 
 impl DecisionStatement {
-    /// The statement of a decision: of the first form where it is about an apply and its maker chose nothing besides.
+    /// The statement of a decision: of the first form where it is about an apply, its maker chose nothing besides, and it
+    /// is bound to no state.
     #[must_use]
     pub fn of(first: Statement, kind: QuestionKind, choice: Choice, basis: Basis) -> Self {
-        if kind == QuestionKind::Apply && choice.is_none() {
+        if kind == QuestionKind::Apply && choice.is_none() && basis.pre_state.is_none() {
             return Self::First(first);
         }
         Self::Second(Box::new(SecondStatement {
@@ -230,6 +231,16 @@ impl DecisionStatement {
             Self::Second(statement) => statement.first.decision,
         }
     }
+}
+
+/// Whether a recorded statement signs the state upstream. What is no statement signs nothing.
+#[must_use]
+pub(crate) fn signs_state(statement: &str) -> bool {
+    let statement = parse_strict(statement.as_bytes()).ok();
+    let digest = statement
+        .as_ref()
+        .and_then(|said| said.get("pre_state_digest"));
+    digest.is_some_and(|digest| !digest.is_null())
 }
 
 impl Bound for DecisionStatement {

@@ -541,6 +541,7 @@ impl Lookups {
                 }
             }
             Event::ApplyAuthorised(_) => self.set_open(task, stream, true),
+            Event::ApplyAskedAnew(_) => self.set_open(task, stream, false),
             Event::ApplyEnded(_) => self.set_open(task, stream, false),
             Event::ApprovalRequested(e) => {
                 put(

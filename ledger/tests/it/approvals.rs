@@ -111,6 +111,7 @@ async fn a_new_key_can_continue_what_is_approved() {
     let scene = Scene::new().await;
     let asked = scene.approved("k1").await;
     let command = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         key: key("fresh"),
         ..continue_apply(&scene.token, &asked)
     };
@@ -133,6 +134,7 @@ async fn a_new_key_for_what_is_over_is_refused_and_not_used_up() {
     scene.continued(&consumed).await.unwrap();
     for asked in [&denied, &consumed] {
         let command = ContinueApply {
+            edge: ledger::policy::Edge::default(),
             key: key("fresh"),
             ..continue_apply(&scene.token, asked)
         };
@@ -166,6 +168,7 @@ async fn a_resume_for_another_task_approval_or_fingerprint_is_refused_and_record
     for resume in wrong {
         let before = scene.size_now();
         let command = ContinueApply {
+            edge: ledger::policy::Edge::default(),
             resume,
             ..continue_apply(&scene.token, &asked)
         };
@@ -186,6 +189,7 @@ async fn another_tasks_token_cannot_continue() {
     let asked = scene.approved("k1").await;
     let other = scene.task().await;
     let command = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         token: presented(&other).into(),
         ..continue_apply(&scene.token, &asked)
     };

@@ -183,6 +183,7 @@ async fn only_a_state_that_was_not_there_before_is_a_success_that_was_read_back(
         };
         let start = StartOperation {
             read_before,
+            read_again: None,
             ..start(id, 0)
         };
         scene.run(start).await.unwrap();

@@ -1,15 +1,23 @@
 //! Kept decisions under a policy: they answer what the same rules ask of requests that came the same way.
 
+use crate::audit::{altered, is_found};
+use crate::passkeys::user;
 use crate::ruled::{always, policy, put, rule};
 use crate::scene::{Scene, refusal, start};
-use fixtures::commands::{agent, dns_create, purge, ssl_mode, submit};
+use fixtures::commands::{AGENT, agent, dns_create, purge, ssl_mode, submit};
 use fixtures::history::History;
-use ledger::command::{OperationStart, SubmitApply, Submitted};
+use ledger::audit::Check;
+use ledger::command::{AgentChanges, DescribeAgent, OperationStart, SubmitApply, Submitted};
+use ledger::event::Event;
 use ledger::operation::Operation;
 use ledger::policy::{
     Comparison, Edge, Expr, Fact, PreState, RetentionMode, Rule, RuleAction, Value,
 };
-use ledger::{Binding, Breadth, Decision, KeptMode, Retention};
+use ledger::statement::SignedRule;
+use ledger::{
+    AgentName, Binding, BoundTo, Breadth, ClearanceKey, Decision, KeptMode, KeyParts,
+    OperationsDigest, Retention, Role, operations_of,
+};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -122,6 +130,98 @@ async fn a_kept_approval_answers_what_the_same_rule_asks_of_what_comes_the_same_
             .is_none()
     );
     audited(scene).await;
+}
+
+/// Somebody who could not have answered then is not passed by now.
+#[tokio::test]
+async fn a_kept_approval_answers_only_what_excludes_the_same_people() {
+    let scene = Scene::granted().await;
+    put(&scene, 1, Some(policy([asks()]))).await;
+    let anna = user(&scene.ledger, "anna", Role::Viewer).await;
+    let ben = user(&scene.ledger, "ben", Role::Viewer).await;
+    let owned_by = |owner| DescribeAgent {
+        agent: AgentName::unchecked(AGENT),
+        changes: AgentChanges {
+            owner: Some(owner),
+            ..AgentChanges::default()
+        },
+    };
+    scene.run(owned_by(Some(anna))).await.unwrap();
+    let asked = from(&scene, "k1", Some("DE"), vec![purge()]).await;
+    keep(&scene, &asked, kept(&scene, MINUTE)).await.unwrap();
+    let next = async |key| is_cleared(&from(&scene, key, Some("DE"), vec![purge()]).await);
+    assert!(next("k2").await);
+    scene.run(owned_by(Some(ben))).await.unwrap();
+    assert!(!next("k3").await);
+    scene.run(owned_by(None)).await.unwrap();
+    assert!(!next("k4").await);
+    scene.run(owned_by(Some(anna))).await.unwrap();
+    assert!(next("k5").await);
+    audited(scene).await;
+}
+
+/// The key that services gave to the kept answer before keys said whom a question excludes.
+fn key_of_before(asked: &Submitted) -> ClearanceKey {
+    let operations = operations_of(asked.apply.submission.as_bytes()).unwrap();
+    ClearanceKey::of(&KeyParts {
+        decision: Decision::Approve,
+        agent_id: asked.task.agent_id,
+        bound_to: BoundTo::Task(asked.task.id),
+        rules: &[SignedRule {
+            id: asks().id,
+            digest: asks().digest(),
+        }],
+        edge: &[("country".to_owned(), "DE".to_owned())],
+        breadth: Breadth::Exact,
+        operations: OperationsDigest::of(&operations, Breadth::Exact).unwrap(),
+    })
+}
+
+fn give_key(history: &mut History, at: u64, key: ClearanceKey) {
+    history.alter(at, |event| {
+        if let Event::ClearanceMade(made) = event {
+            made.key = key;
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_say_whom_it_excludes_holds_until_one_has_said_it() {
+    let scene = Scene::granted().await;
+    put(&scene, 1, Some(policy([asks()]))).await;
+    let anna = user(&scene.ledger, "anna", Role::Viewer).await;
+    let owned = DescribeAgent {
+        agent: AgentName::unchecked(AGENT),
+        changes: AgentChanges {
+            owner: Some(Some(anna)),
+            ..AgentChanges::default()
+        },
+    };
+    scene.run(owned).await.unwrap();
+    let first = from(&scene, "k1", Some("DE"), vec![purge()]).await;
+    keep(&scene, &first, kept(&scene, MINUTE)).await.unwrap();
+    assert!(is_cleared(
+        &from(&scene, "k2", Some("DE"), vec![purge()]).await
+    ));
+    let operations = vec![dns_create("a.example.com")];
+    let second = from(&scene, "k3", Some("DE"), operations).await;
+    keep(&scene, &second, kept(&scene, MINUTE)).await.unwrap();
+    let closed = scene.ledger.close().await;
+    let history = History::read(closed.path());
+    assert_eq!(history.verify().findings, []);
+    let (of_first, of_second) = (
+        history.first("clearance.made"),
+        history.last("clearance.made"),
+    );
+    let report = altered(&history, |history| {
+        give_key(history, of_first, key_of_before(&first));
+        give_key(history, of_second, key_of_before(&second));
+    });
+    assert_eq!(report.findings, []);
+    let report = altered(&history, |history| {
+        give_key(history, of_second, key_of_before(&second));
+    });
+    is_found(&report, Check::Clearance, of_second);
 }
 
 #[tokio::test]

@@ -272,6 +272,7 @@ async fn what_a_key_asked_that_was_taken_away_waits_for_another_key() {
     assert_eq!(scene.stands(&asked).await, Standing::Approved);
     let other = scene.run(create_key("cak_two")).await.unwrap();
     let continued = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         token: presented_key(&other, &task).into(),
         key: IdempotencyKey::unchecked("k"),
         resume: Resume {

@@ -8,7 +8,7 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{PolicyVersion, User};
 use ledger::command::{DeleteGroup, PolicyChanging, PutPolicy, RollbackPolicy};
 use ledger::event::{Event, StoredTree};
-use ledger::policy::{Assurance, DefaultAction, Need, NeedGroup, Policy, PreState, RuleAction};
+use ledger::policy::{Assurance, DefaultAction, Need, NeedGroup, Policy, RuleAction};
 use ledger::{Error, GroupId, Rejection, RejectionKind, Role};
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,25 +133,6 @@ fn two_people() -> Need {
         n: 2,
         assurance: Assurance::Any,
     }
-}
-
-#[tokio::test]
-async fn a_document_that_promises_what_is_not_carried_out_is_not_saved() {
-    let ledger = TestLedger::open().await;
-    let promising: Vec<(&str, Policy)> = vec![
-        (
-            "pre_state",
-            with_rule(|rule| rule.pre_state = Some(PreState::Bind)),
-        ),
-        ("pre_state", with_rule(|rule| rule.pre_state = None)),
-    ];
-    for (key, promise) in promising {
-        let refused = refusal(ledger.run(put(promise, 0)).await);
-        assert_eq!(refused.code(), "policy_invalid", "{key}");
-        let text = format!("{key}: this build does not carry it out yet");
-        assert!(refused.to_string().contains(&text), "{refused}");
-    }
-    assert_eq!(ledger.policy().version, 0);
 }
 
 #[tokio::test]

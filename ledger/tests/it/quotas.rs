@@ -161,6 +161,7 @@ async fn an_approval_that_is_given_back_over_and_over_is_continued_within_the_qu
     scene.decided(&first, Decision::Approve).await;
     let again = async |name: &str| {
         let command = ContinueApply {
+            edge: ledger::policy::Edge::default(),
             key: key(name),
             ..continue_apply(&scene.token, &first)
         };

@@ -30,6 +30,7 @@ async fn under_a_new_key(
 ) -> Result<Submitted, Rejection> {
     let approval = asked.approval.as_ref().unwrap();
     let command = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         token: fixtures::commands::presented(&scene.token).into(),
         key: IdempotencyKey::parse(key).unwrap(),
         resume: Resume {

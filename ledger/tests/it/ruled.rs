@@ -7,11 +7,14 @@ use fixtures::history::History;
 use fixtures::rules::APPROVER;
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Apply, ApprovalState};
-use ledger::command::{Command, OperationStart, SubmitApply, Submitted};
-use ledger::event::{Event, FactValue, OnApproval, PolicyChanged, PolicyDocument, PolicyFormat};
+use ledger::command::{Command, OperationStart, RecordPreState, SubmitApply, Submitted};
+use ledger::event::{
+    Event, FactValue, OnApproval, PolicyChanged, PolicyDocument, PolicyFormat,
+    PreState as PreStateRead,
+};
 use ledger::policy::{
     Assurance, Comparison, DefaultAction, Edge, Engine, Expr, Fact, Limits, Mode, Need, NeedGroup,
-    Policy, RetentionMode, Rule, RuleAction, Value, Window, WindowClock,
+    Policy, PreState, RetentionMode, Rule, RuleAction, Value, Window, WindowClock,
 };
 use ledger::{
     Actor, Decision, Error, OperationId, Origin, PolicyId, Rejection, StreamId, Timestamp,
@@ -70,7 +73,7 @@ pub(crate) fn rule(id: &str, action: RuleAction, when: Expr) -> Rule {
         ttl: 120,
         retention: BTreeSet::from([RetentionMode::Once]),
         max_duration: 3600,
-        pre_state: None,
+        pre_state: asks.then_some(PreState::Shown),
     }
 }
 
@@ -289,7 +292,7 @@ async fn an_answer_that_is_enough_for_todays_policy_goes_on() {
     assert!(scene.continued(&approved).await.unwrap().apply.authorised);
     let go = scene.run(start(approved.apply.id, 0)).await.unwrap();
     assert_eq!(go, OperationStart::Go);
-    // What was granted has no answer: it has to be asked anew.
+    // What was granted has no question that could be asked anew.
     let stopped = scene.run(start(granted.apply.id, 0)).await.unwrap();
     assert_eq!(stopped, OperationStart::Stopped);
 
@@ -547,10 +550,23 @@ async fn the_auditor_comes_to_what_was_recorded_whatever_the_policy_and_the_fact
                 continue;
             }
             seen.insert("asked");
-            if scene.approval(&asked).await.state != ApprovalState::Pending {
+            let question = scene.approval(&asked).await;
+            if question.state != ApprovalState::Pending {
                 continue;
             }
-            scene.decided(&asked, Decision::Approve).await;
+            if question.waits_for_pre_state() {
+                let read = RecordPreState {
+                    approval_id: question.id,
+                    operations: vec![PreStateRead::NotApplicable; asked.apply.operations.len()],
+                    zones: Vec::new(),
+                };
+                scene.run(read).await.unwrap();
+            }
+            let read = Submitted {
+                approval: Some(scene.approval(&asked).await),
+                ..asked.clone()
+            };
+            scene.decided(&read, Decision::Approve).await;
             if dice.roll(3) == 0 {
                 version += 1;
                 put(&scene, version, Some(dice.policy())).await;

@@ -139,6 +139,7 @@ pub(crate) fn start(apply_id: ApplyId, index: usize) -> StartOperation {
         path: String::new(),
         body_digest: None,
         read_before: Default::default(),
+        read_again: None,
     }
 }
 

@@ -249,6 +249,7 @@ async fn every_apply_waits_where_the_template_says_so() {
     assert!(!waiting.apply.authorised && waiting.approval.is_some());
     keyed.scene.decided(&waiting, Decision::Approve).await;
     let command = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         token: presented_key(&keyed.key, &task).into(),
         ..continue_apply(&keyed.scene.token, &waiting)
     };
@@ -290,6 +291,7 @@ async fn a_revoked_key_does_nothing_more_in_a_task_that_it_opened() {
     keyed.scene.decided(&waiting, Decision::Approve).await;
     keyed.revoke().await;
     let command = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         token: presented_key(&keyed.key, &task).into(),
         ..continue_apply(&keyed.scene.token, &waiting)
     };

@@ -451,6 +451,7 @@ impl Walk {
                 let asked = applies.get(apply).filter(|a| a.approval.is_some());
                 if let (Some(key), Some(asked)) = (self.keys.first(), asked) {
                     let command = ContinueApply {
+                        edge: ledger::policy::Edge::default(),
                         token: presented_key(key, &asked.task).into(),
                         ..continue_apply(&self.token, asked)
                     };

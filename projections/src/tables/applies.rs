@@ -264,6 +264,7 @@ fn wait_for(folding: &mut Folding<'_, impl Parts>, id: ApprovalId) -> Result<(),
     let mut waiting = waiting_for(folding, id)?;
     let apply = edit(folding)?;
     apply.approval_id = Some(id);
+    apply.authorised_at = None;
     apply.ended_at = None;
     apply.end_reason = None;
     apply.apply_approval(state, stopped_by, consumed_by, at);

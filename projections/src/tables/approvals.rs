@@ -161,12 +161,14 @@ impl ApprovalView {
         self.state == ApprovalStatus::Denied
     }
 
-    /// What ended it besides its task, where something did: a lock, or a change of the policy.
+    /// What ended it besides its task, where something did: a lock, a change of the policy, or another state upstream
+    /// than the bound one.
     pub(crate) fn stopped_by(&self) -> Option<&'static str> {
         match self.end_reason.as_deref() {
             Some("locked") => Some("locked"),
             Some("policy") => Some("policy"),
             Some("person") => Some("person"),
+            Some("pre_state") => Some("pre_state"),
             _ => None,
         }
     }
@@ -238,7 +240,10 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             edit(folding)?.end(ApprovalStatus::Expired, Some(reason), at);
         }
         Event::ApprovalCancelled(cancelled) => {
-            edit(folding)?.end(ApprovalStatus::Cancelled, Some(&cancelled.reason), at);
+            let approval = edit(folding)?;
+            approval.end(ApprovalStatus::Cancelled, Some(&cancelled.reason), at);
+            // The apply that had used it has sent nothing.
+            approval.consumed_by = None;
         }
         Event::ApprovalReleased(released) => {
             let approval = edit(folding)?;

@@ -1,4 +1,5 @@
-//! `execution_queue`: what the executor owes. A row comes when an apply may run and goes when it ends.
+//! `execution_queue`: what the executor owes. A row comes when an apply may run and goes when it ends,
+//! or when people are asked about it anew.
 
 use crate::error::Error;
 use crate::projections::{Projections, read_ids};
@@ -44,7 +45,9 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             let task_id = apply.task_id;
             enqueue(folding, apply_id, task_id);
         }
-        Event::ApplyEnded(_) => folding.part::<Table<QueueRow>>().remove(&apply_id),
+        Event::ApplyEnded(_) | Event::ApplyAskedAnew(_) => {
+            folding.part::<Table<QueueRow>>().remove(&apply_id)
+        }
         _ => {}
     }
     Ok(())

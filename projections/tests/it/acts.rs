@@ -60,6 +60,7 @@ impl Story {
                 let mut command = commands::continue_apply(token, submitted);
                 if let Some(key) = new_key {
                     command = ContinueApply {
+                        edge: ledger::policy::Edge::default(),
                         key: commands::key(&format!("key-{key}")),
                         ..command
                     };
@@ -135,6 +136,7 @@ impl Story {
                     path: "/zones/zone-1".to_owned(),
                     body_digest: None,
                     read_before: Default::default(),
+                    read_again: None,
                 };
                 self.run(system(), command).await;
             }

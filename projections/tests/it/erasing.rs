@@ -93,6 +93,7 @@ async fn end_apply(ledger: &Ledger, id: ledger::ApplyId) {
             path: "/".to_owned(),
             body_digest: None,
             read_before: Default::default(),
+            read_again: None,
         };
         drop(ledger.execute(commands::system(), start).await);
     }

@@ -161,7 +161,8 @@ async fn apply_agrees(ledger: &Ledger, projections: &Projections, stream: Stream
         Standing::Ended(ApplyEnd::Completed) => TaskStatus::Completed,
         Standing::Ended(ApplyEnd::Failed)
         | Standing::Cancelled {
-            by: CancelledBy::Lock | CancelledBy::Policy | CancelledBy::Person,
+            by:
+                CancelledBy::Lock | CancelledBy::Policy | CancelledBy::Person | CancelledBy::PreState,
         }
         | Standing::ConsumedElsewhere { .. } => TaskStatus::Failed,
         Standing::Ended(ApplyEnd::Unknown) => TaskStatus::Unknown,

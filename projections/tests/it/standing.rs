@@ -67,6 +67,7 @@ impl Scene {
             path: "/zones/zone-1/purge_cache".to_owned(),
             body_digest: None,
             read_before: Default::default(),
+            read_again: None,
         };
         self.run(command).await;
     }
@@ -299,6 +300,7 @@ async fn a_new_key_that_continues_is_the_tasks_newest_apply() {
     let first = scene.submit("k1", vec![commands::ssl_mode("full")]).await;
     scene.decide(&first, Decision::Approve).await;
     let command = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         key: commands::key("k2"),
         ..commands::continue_apply(&scene.token, &first)
     };

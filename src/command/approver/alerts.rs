@@ -68,7 +68,7 @@ impl Alerts {
     /// Logs in, tells what is new and follows the stream until it or the session ends.
     async fn follow(&mut self) -> anyhow::Result<()> {
         let client = self.approver.log_in().await?;
-        let listed = questions(&client, self.agent.clone()).await?;
+        let listed = questions(&client, Some(&self.approver.key), self.agent.clone()).await?;
         let as_of = listed.as_of;
         self.tell(&listed.approvals)?;
         self.is_first = false;
@@ -81,7 +81,8 @@ impl Alerts {
             }
             let changed: Vec<Changed> = serde_json::from_str(&message.data).unwrap_or_default();
             if changed.iter().any(|changed| changed.kind == "approval") {
-                let listed = questions(&client, self.agent.clone()).await?;
+                let listed =
+                    questions(&client, Some(&self.approver.key), self.agent.clone()).await?;
                 self.tell(&listed.approvals)?;
             }
         }

@@ -6,7 +6,9 @@ use crate::cli::{ByKey, DecideArgs, Mode, Words};
 use crate::command::tell_json;
 use crate::output::{say, write_error};
 use anyhow::{Context, bail, ensure};
+use ledger::event::PreState;
 use ledger::operation::shown;
+use ledger::statement::PreStateDigest;
 use ledger::{Decision, ReasonDigest, parse_strict, software_decision_message};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,6 +25,8 @@ const TYPED: usize = 6;
 const MOST_TYPED: u64 = 1024;
 /// The longest statement in words.
 const MOST_MEANS: usize = 4000;
+/// The most of a state that is shown.
+const MOST_STATE: usize = 4000;
 
 /// What the service asks to be signed.
 #[derive(Deserialize)]
@@ -30,6 +34,18 @@ struct Options {
     challenge: String,
     statement: String,
     means: String,
+}
+
+/// What is known of a question that is open.
+#[derive(Deserialize)]
+struct Asked {
+    pre_state: Option<StateBefore>,
+}
+
+/// The state upstream before its operations.
+#[derive(Deserialize)]
+struct StateBefore {
+    operations: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -61,18 +77,32 @@ pub(super) fn decide(args: ByKey<DecideArgs>, decision: Decision) -> anyhow::Res
         args.asked.yes || !args.access.passphrase_stdin,
         "with --passphrase-stdin nobody can answer the question: --yes does"
     );
+    let block = args.asked.block.as_deref();
+    ensure!(
+        block.is_none() || decision == Decision::Deny,
+        "only a denial blocks what asked"
+    );
+    let block_for = args.asked.block_for.as_deref();
+    let block = block.map(|kind| json!({"kind": kind, "duration": block_for}));
     let approver = Approver::open(&args.access)?;
     let done = crate::command::runtime()?.block_on(async {
         let client = approver.log_in().await?;
         let question = named(&client, &words.id).await?;
-        let (options, retention) = asked(&client, &question, decision, &words).await?;
-        check(&options.statement, &question, decision, &words, retention)?;
+        let (options, retention) =
+            asked(&client, &question, (decision, block.as_ref()), &words).await?;
+        let wanted = Chosen {
+            is_kept: retention,
+            block: args.asked.block.as_deref(),
+        };
+        check(&options.statement, &question, decision, &words, &wanted)?;
+        let state = bound_state(&client, &question, &options.statement).await?;
         let is_sensitive =
             decision == Decision::Approve && is_sensitive(&client, &question).await?;
         let says = Says {
             question: &question,
             decision,
             means: &options.means,
+            state: &state,
             reason: words.reason.as_deref(),
         };
         confirm(&says, is_sensitive, args.asked.yes)?;
@@ -91,7 +121,7 @@ pub(super) fn decide(args: ByKey<DecideArgs>, decision: Decision) -> anyhow::Res
 
 /// The open question that has that part in its id.
 async fn named(client: &ApiClient, part: &str) -> anyhow::Result<Question> {
-    let listed = questions(client, None).await?;
+    let listed = questions(client, None, None).await?;
     let mut found = Vec::new();
     for row in &listed.approvals {
         let question = read(row)?;
@@ -134,7 +164,7 @@ fn request(question: &Question, last: &str, body: Value) -> anyhow::Result<ApiRe
 async fn asked(
     client: &ApiClient,
     question: &Question,
-    decision: Decision,
+    (decision, block): (Decision, Option<&Value>),
     words: &Words,
 ) -> anyhow::Result<(Options, bool)> {
     let is_kept = match (words.mode, &words.duration, decision) {
@@ -146,7 +176,10 @@ async fn asked(
     let body = |is_kept: bool| {
         let duration = words.duration.as_deref().unwrap_or(KEPT_SECONDS);
         let retention = is_kept.then(|| json!({"mode": "cache", "duration": duration}));
-        json!({"decision": decision.as_str(), "reason": words.reason, "retention": retention})
+        json!({
+            "decision": decision.as_str(), "reason": words.reason, "retention": retention,
+            "block": block,
+        })
     };
     let kept = client
         .ask_json(&request(question, "options", body(is_kept))?)
@@ -164,13 +197,20 @@ async fn asked(
     }
 }
 
+/// What was asked for besides the decision.
+struct Chosen<'a> {
+    is_kept: bool,
+    /// The kind of what is blocked.
+    block: Option<&'a str>,
+}
+
 /// Holds the statement to what was asked: nothing else is signed, whatever the service says.
 fn check(
     statement: &str,
     question: &Question,
     decision: Decision,
     words: &Words,
-    is_kept: bool,
+    chosen: &Chosen<'_>,
 ) -> anyhow::Result<()> {
     let statement = parse_strict(statement.as_bytes());
     let statement = statement
@@ -179,6 +219,8 @@ fn check(
     let digest = words.reason.as_deref().map(ReasonDigest::of);
     let is = |name: &str, value: Value| statement.get(name) == Some(&value);
     let is_none = |name: &str| statement.get(name).is_none_or(Value::is_null);
+    let block = statement.get("block").filter(|block| !block.is_null());
+    let blocks = block.map(|block| block.get("kind").and_then(Value::as_str).unwrap_or("?"));
     // The first form is about applies only, and says no kind.
     let is_of_kind = match statement.get("kind") {
         None => question.kind() == "apply",
@@ -193,14 +235,44 @@ fn check(
             "reason_digest",
             json!(digest.map(|digest| digest.to_string())),
         )
-        && is_none("retention") != is_kept
-        && is_none("block")
+        && is_none("retention") != chosen.is_kept
+        && blocks == chosen.block
         && is_none("break_glass");
     ensure!(
         fits,
         "the service asks to sign something else than was asked for: nothing is signed"
     );
     Ok(())
+}
+
+/// The state upstream that the statement is bound to, a line for each operation; nothing where it is bound to none.
+async fn bound_state(
+    client: &ApiClient,
+    question: &Question,
+    statement: &str,
+) -> anyhow::Result<Vec<String>> {
+    let statement = parse_strict(statement.as_bytes()).ok();
+    let digest = statement.as_ref().and_then(|it| it.get("pre_state_digest"));
+    let Some(digest) = digest.and_then(Value::as_str) else {
+        return Ok(Vec::new());
+    };
+    let asked = ApiRequest::get(&["approvals", &question.approval_id], Shown::Members);
+    let Asked { pre_state } = client.ask_json(&asked).await?;
+    let told = pre_state.map(|state| state.operations).unwrap_or_default();
+    let read: Vec<PreState> = told.iter().map(read_state).collect();
+    ensure!(
+        PreStateDigest::of(&read).to_string() == digest,
+        "the service shows another state than it asks to sign: nothing is signed"
+    );
+    Ok(told.iter().map(ToString::to_string).collect())
+}
+
+fn read_state(told: &Value) -> PreState {
+    match (told.get("found"), told.get("unavailable")) {
+        (Some(found), _) => PreState::Found(found.to_string()),
+        (None, Some(why)) => PreState::Unavailable(why.to_string()),
+        (None, None) => PreState::NotApplicable,
+    }
 }
 
 /// Whether an operation of the question is sensitive, or may be.
@@ -231,6 +303,8 @@ struct Says<'a> {
     question: &'a Question,
     decision: Decision,
     means: &'a str,
+    /// The state upstream that an approval is bound to.
+    state: &'a [String],
     reason: Option<&'a str>,
 }
 
@@ -242,13 +316,18 @@ impl Says<'_> {
             question,
             decision,
             means,
+            state,
             reason,
         } = self;
+        let state = state
+            .iter()
+            .map(|read| format!("there now {}\n", shown(read, MOST_STATE)));
+        let state: String = state.collect();
         let reason = reason.map_or(String::new(), |reason| {
             format!("reason    {}\n", shown(reason, 1000))
         });
         format!(
-            "agent     {}\ntask      {}\nuntil     {}\ndigest    {}\n{reason}{}\n{} {}",
+            "agent     {}\ntask      {}\nuntil     {}\ndigest    {}\n{reason}{state}{}\n{} {}",
             shown(question.asker(), MOST),
             shown(question.task(), MOST),
             shown(&question.expires_at, MOST),
@@ -344,6 +423,7 @@ mod tests {
         let says = Says {
             question: &question,
             decision: Decision::Approve,
+            state: &[],
             means: "Agent x may purge\r\u{9b}1A everything, once.",
             reason: None,
         };
@@ -368,11 +448,16 @@ mod tests {
             });
             change(&mut statement);
             let text = statement.to_string();
-            check(&text, &question, Decision::Approve, &words, false).is_ok()
+            let chosen = Chosen {
+                is_kept: false,
+                block: None,
+            };
+            check(&text, &question, Decision::Approve, &words, &chosen).is_ok()
         };
         assert!(statement(|_| {}));
-        let changes: [fn(&mut Value); 7] = [
+        let changes: [fn(&mut Value); 8] = [
             |it| it["kind"] = json!("policy_change"),
+            |it| it["block"] = json!({"kind": "agent", "value": "x", "until": null}),
             |it| it["decision"] = json!("deny"),
             |it| it["approval_id"] = json!("another"),
             |it| it["fingerprint"] = json!("11ff"),

@@ -12,10 +12,11 @@ use super::conclusion::{
     Conclusion, EXECUTOR_FAILED, INTERRUPTED, Landing, Lost, NO_CREDENTIAL, UNREADABLE,
 };
 use crate::error::Error;
+use crate::pre_state::read_again;
 use crate::recording::Recorder;
 use crate::upstream::{Before, UpstreamClient, Upstreams, simulate};
-use ledger::aggregate::{Apply, OperationState};
-use ledger::command::{EndOperation, OperationStart, StartOperation};
+use ledger::aggregate::{Apply, Approval, OperationState};
+use ledger::command::{EndOperation, OperationStart, ReadAgain, StartOperation};
 use ledger::operation::{Operation, RequestDescription};
 use ledger::{ApplyId, Rejection};
 use std::time::{Duration, Instant};
@@ -75,8 +76,10 @@ impl Execution {
                 }
                 Some(OperationState::Waiting) if self.stop.is_cancelled() => return Ok(()),
                 Some(OperationState::Waiting) => {
+                    let again = self.read_again(&apply, &operations).await?;
                     let before = self.read_before(&apply, operation).await;
-                    if !self.may_start(&apply, index, &before, operation).await? {
+                    let may_start = self.may_start(&apply, index, (&before, again), operation);
+                    if !may_start.await? {
                         return Ok(());
                     }
                     self.carry_out(&apply, &before, operation).await
@@ -112,13 +115,38 @@ impl Execution {
         }
     }
 
-    /// Commits the intent. `false` when the apply is not to go on: its task was closed, or somebody
-    /// else executes it.
+    /// Reads again what the people saw who approved the apply, where they approved it for that state only. `None` once
+    /// it has begun: from then on its own operations change the state.
+    async fn read_again(
+        &self,
+        apply: &Apply,
+        operations: &Result<Vec<Operation>, String>,
+    ) -> Result<Option<ReadAgain>, Error> {
+        let Ok(operations) = operations else {
+            return Ok(None);
+        };
+        let approval = apply.approval_id.filter(|_| {
+            apply.evaluation.is_some()
+                && apply.execution_id.is_none()
+                && self.upstreams.carry(apply)
+        });
+        let Some(approval) = approval else {
+            return Ok(None);
+        };
+        let approval = self.recorder.ledger().load::<Approval>(approval).await?;
+        if !approval.is_some_and(|approval| approval.binds_pre_state()) {
+            return Ok(None);
+        }
+        Ok(Some(read_again(&self.upstreams, operations).await))
+    }
+
+    /// Commits the intent. `false` when the apply is not to go on: its task was closed, it is asked about anew, or
+    /// somebody else executes it.
     async fn may_start(
         &self,
         apply: &Apply,
         index: usize,
-        before: &Before,
+        (before, again): (&Before, Option<ReadAgain>),
         operation: Result<&Operation, &str>,
     ) -> Result<bool, Error> {
         let request = operation.map_or_else(
@@ -137,6 +165,7 @@ impl Execution {
             path: request.path,
             body_digest: request.body_sha256.map(hex::encode),
             read_before: before.recorded(),
+            read_again: again,
         };
         match self.recorder.record_unless(&self.stop, start).await {
             None | Some(Ok(OperationStart::Stopped)) => Ok(false),

@@ -48,6 +48,7 @@ impl Given {
             path: "/".to_owned(),
             body_digest: None,
             read_before: Default::default(),
+            read_again: None,
         };
         self.ledger.run(start).await.unwrap();
         self

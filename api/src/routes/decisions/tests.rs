@@ -1,5 +1,6 @@
 //! From an invitation to a decision, over the whole surface, with a software passkey.
 
+mod bound;
 mod by_id;
 mod changes;
 mod emergencies;

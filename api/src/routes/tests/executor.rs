@@ -137,6 +137,7 @@ async fn carry_out(
             path: "/zones/z1/dns_records".into(),
             body_digest: None,
             read_before: Default::default(),
+            read_again: None,
         };
         let origin = || Origin::system("executor");
         if ledger.execute(origin(), start).await.unwrap() != OperationStart::Go {

@@ -110,6 +110,7 @@ async fn read(
             apply: &apply,
             credentials: &[],
             used_by: None,
+            replaced: None,
             executes,
             votes: None,
             names: &UserNames::default(),

@@ -5,11 +5,89 @@ use super::{History, Now};
 use crate::admissions::Client;
 use crate::aggregate::{Admission, Aggregate as _};
 use crate::audit::check::Check;
-use crate::event::{AggregateKind, ClientTarget, Event};
-use crate::id::{AdmissionId, AgentId};
+use crate::audit::finding::{Findings, Obstacle};
+use crate::event::{Actor, AggregateKind, BlockSet, ClientTarget, Event};
+use crate::id::{AdmissionId, AgentId, ApprovalId, CommandId};
+use crate::statement::{Decision, SignedBlock};
 use std::sync::Arc;
 
+/// A block that a decision signs.
+#[derive(Debug)]
+pub(super) struct Blocking {
+    position: u64,
+    command_id: CommandId,
+    approval_id: ApprovalId,
+    block: SignedBlock,
+}
+
 impl History {
+    /// Takes note of a block that a decision signs, and holds it to what asked.
+    pub(super) fn blocks(&mut self, now: &mut Now<'_>, decision: Decision, block: SignedBlock) {
+        let approval_id = ApprovalId::from(now.header.stream_id);
+        let task_id = match self.streams.state(approval_id) {
+            Some(State::Approval(question)) => question.task_id(),
+            _ => None,
+        };
+        let task = task_id.and_then(|task_id| match self.streams.state(task_id) {
+            Some(State::Task(task)) => Some((task.agent_id, task.subject.clone())),
+            _ => None,
+        });
+        let is_who_asked = task.is_none_or(|(agent_id, subject)| match block.kind.as_str() {
+            "agent" => block.value == agent_id.to_string(),
+            "subject" => block.value == subject.to_string(),
+            "address" | "asn" => true,
+            _ => false,
+        });
+        now.expect(
+            is_who_asked && decision == Decision::Deny,
+            Check::Admission,
+            || "it blocks something else than what asked, or does not deny it".to_owned(),
+        );
+        self.blocking = Some(Blocking {
+            position: now.position(),
+            command_id: now.envelope.command_id,
+            approval_id,
+            block,
+        });
+    }
+
+    /// A block of a decision is the one that it signs, and none is without one.
+    fn is_signed(&mut self, now: &mut Now<'_>, set: &BlockSet) {
+        let command_id = now.envelope.command_id;
+        let is_of = |blocking: &mut Blocking| {
+            blocking.command_id == command_id && Some(blocking.approval_id) == set.approval_id
+        };
+        let signed = self.blocking.take_if(is_of).map(|blocking| blocking.block);
+        let as_set = SignedBlock {
+            kind: set.target.kind().to_owned(),
+            value: set.target.value(),
+            until: set.until,
+        };
+        let by_approver = matches!(now.envelope.actor, Actor::Approver { .. });
+        let is_of_decision = by_approver || set.approval_id.is_some();
+        now.expect(
+            !is_of_decision || signed == Some(as_set),
+            Check::Admission,
+            || "it is not what its decision says that is blocked".to_owned(),
+        );
+    }
+
+    /// Before each event, and at the end (`None`): what another command has signed was blocked.
+    pub(super) fn settle_blocking(&mut self, next: Option<CommandId>, findings: &mut Findings) {
+        let over = |blocking: &mut Blocking| next != Some(blocking.command_id);
+        let Some(blocking) = self.blocking.take_if(over) else {
+            return;
+        };
+        if self.is_excerpt || next.is_none() && self.ends_with(blocking.command_id) {
+            return findings.cannot(blocking.position, Check::Admission, Obstacle::AfterRange);
+        }
+        findings.add(
+            Some(blocking.position),
+            Check::Admission,
+            "what it signs to be blocked was not blocked".to_owned(),
+        );
+    }
+
     pub(super) fn admission_event(&mut self, now: &mut Now<'_>, event: &Event) {
         let stream = now.header.stream_id;
         let (id, target): (Option<AdmissionId>, Option<&ClientTarget>) = match event {
@@ -33,6 +111,7 @@ impl History {
             });
         }
         if let Event::BlockSet(set) = event {
+            self.is_signed(now, set);
             let allow = self.admissions.allow_over(&set.target, now.at());
             let allow = allow.map(|allow| allow.id);
             now.expect(allow.is_none(), Check::Admission, || {

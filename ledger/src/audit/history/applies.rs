@@ -2,7 +2,7 @@
 
 use super::approvals::{Asker, QuestionState};
 use super::clearances::{CLEARANCE_ENDED, Covers};
-use super::evaluations::POLICY;
+use super::evaluations::{POLICY, PRE_STATE};
 use super::locks::{LOCKED, targets_of};
 use super::requests::{Compared, Expected};
 use super::streams::{Seen, State};
@@ -18,6 +18,7 @@ use crate::event::{
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApprovalId, ClearanceId, ExecutionId, TaskId, TokenId};
 use crate::name::IdempotencyKey;
+use crate::statement::PreStateDigest;
 
 /// Who asked, where it is carried out with its decision.
 fn executes_for(accepted: &ApplyAccepted) -> Option<TokenId> {
@@ -65,6 +66,8 @@ pub(super) struct ApplyState {
     /// True when its operations are simulated, once one has begun.
     pub(super) simulated: Option<bool>,
     pub(super) execution_id: Option<ExecutionId>,
+    /// The state that its approval was bound to, and which was another one before anything was sent.
+    pub(super) drifted_from: Option<PreStateDigest>,
     /// It ended with an unknown outcome, which somebody may settle.
     unsettled: bool,
 }
@@ -160,7 +163,9 @@ impl History {
         };
         let covers = match accepted.authorisation {
             Authorisation::Granted => None,
-            Authorisation::Awaiting(_) | Authorisation::Cleared(_) => self.covers(accepted),
+            Authorisation::Awaiting(_) | Authorisation::Cleared(_) => {
+                self.covers(&now.envelope.actor, accepted)
+            }
         };
         if let Some(approval) = approval {
             let asker = Asker {
@@ -194,6 +199,7 @@ impl History {
             left_no_trace: false,
             simulated: None,
             execution_id: None,
+            drifted_from: None,
             unsettled: false,
         };
         let task_id = apply.task_id;
@@ -313,8 +319,11 @@ impl History {
         let Some(State::Apply(apply)) = self.streams.state(stream) else {
             return;
         };
-        let waited = !apply.authorised && apply.approval == Some(anew.replaces);
+        let waited = apply.execution_id.is_none() && apply.approval == Some(anew.replaces);
+        // The executor asks before it begins, and then it waits again.
+        apply.authorised = false;
         apply.approval = Some(asked);
+        let drifted_from = apply.drifted_from.take();
         let covers = apply.covers.clone();
         let asker = Asker {
             apply_id: stream.into(),
@@ -324,19 +333,30 @@ impl History {
         };
         let (fingerprint, task_id) = (apply.fingerprint, apply.task_id);
         if let Some(mut covers) = covers {
-            self.covers_anew(&mut covers, &anew.evaluation);
+            let excluded = self
+                .question(asked)
+                .map(|question| question.excluded().to_vec());
+            let excluded = excluded.here().unwrap_or_default();
+            self.covers_anew(&mut covers, &anew.evaluation, &excluded);
             if let Some(State::Apply(apply)) = self.streams.state(stream) {
                 apply.covers = Some(covers);
             }
         }
         now.expect(waited, Check::ApprovalState, || {
-            format!("it did not wait for approval {}", anew.replaces)
+            format!(
+                "it did not wait for approval {}, or has begun under it",
+                anew.replaces
+            )
         });
         let rules = &anew.evaluation.rules;
         if let Some(question) = self.waits_for(now, (task_id, fingerprint), asked) {
             let policy = question.policy.as_ref();
             let is_same = policy.is_some_and(|asked| asked.rules == *rules);
             question.is_asked_by(now, &asker);
+            let is_another = drifted_from.is_none() || question.state != drifted_from;
+            now.expect(is_another, Check::ApprovalState, || {
+                "it is asked about anew for another state upstream, which is the same".to_owned()
+            });
             now.expect(is_same, Check::Policy, || {
                 "its question does not say what the policy asks".to_owned()
             });
@@ -482,9 +502,14 @@ impl History {
         if is_by_policy {
             self.ends_by_policy(now);
         }
+        let by_drift = ended.stopped.as_deref() == Some(PRE_STATE);
         let Some(State::Apply(apply)) = self.streams.state(stream) else {
             return;
         };
+        let was_bound = apply.execution_id.is_none() && apply.approval.is_some();
+        now.expect(was_bound || !by_drift, Check::ExecutionOrder, || {
+            "it ends for another state upstream, and has begun or was bound to none".to_owned()
+        });
         if ended.end == ApplyEnd::Unknown {
             apply.unsettled = true;
         } else {
@@ -503,7 +528,7 @@ impl History {
         if let Some(reason) = ended
             .stopped
             .as_ref()
-            .filter(|_| !is_locked && !is_by_policy && !by_clearance)
+            .filter(|_| !is_locked && !is_by_policy && !by_clearance && !by_drift)
         {
             self.ends_with_task(now, task_id, reason);
         }

@@ -1,6 +1,6 @@
 //! Approvals: asked, decided once, consumed once.
 
-use super::evaluations::POLICY;
+use super::evaluations::{POLICY, PRE_STATE};
 use super::locks::LOCKED;
 use super::streams::{Seen, State};
 use super::votes::KnownVote;
@@ -17,7 +17,7 @@ use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CommandId, GroupId, TaskId, TokenId};
 use crate::name::{ApproverName, IdempotencyKey};
 use crate::policy::{Excluded, Exclusion, Need, NeedGroup};
-use crate::statement::{Choice, Decision, QuestionKind};
+use crate::statement::{Choice, Decision, PreStateDigest, QuestionKind};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -67,7 +67,8 @@ pub(super) struct QuestionState {
     pub(super) asked: Option<usize>,
     /// The idempotency key that a delivery told of it.
     pub(super) told_key: Option<IdempotencyKey>,
-    was_read: bool,
+    /// The digest of the state upstream, once it was read.
+    pub(super) state: Option<PreStateDigest>,
     /// The token or key of the apply that asked, where it is to be carried out once it is approved.
     pub(super) executes_for: Option<TokenId>,
     pub(super) approved_by: Option<ApproverName>,
@@ -115,7 +116,7 @@ impl QuestionState {
             approvers: put.approvers.into_iter().collect(),
             asked: None,
             told_key: None,
-            was_read: false,
+            state: None,
             executes_for: None,
             approved_by: None,
             approved_in: None,
@@ -337,7 +338,13 @@ impl History {
             }
             Event::ApprovalCancelled(cancelled) => {
                 self.question_closed(stream.into());
-                let task_id = self.is_unconsumed(now);
+                let by_drift = cancelled.reason == PRE_STATE;
+                let by_executor = by_drift || cancelled.reason == POLICY;
+                let task_id = self.is_unconsumed(now, by_executor);
+                if by_drift {
+                    self.has_drifted(now);
+                    self.takes_back_promise(stream);
+                }
                 let is_locked = cancelled.reason == LOCKED;
                 if is_locked {
                     self.ends_by_lock(now, true);
@@ -363,7 +370,7 @@ impl History {
                 }
                 self.streams.put(stream, over);
                 if let Some(task_id) =
-                    task_id.filter(|_| !is_locked && !is_by_policy && !is_by_person)
+                    task_id.filter(|_| !is_locked && !by_executor && !is_by_person)
                 {
                     self.ends_with_task(now, task_id, &cancelled.reason);
                 }
@@ -371,8 +378,8 @@ impl History {
             Event::PreStateRecorded(read) => {
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
                     let is_apply = question.apply().is_some();
-                    let first = is_apply && question.is_pending() && !question.was_read;
-                    question.was_read = true;
+                    let first = is_apply && question.is_pending() && question.state.is_none();
+                    question.state = Some(PreStateDigest::of(&read.operations));
                     let asked = question.asked;
                     now.expect(
                         asked.is_none_or(|asked| asked == read.operations.len()),
@@ -581,16 +588,47 @@ impl History {
         });
     }
 
-    /// The task of an approval that is withdrawn.
-    fn is_unconsumed(&mut self, now: &mut Now<'_>) -> Option<TaskId> {
+    /// What an approval is bound to turned out to be another state before anything was sent.
+    fn has_drifted(&mut self, now: &mut Now<'_>) {
+        let stream = now.header.stream_id;
+        let Some(State::Approval(question)) = self.streams.state(stream) else {
+            return;
+        };
+        let asked = question.policy.as_ref();
+        let is_bound = asked.is_some_and(AskedByPolicy::binds_pre_state);
+        let (state, used_by) = (question.state, question.consumed_by());
+        now.expect(is_bound && used_by.is_some(), Check::ApprovalState, || {
+            "it ends for another state upstream, and is bound to none or was not used".to_owned()
+        });
+        if let Some(used_by) = used_by
+            && let Some(State::Apply(apply)) = self.streams.state(used_by)
+        {
+            apply.drifted_from = state;
+        }
+    }
+
+    /// The task of an approval that is withdrawn. One that is used already is withdrawn only before its apply has begun.
+    fn is_unconsumed(&mut self, now: &mut Now<'_>, before_it_begins: bool) -> Option<TaskId> {
         let Some(State::Approval(question)) = self.streams.state(now.header.stream_id) else {
             return None;
         };
-        let open = question.consumed_by().is_none()
-            && (question.is_pending() || question.apply().is_some());
+        let task_id = question.task_id();
+        let may_be_cancelled = question.is_pending() || question.apply().is_some();
+        let used_by = question.consumed_by();
+        let mut has_begun = |by: ApplyId| {
+            let begun = self.streams.find(by, |state| match state {
+                State::Apply(apply) => Some(apply.execution_id.is_some()),
+                _ => None,
+            });
+            begun.here().unwrap_or(true)
+        };
+        let open = match used_by {
+            None => may_be_cancelled,
+            Some(by) => before_it_begins && !has_begun(by),
+        };
         now.expect(open, Check::ApprovalState, || {
-            "it is withdrawn and was consumed".to_owned()
+            "it is withdrawn and was used for what has begun".to_owned()
         });
-        question.task_id()
+        task_id
     }
 }

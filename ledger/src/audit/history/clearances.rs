@@ -6,15 +6,18 @@ use crate::aggregate::{Aggregate as _, Clearance};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::catalog::Risk;
-use crate::clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest, edge_of};
+use crate::clearance_key::{
+    BoundTo, ClearanceKey, KeyParts, OperationsDigest, edge_of, excluded_of,
+};
 use crate::command::offers;
 use crate::event::{
-    AggregateKind, ApplyAccepted, ApprovalDecided, ClearanceMade, CredentialStatus, Event,
+    Actor, AggregateKind, ApplyAccepted, ApprovalDecided, ClearanceMade, CredentialStatus, Event,
     PolicyEvaluation,
 };
 use crate::fingerprint::operations_of;
 use crate::id::{ApprovalId, ClearanceId, CommandId, TaskId};
 use crate::name::{ApproverName, CredentialId};
+use crate::policy::Excluded;
 use crate::retention::{Binding, Breadth, Retention};
 use crate::statement::{Decision, SignedRule};
 
@@ -30,6 +33,8 @@ pub(super) struct Covers {
     rules: Option<Vec<SignedRule>>,
     /// What the policy read of the request's way here; `None` where it was not known.
     edge: Option<Vec<(String, String)>>,
+    /// Whom the question excludes, as it stands in keys; `None` where it was not known.
+    excluded: Option<Vec<(String, String)>>,
     /// One of them takes a person each time.
     pub(super) is_sensitive: bool,
 }
@@ -50,6 +55,14 @@ pub(super) struct KnownClearance {
     maker: Option<(ApproverName, CredentialId)>,
 }
 
+/// The key of an apply for a kept decision.
+#[derive(Debug)]
+struct Keys {
+    key: ClearanceKey,
+    /// As it was made before keys said whom a question excludes.
+    before: ClearanceKey,
+}
+
 /// A decision that its command is to keep.
 #[derive(Debug)]
 pub(super) struct Keeping {
@@ -59,14 +72,14 @@ pub(super) struct Keeping {
     task_id: TaskId,
     decision: Decision,
     retention: Retention,
-    /// The key of what was decided on, where that can be seen.
-    key: Option<ClearanceKey>,
+    /// The keys of what was decided on, where they can be seen.
+    keys: Option<Keys>,
     maker: (ApproverName, CredentialId),
 }
 
 impl History {
     /// What of an apply stands in keys: of one that people are asked about, or that a clearance answers.
-    pub(super) fn covers(&mut self, accepted: &ApplyAccepted) -> Option<Covers> {
+    pub(super) fn covers(&mut self, actor: &Actor, accepted: &ApplyAccepted) -> Option<Covers> {
         let operations = operations_of(accepted.submission.as_bytes()).ok()?;
         let exact = OperationsDigest::of(&operations, Breadth::Exact).ok()?;
         let scope = OperationsDigest::of(&operations, Breadth::Scope).ok()?;
@@ -79,12 +92,21 @@ impl History {
             let allowed = scope.and_then(|scope| task.allowlist.allows(asked.operation, &scope));
             allowed.is_none_or(|(_, risk)| risk >= Risk::Sensitive)
         });
+        let agent_id = task.agent_id;
         let said = accepted.evaluation.as_ref();
+        let excluded = match said {
+            None => Some(Vec::new()),
+            Some(_) => {
+                let wished = self.wished_by(actor, (accepted.task_id, agent_id));
+                wished.ok().map(|wished| excluded_of(&wished).collect())
+            }
+        };
         Some(Covers {
             exact,
             scope,
             rules: self.rules_of(said),
             edge: said.map_or_else(|| Some(Vec::new()), edge_of),
+            excluded,
             is_sensitive,
         })
     }
@@ -103,34 +125,60 @@ impl History {
     }
 
     /// What is asked about anew stands in keys as the policy asks now.
-    pub(super) fn covers_anew(&self, covers: &mut Covers, said: &PolicyEvaluation) {
+    pub(super) fn covers_anew(
+        &self,
+        covers: &mut Covers,
+        said: &PolicyEvaluation,
+        excluded: &[Excluded],
+    ) {
         covers.rules = self.rules_of(Some(said));
         covers.edge = edge_of(said);
+        covers.excluded = Some(excluded_of(excluded).collect());
     }
 
-    fn key_in(
+    fn keys_in(
         &mut self,
         task_id: TaskId,
         decision: Decision,
         (binding, breadth): (Binding, Breadth),
         covers: &Covers,
-    ) -> Option<ClearanceKey> {
+    ) -> Option<Keys> {
         let Some(State::Task(task)) = self.streams.state(task_id) else {
             return None;
         };
-        let (rules, edge) = match decision {
-            Decision::Approve => (covers.rules.clone(), covers.edge.clone()),
-            Decision::Deny => (Some(Vec::new()), Some(Vec::new())),
+        let none = (Some(Vec::new()), Some(Vec::new()), Some(Vec::new()));
+        let (rules, edge, excluded) = match decision {
+            Decision::Approve => (
+                covers.rules.clone(),
+                covers.edge.clone(),
+                covers.excluded.clone(),
+            ),
+            Decision::Deny => none,
         };
-        Some(ClearanceKey::of(&KeyParts {
-            decision,
-            agent_id: task.agent_id,
-            bound_to: BoundTo::of(binding, task_id, &task.subject),
-            rules: rules.as_deref()?,
-            edge: edge.as_deref()?,
-            breadth,
-            operations: covers.digest(breadth),
-        }))
+        let (rules, mut edge) = (rules?, edge?);
+        let of = |edge: &[(String, String)]| {
+            ClearanceKey::of(&KeyParts {
+                decision,
+                agent_id: task.agent_id,
+                bound_to: BoundTo::of(binding, task_id, &task.subject),
+                rules: &rules,
+                edge,
+                breadth,
+                operations: covers.digest(breadth),
+            })
+        };
+        let before = of(&edge);
+        edge.extend(excluded?);
+        Some(Keys {
+            key: of(&edge),
+            before,
+        })
+    }
+
+    /// Whether a kept decision has one of the keys, and not that of before where keys say more already.
+    fn has_key(&mut self, keys: &Keys, key: ClearanceKey) -> bool {
+        self.binds |= keys.key == key && keys.key != keys.before;
+        keys.key == key || keys.before == key && !self.binds
     }
 
     /// Takes note of a decision that is to be kept, and holds it to what can be kept.
@@ -158,9 +206,9 @@ impl History {
             _ => None,
         };
         let of = (retention.binding, retention.breadth);
-        let key = covers
+        let keys = covers
             .as_ref()
-            .and_then(|covers| self.key_in(task_id, decision, of, covers));
+            .and_then(|covers| self.keys_in(task_id, decision, of, covers));
         let is_sensitive = covers.is_some_and(|covers| covers.is_sensitive);
         let is_offered = match &policy {
             Some(asked) => offers(asked, &retention, now.at()),
@@ -181,7 +229,7 @@ impl History {
             task_id,
             decision,
             retention,
-            key,
+            keys,
             maker: (decided.principal.clone(), decided.credential_id.clone()),
         });
     }
@@ -229,10 +277,13 @@ impl History {
                 now.expect(same, Check::Clearance, || {
                     "it is not what its decision says that is kept".to_owned()
                 });
-                match kept.key {
-                    Some(key) => now.expect(made.key == key, Check::Clearance, || {
-                        "its key is not that of what was decided on".to_owned()
-                    }),
+                match &kept.keys {
+                    Some(keys) => {
+                        let holds = self.has_key(keys, made.key);
+                        now.expect(holds, Check::Clearance, || {
+                            "its key is not that of what was decided on".to_owned()
+                        });
+                    }
                     None => now.cannot(Check::Clearance, Obstacle::BeforeRange),
                 }
                 let agent_id = match self.streams.state(made.task_id) {
@@ -284,11 +335,14 @@ impl History {
         });
         let of = (retention.binding, retention.breadth);
         let task_id = accepted.task_id;
-        let own = covers.and_then(|covers| self.key_in(task_id, Decision::Approve, of, covers));
+        let own = covers.and_then(|covers| self.keys_in(task_id, Decision::Approve, of, covers));
         match own {
-            Some(own) => now.expect(own == key, Check::Clearance, || {
-                format!("clearance {id}, which authorises it, is for other applies")
-            }),
+            Some(own) => {
+                let holds = self.has_key(&own, key);
+                now.expect(holds, Check::Clearance, || {
+                    format!("clearance {id}, which authorises it, is for other applies")
+                });
+            }
             None => now.cannot(Check::Clearance, Obstacle::BeforeRange),
         }
     }

@@ -10,7 +10,7 @@ use crate::audit::report::DecidingKey;
 use crate::canonical::parse_strict;
 use crate::event::{ApprovalDecided, AskedByPolicy, CredentialStatus};
 use crate::id::{ApprovalId, LedgerId};
-use crate::statement::{Choice, Decision, DecisionStatement, ReasonDigest, Statement};
+use crate::statement::{Choice, Decision, DecisionStatement, ReasonDigest, Statement, signs_state};
 
 impl History {
     pub(super) fn decided(
@@ -67,6 +67,9 @@ impl History {
         if let Some(retention) = kept {
             self.keeps(now, decided, decision, retention);
         }
+        if let Some(block) = statement.choice().block {
+            self.blocks(now, decision, block);
+        }
         credential.counter = decided.sign_count;
         self.note_key(decided, &credential);
         self.credentials
@@ -111,7 +114,21 @@ impl History {
         let eligible = question.policy.is_none().then_some(is_asked);
         let (task_id, fingerprint) = (question.task_id(), question.fingerprint);
         let kind = question.kind();
-        let basis = question.policy.as_ref().map(AskedByPolicy::basis);
+        let read = question.state;
+        let policy = question.policy.as_ref();
+        let is_bound =
+            decision == Decision::Approve && policy.is_some_and(AskedByPolicy::binds_pre_state);
+        let signs_state = signs_state(&decided.statement);
+        let is_of_before = is_bound && !signs_state && !self.binds;
+        self.binds |= is_bound && signs_state;
+        let basis = policy.map(|asked| match is_of_before {
+            true => asked.basis(),
+            false => asked.basis_of(decision, read),
+        });
+        let was_seen = read.is_some() || !is_bound || is_of_before;
+        now.expect(was_seen, Check::DecisionStatement, || {
+            "it is approved before anybody had read the state that it is bound to".to_owned()
+        });
         // In a range that does not hold the ledger's beginning, the first that names it is believed.
         if let (None, Some(named)) = (self.ledger_id, named) {
             self.is_this_ledger(now, named);

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// The reason of an end by a change of the policy.
 pub(super) const POLICY: &str = "policy";
+/// The reason of an end by another state upstream than the bound one.
+pub(super) const PRE_STATE: &str = "pre_state";
 
 /// What the task and the grants say of each operation of an apply: level and risk by the allowlist, and whether
 /// a grant covers it.

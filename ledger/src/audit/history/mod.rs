@@ -59,6 +59,7 @@ use crate::provider::Providers;
 use crate::questions::Questions;
 use crate::record::Header;
 use crate::schedules::ScheduleClock;
+use admissions::Blocking;
 use approvers::KnownCredential;
 use backtest::Backtesting;
 use besides::Changing;
@@ -146,6 +147,11 @@ pub(super) struct History {
     /// A change of the policy that the newest command has still to make.
     changing: Option<Changing>,
     reviews: Reviews,
+    /// The block that a decision signs, until it is set.
+    blocking: Option<Blocking>,
+    /// A decision signed the state upstream, or the key of a kept one said whom it excludes. Services did neither
+    /// at first; from here on what is bound must sign it, and every key says it.
+    binds: bool,
     /// The command of the last event that could be read.
     command: Option<Commanded>,
     /// The event that is looked at is the first of its command.
@@ -257,6 +263,8 @@ impl History {
             keeping: None,
             changing: None,
             reviews: Reviews::default(),
+            blocking: None,
+            binds: false,
             command: None,
             is_command_new: true,
             acting: None,
@@ -313,6 +321,7 @@ impl History {
                 self.settle_keeping(Some(envelope.command_id), now.findings);
                 self.settle_changing(Some(envelope.command_id), now.findings);
                 self.settle_review(Some(envelope.command_id), now.findings);
+                self.settle_blocking(Some(envelope.command_id), now.findings);
                 self.settle_departure(Some(envelope.command_id), now.findings);
                 self.settle_firing(Some(envelope.command_id), now.findings);
                 self.settle_owing(Some(header.position), now.findings);
@@ -515,6 +524,7 @@ impl History {
         self.settle_keeping(None, findings);
         self.settle_changing(None, findings);
         self.settle_review(None, findings);
+        self.settle_blocking(None, findings);
         self.settle_departure(None, findings);
         self.settle_firing(None, findings);
         self.settle_owing(None, findings);

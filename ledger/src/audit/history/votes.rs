@@ -327,9 +327,24 @@ impl History {
     pub(super) fn check_excluded(
         &mut self,
         now: &mut Now<'_>,
-        (task_id, agent_id): (TaskId, AgentId),
+        of: (TaskId, AgentId),
         recorded: &[Excluded],
     ) {
+        match self.wished_by(&now.envelope.actor, of) {
+            Ok(expected) => now.expect(expected == recorded, Check::Vote, || {
+                "its question excludes others from its answer than those whose wish it is"
+                    .to_owned()
+            }),
+            Err(why) => now.cannot(Check::Vote, why),
+        }
+    }
+
+    /// Those whose wish an apply is that this actor asks for, unless the policy lets them answer.
+    pub(super) fn wished_by(
+        &mut self,
+        actor: &Actor,
+        (task_id, agent_id): (TaskId, AgentId),
+    ) -> Result<Vec<Excluded>, Obstacle> {
         let may = self
             .policies
             .in_force
@@ -343,29 +358,19 @@ impl History {
             if let Some(State::Agent(agent)) = self.streams.state(agent_id) {
                 add(agent.owner, Exclusion::AgentOwner);
             }
-            if let Actor::AgentKey { key_id, .. } = now.envelope.actor {
-                match self.minter(key_id) {
-                    Ok(minter) => add(minter, Exclusion::KeyMinter),
-                    Err(why) => return now.cannot(Check::Vote, why),
-                }
+            if let Actor::AgentKey { key_id, .. } = actor {
+                add(self.minter(*key_id)?, Exclusion::KeyMinter);
             }
             let opener = match self.streams.state(task_id) {
                 Some(State::Task(task)) => task.opened_by.clone(),
                 _ => Err(Obstacle::BeforeRange),
             };
-            match opener {
-                Ok(openers) => {
-                    for opener in openers {
-                        add(Some(opener), Exclusion::TaskOpener);
-                    }
-                }
-                Err(why) => return now.cannot(Check::Vote, why),
+            for opener in opener? {
+                add(Some(opener), Exclusion::TaskOpener);
             }
             expected.sort_unstable();
             expected.dedup();
         }
-        now.expect(expected == recorded, Check::Vote, || {
-            "its question excludes others from its answer than those whose wish it is".to_owned()
-        });
+        Ok(expected)
     }
 }

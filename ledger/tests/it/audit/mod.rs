@@ -206,7 +206,7 @@ async fn asked_for(scene: &Scene, key: &str, operations: Vec<Operation>) -> Subm
 
 /// What the operator, who has the signing key, gets told after altering a history and making
 /// everything fit again that needs no approver's key.
-fn altered(history: &History, change: impl FnOnce(&mut History)) -> Report {
+pub(crate) fn altered(history: &History, change: impl FnOnce(&mut History)) -> Report {
     let mut history = history.clone();
     change(&mut history);
     history.reseal();
@@ -223,7 +223,7 @@ fn is_first(report: &Report, check: Check, position: Option<u64>) {
 
 /// It is among what was found.
 #[track_caller]
-fn is_found(report: &Report, check: Check, position: u64) {
+pub(crate) fn is_found(report: &Report, check: Check, position: u64) {
     let found = report
         .findings
         .iter()

@@ -18,6 +18,7 @@ async fn given_back() -> History {
     scene.run(end(asked.apply.id, 0, failed())).await.unwrap();
     let approval = asked.approval.as_ref().unwrap();
     let again = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         token: fixtures::commands::presented(&scene.token).into(),
         key: IdempotencyKey::parse("k2").unwrap(),
         resume: Resume {

@@ -1,17 +1,20 @@
 //! A recorded decision is proven again before it is used.
 
 use super::{somebody, unsigned_approval};
+use crate::ruled::{always, policy, put, rule};
 use crate::scene::{Scene, refusal};
-use fixtures::commands::{create_task, presented, resume};
+use fixtures::commands::{create_task, presented, resume, ssl_mode};
 use fixtures::forgery::Forger;
 use fixtures::rules::{APPROVER, RP_ID, TestRules};
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::command::{ContinueApply, IssuedToken, Submitted};
 use ledger::event::{ApprovalDecided, Approved};
+use ledger::policy::{PreState, Rule, RuleAction};
 use ledger::{ApproverName, Blob, ChallengeKey, CredentialId, Decision, Error, Rejection, Rules};
 
 async fn continued(ledger: &TestLedger, token: &IssuedToken, asked: &Submitted) -> Rejection {
     let command = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         token: presented(token).into(),
         key: fixtures::commands::key("k"),
         resume: resume(asked),
@@ -100,6 +103,7 @@ async fn consumed(
     ));
     let ledger = closed.accepting().open().await.unwrap();
     let command = ContinueApply {
+        edge: ledger::policy::Edge::default(),
         token: presented(&token).into(),
         key: fixtures::commands::key("k"),
         resume: resume(asked),
@@ -193,4 +197,21 @@ async fn a_decision_is_proven_by_what_was_registered_when_it_was_made() {
         token,
     };
     scene.continued(&asked).await.unwrap();
+}
+
+/// Services asked such questions before they bound their approvals to the state.
+#[tokio::test]
+async fn an_approval_of_a_bound_question_from_before_they_signed_its_state_is_consumed() {
+    let scene = Scene::granted().await;
+    let asks = Rule {
+        pre_state: Some(PreState::Bind),
+        ..rule("bound", RuleAction::Ask, always())
+    };
+    put(&scene, 1, Some(policy([asks]))).await;
+    let asked = scene.submitted("k", vec![ssl_mode("strict")]).await;
+    assert!(scene.approval(&asked).await.binds_pre_state());
+    let signed = signed_approval(&scene, &asked).await;
+    let ours = fixtures::rules::APPROVAL_LINK_SECRET;
+    let going = consumed(scene, &asked, signed, ours).await.unwrap();
+    assert!(going.apply.is_running());
 }

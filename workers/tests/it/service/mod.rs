@@ -1,6 +1,7 @@
 //! The workers over a real ledger and real read tables, against stand-ins for everything outside.
 
 mod approvals;
+mod bound;
 mod deliveries;
 mod execution;
 mod lost_answers;

@@ -37,6 +37,7 @@ async fn intended(
         path: "/zones/z1/dns_records".to_owned(),
         body_digest: None,
         read_before,
+        read_again: None,
     };
     assert_eq!(ledger.run(start).await.unwrap(), OperationStart::Go);
     (ledger.restart().await, apply_id)
