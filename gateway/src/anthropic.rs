@@ -26,6 +26,8 @@ pub(crate) struct Call {
     pub(crate) patience: Option<Duration>,
     /// Its answer says how many tokens it used.
     pub(crate) is_metered: bool,
+    /// Its answer has links that the client follows.
+    pub(crate) has_links: bool,
 }
 
 impl Call {
@@ -35,6 +37,14 @@ impl Call {
             most,
             patience: None,
             is_metered: false,
+            has_links: false,
+        }
+    }
+
+    const fn about_batches(operation: &'static str) -> Self {
+        Self {
+            has_links: true,
+            ..Self::new(operation, BATCHES)
         }
     }
 }
@@ -55,8 +65,8 @@ pub(crate) fn answered_here(method: &Method, path: &str) -> Option<StatusCode> {
 /// # Errors
 /// The refusal of what is closed, unknown, or asked with another method.
 pub(crate) fn route(method: &Method, path: &str, has_files: bool) -> Result<Call, Refusal> {
-    const READ: &str = "anthropic.batches.read";
-    const WRITE: &str = "anthropic.batches.write";
+    const READ: Call = Call::about_batches("anthropic.batches.read");
+    const WRITE: Call = Call::about_batches("anthropic.batches.write");
     let path = path.strip_prefix('/').unwrap_or(path);
     let segments: Vec<&str> = path.split('/').collect();
     let by_method: &[(&Method, Call)] = match segments.as_slice() {
@@ -71,16 +81,12 @@ pub(crate) fn route(method: &Method, path: &str, has_files: bool) -> Result<Call
             &Method::POST,
             Call::new("anthropic.messages.count", MESSAGES),
         )],
-        ["v1", "messages", "batches"] => &[
-            (&Method::POST, Call::new(WRITE, BATCHES)),
-            (&Method::GET, Call::new(READ, BATCHES)),
-        ],
-        ["v1", "messages", "batches", _] => &[
-            (&Method::GET, Call::new(READ, BATCHES)),
-            (&Method::DELETE, Call::new(WRITE, BATCHES)),
-        ],
-        ["v1", "messages", "batches", _, "cancel"] => &[(&Method::POST, Call::new(WRITE, BATCHES))],
-        ["v1", "messages", "batches", _, "results"] => &[(&Method::GET, Call::new(READ, BATCHES))],
+        ["v1", "messages", "batches"] => &[(&Method::POST, WRITE), (&Method::GET, READ)],
+        ["v1", "messages", "batches", _] => &[(&Method::GET, READ), (&Method::DELETE, WRITE)],
+        ["v1", "messages", "batches", _, "cancel"] => &[(&Method::POST, WRITE)],
+        ["v1", "messages", "batches", _, "results"] => {
+            &[(&Method::GET, Call::new("anthropic.batches.read", BATCHES))]
+        }
         ["v1", "models"] | ["v1", "models", _] => &[(
             &Method::GET,
             Call {

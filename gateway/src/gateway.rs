@@ -4,6 +4,7 @@ use crate::anthropic::{self, Call};
 use crate::caller::{Caller, Callers, Keys, Owner, Usages};
 use crate::credentials;
 use crate::headers::{Passing, accept_encoding, is_event_stream, judge_framing};
+use crate::links;
 use crate::path::judge;
 use crate::places::Places;
 use crate::refusal::{Envelope, Refusal, Word};
@@ -11,9 +12,9 @@ use crate::relay::{Meter, Relayed};
 use crate::upload::{Progress, Upload};
 use crate::upstream::{Limits, SetupError, Upstream};
 use crate::usage::Reader;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use ledger::RequestId;
@@ -24,6 +25,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
+/// The path below which Anthropic's API is.
+const ANTHROPIC: &str = "/proxy/anthropic";
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Keeps a proxy before us from holding events back.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -31,6 +34,8 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 /// Settings of the gateway, already parsed.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// BASE_URL, where clients reach us.
+    pub base_url: Url,
     /// ANTHROPIC_API_BASE
     pub anthropic_base: Url,
     /// UPSTREAM_ALLOWED_NETS
@@ -104,7 +109,7 @@ impl Gateway {
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let id = request.extensions().get::<RequestId>().copied();
         let path = request.uri().path();
-        let Some(rest) = path.strip_prefix("/proxy/anthropic") else {
+        let Some(rest) = path.strip_prefix(ANTHROPIC) else {
             return no_such_proxy().answer(Envelope::Problem, id);
         };
         let path = match rest {
@@ -144,7 +149,13 @@ impl Shared {
 
         let progress = Progress::begin();
         let upload = Upload::new(body, call.most, &progress);
-        let request = self.to_anthropic(&parts, path, &key, upload)?;
+        let mut request = self.to_anthropic(&parts, path, &key, upload)?;
+        if call.has_links {
+            let identity = HeaderValue::from_static("identity");
+            request
+                .headers_mut()
+                .insert(header::ACCEPT_ENCODING, identity);
+        }
         let Caller {
             owner, mut ended, ..
         } = caller;
@@ -160,6 +171,18 @@ impl Shared {
         }
         let (parts, body) = answer.into_parts();
         let idle = self.settings.idle;
+        if call.has_links && parts.status.is_success() {
+            let body = tokio::select! {
+                biased;
+                refused = &mut ended => return Err(refused),
+                body = self.led_here(&parts.headers, body) => body?,
+            };
+            passed.insert(header::CONTENT_LENGTH, body.len().into());
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = parts.status;
+            *response.headers_mut() = passed;
+            return Ok(response);
+        }
         let reader = match call.is_metered {
             true => Reader::of(parts.status, &parts.headers),
             false => None,
@@ -170,6 +193,18 @@ impl Shared {
         *response.status_mut() = parts.status;
         *response.headers_mut() = passed;
         Ok(response)
+    }
+
+    /// The whole body of an answer, with its links leading here.
+    async fn led_here(&self, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
+        let coding = headers.get(header::CONTENT_ENCODING);
+        if coding.is_some_and(|coding| coding != "identity") {
+            return Err(links::unreadable());
+        }
+        let json = links::whole(body, self.settings.idle).await?;
+        let base = self.settings.base_url.as_str().trim_end_matches('/');
+        let here = format!("{base}{ANTHROPIC}");
+        links::led_here(&json, &here, &self.settings.anthropic_base)
     }
 
     async fn key_of(&self, owner: &Owner, upstream: &'static str) -> Result<SecretString, Refusal> {

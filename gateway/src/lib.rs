@@ -12,6 +12,7 @@
 //! | `places` | the limit on open calls |
 //! | `upstream` | connections to an upstream |
 //! | `upload`, `relay` | bodies on their way up and down |
+//! | `links` | links in answers, which are made to lead here |
 //! | `usage` | the tokens of an answer, from a copy beside it |
 //! | `refusal` | the words of refusals, and their envelopes |
 
@@ -22,6 +23,7 @@ mod caller;
 mod credentials;
 mod gateway;
 mod headers;
+mod links;
 mod path;
 mod places;
 mod refusal;

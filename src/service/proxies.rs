@@ -1,6 +1,6 @@
 //! The proxies, with the service's callers and stored keys.
 
-use crate::config;
+use crate::config::Config;
 use anyhow::Context;
 use api::AppState;
 use app::{Error, Principal, ProxyCaller, upstream_keys};
@@ -20,9 +20,12 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// An upstream's address that cannot be used.
-pub(super) fn proxies(config: &config::Proxies, state: &AppState) -> anyhow::Result<api::Proxies> {
+pub(super) fn proxies(config: &Config, state: &AppState) -> anyhow::Result<api::Proxies> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let base_url = config.http.base_url.clone();
+    let config = &config.proxies;
     let settings = Settings {
+        base_url,
         anthropic_base: config.anthropic.clone(),
         allowed_nets: config.allowed_nets.clone(),
         calls: count(config.calls),

@@ -169,7 +169,7 @@ impl Stages<'_> {
         let server = self.server();
         let state = self.state(projections, workers, &server)?;
         let first_admin = self.first_admin(&state).await?;
-        let gateway = proxies(&self.config.proxies, &state)?;
+        let gateway = proxies(self.config, &state)?;
         let router = build_router(state.clone()).context("preparing the HTTP surface")?;
         let router = with_proxies(router, state, gateway);
         let address = listener.local_addr().context("the listener's address")?;

@@ -161,3 +161,48 @@ async fn a_user_with_a_session_uses_a_key_of_their_own() {
     assert!(asked.contains(STORED));
     drop(client);
 }
+
+#[tokio::test]
+async fn links_about_batches_lead_here_and_results_come_as_they_are() {
+    let mut stage = Stage::new().await;
+    let link = "{\"results_url\": \"https://api.anthropic.com/v1/messages/batches/b1/results\"}";
+    let chunked = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+         {:x}\r\n{link}\r\n0\r\n\r\n",
+        link.len()
+    );
+    for (line, body, is_led) in [
+        ("GET /proxy/anthropic/v1/messages/batches/b1", "", true),
+        ("POST /proxy/anthropic/v1/messages/batches", "{}", true),
+        (
+            "GET /proxy/anthropic/v1/messages/batches/b1/results",
+            "",
+            false,
+        ),
+    ] {
+        let sent = request(line, "accept-encoding: gzip\r\n", body);
+        let mut client = stage.sent(sent).await;
+        let asked = stage.answer_one(&chunked).await;
+        let answer = crate::stage::Answer::read(&mut client).await;
+        assert!(answer.is_whole);
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        let here = "https://proxy.example/gate/proxy/anthropic/v1/messages/batches/b1/results";
+        assert_eq!(text.contains(here), is_led, "{line}: {text}");
+        let coding = if is_led { "identity" } else { "gzip" };
+        assert!(
+            asked.contains(&format!("accept-encoding: {coding}\r\n")),
+            "{asked}"
+        );
+    }
+    // What upstream breaks off, or codes all the same, is not handed on in part.
+    for answer in [
+        chunked.trim_end_matches("0\r\n\r\n").to_owned(),
+        chunked.replacen("content-type", "content-encoding: gzip\r\ncontent-type", 1),
+    ] {
+        let sent = request("GET /proxy/anthropic/v1/messages/batches/b1", "", "");
+        let mut client = stage.sent(sent).await;
+        stage.answer_one(answer).await;
+        let answer = crate::stage::Answer::read(&mut client).await;
+        assert!(answer.refuses(Word::Unreachable));
+    }
+}

@@ -120,6 +120,7 @@ impl Stage {
             }
         });
         let mut settings = Settings {
+            base_url: "https://proxy.example/gate".parse().unwrap(),
             anthropic_base: base.parse().unwrap(),
             allowed_nets: Vec::new(),
             calls: 64,
