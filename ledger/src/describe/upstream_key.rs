@@ -12,7 +12,10 @@ fn holder(owner: UpstreamKeyOwner, topic: &Topic) -> String {
     };
     match name {
         Some(name) if topic.detailed => format!(" of {} {}", owner.kind(), plain(name)),
-        _ => format!(" of its {}", owner.kind()),
+        _ => match owner {
+            UpstreamKeyOwner::User(_) => " of a user".to_owned(),
+            UpstreamKeyOwner::Agent(_) => " of an agent".to_owned(),
+        },
     }
 }
 
