@@ -11,7 +11,9 @@ use crate::principal::{QuestionAccess, SessionAccess};
 use crate::refusal::Error;
 use crate::retention::means;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Credential, Task};
-use ledger::command::{DecideApproval, asked_as, check_emergency, check_key, check_retention};
+use ledger::command::{
+    DecideApproval, asked_as, break_glass_of, check_emergency, check_key, check_retention,
+};
 use ledger::event::OnApproval;
 use ledger::statement::SignedBlock;
 use ledger::{
@@ -270,7 +272,7 @@ impl<'a> Undecided<'a> {
             request_id: who.origin.request_id,
             own: Some(user.principals().collect()),
         };
-        match question.able(false).await?.is_empty() && !question.may_in_emergency().await {
+        match question.able(false).await?.is_empty() && !question.may_in_emergency().await? {
             false => Ok(question),
             true => {
                 let asked = question.approval.policy.as_ref();
@@ -511,9 +513,16 @@ impl<'a> Undecided<'a> {
         Ok(able)
     }
 
-    /// Whether somebody who may answer may do so in an emergency only.
-    async fn may_in_emergency(&self) -> bool {
-        self.able(true).await.is_ok_and(|able| !able.is_empty())
+    /// Whether somebody may answer in an emergency who may not otherwise.
+    ///
+    /// # Errors
+    /// What keeps the log from being read: that does not say that nobody may.
+    async fn may_in_emergency(&self) -> Result<bool, Error> {
+        let in_force = self.app.ledger.policy().in_force.clone();
+        match break_glass_of(&self.approval, in_force.as_deref()) {
+            Ok(_) => Ok(!self.able(true).await?.is_empty()),
+            Err(_) => Ok(false),
+        }
     }
 
     /// As [`Self::able`], of everybody.

@@ -66,6 +66,10 @@ impl Refused {
 
     fn hint(&self) -> &'static str {
         match (self.status, &*self.code) {
+            (403, "not_eligible") => {
+                "; in an emergency a passkey approves, on the page of the question, and no key of the \
+                 command line does"
+            }
             (401, code) if code != "login_failed" => "; log in: llm-permission-proxy login NAME",
             _ => "",
         }

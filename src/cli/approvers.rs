@@ -29,7 +29,9 @@ Examples:
   llm-permission-proxy approver deny 4f0a --block agent --block-for 1d --url … --key …
 
 The question comes last and is answered with y; --yes answers it. To approve what is sensitive, the
-last 6 characters of the id are typed at the terminal, also with --yes.";
+last 6 characters of the id are typed at the terminal, also with --yes.
+
+An approval in an emergency takes a passkey: it is given on the page of the question, not here.";
 
 /// `approver …`
 #[derive(Debug, Subcommand)]
