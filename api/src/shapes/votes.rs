@@ -5,7 +5,7 @@ use crate::problem::ApiError;
 use app::policy::Change;
 use app::votes::{NeedMet, VoteCast, Votes};
 use ledger::aggregate::{Apply, Approval};
-use ledger::event::{AskedSubject, PreState};
+use ledger::event::{AskedSubject, FactValue, PolicyEvaluation, PreState};
 use ledger::policy::{Assurance, NeedGroup, Policy};
 use ledger::{Person, Timestamp, operations_of};
 use serde::Serialize;
@@ -42,6 +42,8 @@ pub(crate) struct QuestionView {
     pre_state: Option<PreStateView>,
     /// The question in the place of which this one was asked, because the policy or the state upstream had changed.
     replaces: Option<String>,
+    /// What the policy has read of where the request came from; null where none was evaluated.
+    client: Option<ClientView>,
     /// The requirement of an answer, where a policy asked: its needs, and the users whom it excludes.
     #[schema(value_type = Option<Value>)]
     requirement: Option<Value>,
@@ -121,6 +123,51 @@ impl PreStateView {
             digest: approval.state_digest()?.to_string(),
             operations: operations.collect(),
         })
+    }
+}
+
+/// The client of a request, as far as the policy has read it. Members that it has not read, and those that
+/// nobody knew, are null.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ClientView {
+    address: Option<String>,
+    /// Two letters of ISO 3166-1.
+    country: Option<String>,
+    /// The number of its autonomous system.
+    asn: Option<i64>,
+    tls: ClientCertificateView,
+}
+
+/// The client's certificate.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ClientCertificateView {
+    subject: Option<String>,
+    /// Hex SHA-256.
+    fingerprint: Option<String>,
+}
+
+impl ClientView {
+    fn of(said: &PolicyEvaluation) -> Self {
+        let fact = |name: &str| {
+            let read = said.facts.iter().find(|fact| fact.name == name);
+            read.map(|fact| &fact.value)
+        };
+        let text = |name: &str| match fact(name) {
+            Some(FactValue::Text(text)) => Some(text.clone()),
+            _ => None,
+        };
+        Self {
+            address: text("address"),
+            country: text("country"),
+            asn: match fact("asn") {
+                Some(FactValue::Int(number)) => Some(*number),
+                _ => None,
+            },
+            tls: ClientCertificateView {
+                subject: text("tls.subject"),
+                fingerprint: text("tls.fingerprint"),
+            },
+        }
     }
 }
 
@@ -225,6 +272,7 @@ impl QuestionView {
                 .replaces
                 .filter(|_| apply.approval_id == Some(approval.id))
                 .map(|id| id.to_string()),
+            client: apply.evaluation.as_deref().map(ClientView::of),
             requirement: requirement_of(approval)?,
             evaluation: apply
                 .evaluation
@@ -257,6 +305,7 @@ impl QuestionView {
             expires_at: approval.expires_at.to_string(),
             pre_state: None,
             replaces: None,
+            client: None,
             requirement: requirement_of(approval)?,
             evaluation: None,
             needs: votes.needs.iter().map(NeedView::from).collect(),

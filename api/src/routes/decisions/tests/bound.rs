@@ -82,6 +82,10 @@ async fn an_approval_waits_for_the_state_that_it_is_bound_to_and_signs_it() {
     assert_eq!(state["bound"], true);
     assert_eq!(state["operations"][0]["found"]["ssl"]["value"], "strict");
     assert_eq!(shown.body["replaces"], Value::Null);
+    // The policy of this test reads nothing of it.
+    let unread = json!({"subject": null, "fingerprint": null});
+    let client = json!({"address": null, "country": null, "asn": null, "tls": unread});
+    assert_eq!(shown.body["client"], client);
     let digest = state["digest"].as_str().unwrap();
     let (_, html) = stage.look(&asked.path).await;
     assert!(
