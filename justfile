@@ -45,9 +45,9 @@ openapi-check *ARGS:
 generated-clients *ARGS:
     GENERATED_CLIENTS=required scripts/generated_clients_check.sh {{ARGS}}
 
-# Hold /proxy/anthropic to the Python library of that API; needs python3.
-anthropic-client *ARGS:
-    ANTHROPIC_CLIENT_CHECK=required scripts/anthropic_client_check.sh {{ARGS}}
+# Anthropic's own SDKs, unmodified, through the proxy; needs python3, node and npm.
+anthropic-sdks *ARGS:
+    ANTHROPIC_SDKS=required scripts/anthropic_sdks_check.sh {{ARGS}}
 
 # Everything that continuous integration runs.
 ci:

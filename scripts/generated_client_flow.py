@@ -293,4 +293,5 @@ def main():
             flow(address)
 
 
-main()
+if __name__ == "__main__":
+    main()
