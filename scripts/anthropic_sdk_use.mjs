@@ -23,7 +23,7 @@ const models = [];
 for await (const one of client.models.list()) models.push(one.id);
 assert.deepEqual(models, [model]);
 
-const batch = await client.messages.batches.create({ requests: [{ custom_id: "one", params: words }] });
+const batch = await client.messages.batches.retrieve("msgbatch_1");
 const results = [];
 for await (const one of await client.messages.batches.results(batch.id)) results.push(one.custom_id);
 assert.deepEqual(results, ["one"]);

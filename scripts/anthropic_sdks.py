@@ -57,21 +57,18 @@ MODELS = {
     "first_id": MODEL,
     "last_id": MODEL,
 }
-
-
-def batch(number):
-    return {
-        "id": f"msgbatch_{number}",
-        "type": "message_batch",
-        "processing_status": "ended",
-        "request_counts": {"processing": 0, "succeeded": 1, "errored": 0, "canceled": 0, "expired": 0},
-        "created_at": "2026-11-30T00:00:00Z",
-        "expires_at": "2026-12-01T00:00:00Z",
-        "ended_at": "2026-11-30T00:01:00Z",
-        "archived_at": None,
-        "cancel_initiated_at": None,
-        "results_url": f"https://api.anthropic.com/v1/messages/batches/msgbatch_{number}/results",
-    }
+BATCH = {
+    "id": "msgbatch_1",
+    "type": "message_batch",
+    "processing_status": "ended",
+    "request_counts": {"processing": 0, "succeeded": 1, "errored": 0, "canceled": 0, "expired": 0},
+    "created_at": "2026-11-30T00:00:00Z",
+    "expires_at": "2026-12-01T00:00:00Z",
+    "ended_at": "2026-11-30T00:01:00Z",
+    "archived_at": None,
+    "cancel_initiated_at": None,
+    "results_url": "https://api.anthropic.com/v1/messages/batches/msgbatch_1/results",
+}
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
@@ -94,10 +91,8 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             return self.json(200, {"input_tokens": 25})
         if path == "/v1/models":
             return self.json(200, MODELS)
-        if path == "/v1/messages/batches" and self.command == "POST":
-            return self.json(200, batch(1))
         if path == "/v1/messages/batches/msgbatch_1":
-            return self.json(200, batch(1))
+            return self.json(200, BATCH)
         if path == "/v1/messages/batches/msgbatch_1/results":
             result = {"custom_id": "one", "result": {"type": "succeeded", "message": MESSAGE}}
             return self.send(200, "application/x-jsonl", json.dumps(result).encode() + b"\n")
@@ -248,7 +243,9 @@ def python_sdk(address, key, upstream):
     counted = client.messages.count_tokens(model=MODEL, messages=words["messages"])
     expect(counted.input_tokens, 25, "the count of tokens")
     expect([model.id for model in client.models.list()], [MODEL], "the models")
-    made = client.messages.batches.create(requests=[{"custom_id": "one", "params": words}])
+    closed = lambda: client.messages.batches.create(requests=[{"custom_id": "one", "params": words}])
+    refused(anthropic.PermissionDeniedError, closed, "a batch, of which nothing is recorded,")
+    made = client.messages.batches.retrieve("msgbatch_1")
     expect(made.results_url, f"{address}/proxy/anthropic/v1/messages/batches/msgbatch_1/results", "the results' place")
     results = [one.result.message.id for one in client.messages.batches.results(made.id)]
     expect(results, ["msg_1"], "the results of a batch")

@@ -47,6 +47,22 @@ impl Call {
             ..Self::new(operation, BATCHES)
         }
     }
+
+    /// # Errors
+    /// The refusal of a call that leaves something behind upstream: no intent of it is recorded, and nothing is done
+    /// without one.
+    pub(crate) fn refuse_unrecorded(self) -> Result<(), Refusal> {
+        if !self.operation.ends_with(".write") {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Word::Forbidden,
+            format!(
+                "{} changes something upstream, which this version does not record, and therefore does not do",
+                self.operation
+            ),
+        ))
+    }
 }
 
 /// The answers that are given here, to anybody: what clients ask for before they have a credential.

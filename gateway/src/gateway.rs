@@ -143,6 +143,7 @@ impl Shared {
         let credential = credentials::of(&parts.headers, credentials::ANTHROPIC)?;
         let caller = self.callers.identify(credential).await?;
         let call = anthropic::route(&parts.method, path, self.settings.files)?;
+        call.refuse_unrecorded()?;
         let key = self.key_of(&caller.owner, anthropic::UPSTREAM).await?;
         let place = self.places.take(caller.counted_for)?;
         refuse_long(&parts, call)?;
