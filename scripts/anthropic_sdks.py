@@ -25,7 +25,7 @@ from generated_client_flow import SECRETS, ready
 
 STORED = "sk-ant-api03-" + secrets.token_hex(20)
 SERVICE_TOKEN = secrets.token_hex(32)
-MODEL = "claude-sonnet-4-5"
+MODEL = "claude-check"
 USAGE = {"input_tokens": 25, "output_tokens": 1, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 7}
 MESSAGE = {
     "id": "msg_1",
@@ -81,7 +81,9 @@ class Upstream(http.server.BaseHTTPRequestHandler):
     def answer(self):
         body = self.body()
         self.seen.append((self.command, self.path, dict(self.headers.items())))
-        if self.headers.get("x-api-key") != STORED or "authorization" in self.headers:
+        # From the service it comes in the one header, from the SDK itself in the other.
+        keys = self.headers.get_all("x-api-key", []) + self.headers.get_all("authorization", [])
+        if keys not in ([STORED], [f"Bearer {STORED}"]):
             return self.error(401, "authentication_error", "invalid x-api-key")
         path = self.path.split("?")[0]
         asked = json.loads(body) if body else {}
@@ -307,7 +309,7 @@ def main(binary, folder):
                     raise SystemExit(f"{name} went up with {path}")
 
         # Taken away at once.
-        operate(address, "DELETE", f"/v1/agents/deployer/keys/{key['key_id']}")
+        operate(address, "DELETE", f"/v1/agents/deployer/keys/{key['id']}")
         before = len(Upstream.seen)
         refused(anthropic.AuthenticationError, lambda: asked(client), "a key that was taken away")
         expect(len(Upstream.seen), before, "the requests of a key that was taken away")
