@@ -311,10 +311,18 @@ async fn a_signature_about_one_change_is_none_about_another() {
     let (people, _) = people().await;
     let first = proposed(&people, 0, denying()).await;
     let second = proposed(&people, 0, policy()).await;
-    let mut command = people.passkeys[1].decide(&people.ledger, &first, Decision::Approve, None);
-    command.approval_id = second.id;
-    let refused = refused(&people.scene, command).await;
-    assert_eq!(refused.code(), "assertion_invalid");
+    let about = |asked| people.passkeys[1].decide(&people.ledger, asked, Decision::Approve, None);
+    let mut of_first = about(&first);
+    of_first.approval_id = second.id;
+    let mut in_words_of_second = of_first.clone();
+    in_words_of_second.statement = about(&second).statement;
+    for (command, code) in [
+        (of_first, "question_changed"),
+        (in_words_of_second, "assertion_invalid"),
+    ] {
+        let refused = refused(&people.scene, command).await;
+        assert_eq!(refused.code(), code);
+    }
     audited(people).await;
 }
 
