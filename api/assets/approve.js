@@ -85,7 +85,7 @@ function retention() {
 
 /** The block of the agent that a denial sets, or nothing. */
 function block(decision) {
-  const duration = blockFor.value;
+  const duration = blockFor?.value;
   if (!duration || decision === "approve") return {};
   return { block: duration === "ever" ? { kind: "agent" } : { kind: "agent", duration } };
 }

@@ -164,6 +164,12 @@ document.addEventListener("click", (event) => {
   if (button && !button.disabled) act(button);
 });
 
+// Enter in a field does what the button beside it does.
+document.addEventListener("submit", (event) => {
+  event.preventDefault();
+  event.target.querySelector("button.act")?.click();
+});
+
 let letterUntil = -Infinity;
 
 /** Marks the row after or before the marked one, as the rows stand now; one that opens nothing by its button. */
