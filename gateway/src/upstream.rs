@@ -136,7 +136,10 @@ impl Upstream {
     ) -> Result<Response<Incoming>, Refusal> {
         self.client.request(request).await.map_err(|error| {
             let is_late = is_late(&error);
-            tracing::debug!(error = chain(&error), "no answer from upstream");
+            tracing::debug!(
+                error = ledger::with_sources(&error),
+                "no answer from upstream"
+            );
             match is_late {
                 true => Refusal::new(Word::Timeout, "upstream could not be connected to in time"),
                 false if error.is_connect() => {
@@ -181,17 +184,6 @@ fn is_late(error: &Error) -> bool {
         source = inner.source();
     }
     false
-}
-
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }
 
 /// A name resolver that gives only addresses to which keys may go.

@@ -3,6 +3,7 @@
 use crate::rejection::Rejection;
 use crate::storage::{EncodeError, ReadError, StorageError, StorageErrorKind};
 use crate::tlog::TreeError;
+use std::error::Error as StdError;
 
 /// Errors of executing a command, and of asking a running ledger. Sources are kept and not repeated in the
 /// text.
@@ -89,4 +90,17 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// An error with its sources, `outer: inner: innermost`.
+#[must_use]
+pub fn with_sources(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
 }

@@ -89,7 +89,7 @@ pub use clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 pub use counts::Lately;
 pub use digest::InvalidDigest;
-pub use error::Error;
+pub use error::{Error, with_sources};
 pub use event::{Actor, Envelope, Event, Recorded, Role};
 pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use fork::{Fork, ForkError};

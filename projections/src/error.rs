@@ -169,14 +169,7 @@ impl Error {
     }
 
     pub(crate) fn on_one_line(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        text
+        ledger::with_sources(self)
     }
 
     /// Names what was being done when a query of the readers failed.

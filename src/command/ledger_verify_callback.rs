@@ -7,8 +7,8 @@ use ledger::callback_proof::{
     CallbackProofError, CallbackTrust, VerifiedCallback, verify_callback,
 };
 use ledger::tlog::LogOrigin;
+use ledger::with_sources;
 use serde_json::{Value, json};
-use std::error::Error as _;
 use std::fs::File;
 use std::io::Read;
 use std::process::ExitCode;
@@ -68,7 +68,7 @@ fn report(verified: &Result<VerifiedCallback, CallbackProofError>) -> Value {
         }),
         Err(why) => json!({
             "verified": false,
-            "problem": {"code": why.code(), "place": why.place(), "detail": text(why)},
+            "problem": {"code": why.code(), "place": why.place(), "detail": with_sources(why)},
         }),
     }
 }
@@ -99,18 +99,6 @@ fn told(verified: &Result<VerifiedCallback, CallbackProofError>, has_policy: boo
                 checkpoint.size(),
             )
         }
-        Err(why) => format!("NOT verified: {}", text(why)),
+        Err(why) => format!("NOT verified: {}", with_sources(why)),
     }
-}
-
-/// The problem with what caused it.
-fn text(why: &CallbackProofError) -> String {
-    let mut text = why.to_string();
-    let mut source = why.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

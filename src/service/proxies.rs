@@ -11,9 +11,8 @@ use gateway::{
     Usages, Word,
 };
 use ledger::event::UpstreamKeyOwner;
-use ledger::{Rejection, SHARED_KEY, UpstreamName};
+use ledger::{Rejection, SHARED_KEY, UpstreamName, with_sources};
 use secrecy::SecretString;
-use std::error::Error as StdError;
 use std::sync::Arc;
 
 /// What answers below `/proxy/`.
@@ -96,7 +95,7 @@ fn refusal(error: &Error) -> Refusal {
         Error::Ledger(ledger::Error::Rejected(_)) => Word::Unauthorized,
         _ => {
             tracing::error!(
-                error = chain(error),
+                error = with_sources(error),
                 "a caller of a proxy cannot be looked up"
             );
             return Refusal::new(Word::Internal, "internal error: try again");
@@ -119,8 +118,7 @@ impl Keys for OfService {
             let upstream = UpstreamName::unchecked(upstream);
             let key = upstream_keys::key_of(&self.0.app.ledger, owner, &upstream).await;
             key.map_err(|error| {
-                let error: &dyn StdError = &error;
-                tracing::error!(error = chain(error), "a stored key cannot be used");
+                tracing::error!(error = with_sources(&error), "a stored key cannot be used");
                 Refusal::new(
                     Word::Internal,
                     "the stored key cannot be used: ask an operator",
@@ -163,16 +161,4 @@ impl Usages for OfService {
             metrics::counter!("proxy_tokens_total", "kind" => kind).increment(count);
         }
     }
-}
-
-/// An error with its sources.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

@@ -9,7 +9,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use ledger::RequestId;
-use std::error::Error as StdError;
 use std::time::Instant;
 use tracing::Instrument;
 
@@ -84,7 +83,7 @@ fn report_fault(mut response: Response, id: RequestId) -> Response {
     let Some(Fault(cause)) = response.extensions_mut().remove::<Fault>() else {
         return response;
     };
-    tracing::error!(error = %chain(&*cause), "internal error");
+    tracing::error!(error = %ledger::with_sources(&*cause), "internal error");
     if is_page(&response) {
         return response;
     }
@@ -99,18 +98,6 @@ fn report_fault(mut response: Response, id: RequestId) -> Response {
 fn is_page(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
-}
-
-/// An error with its sources, `outer: inner: innermost`.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }
 
 /// Pages set stricter ones of their own, which stay.
