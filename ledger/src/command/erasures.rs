@@ -154,25 +154,35 @@ impl Command for Erase {
         };
         // Alone in its batch, it is the next event.
         let done = Erasure::of(&erased, tx.size(), true);
-        let erasing = Erasing {
-            event_id: context.random.event_id(context.now),
-            positions: gathered.positions.into_iter().collect(),
-            streams: erased
-                .streams
-                .iter()
-                .map(|erased| erased.stream_id)
-                .collect(),
-            may_wait: false,
-        };
-        let mut event = context.event(context.ledger_id, erased);
-        event.event_id = erasing.event_id;
-        tx.append(vec![event]).await?;
-        tx.erase(erasing, keys);
+        record(tx, erased, (gathered.positions, keys), false).await?;
         if let ErasedSubject::Task(task) = subject {
             tx.forget_refusals(task);
         }
         Ok(done)
     }
+}
+
+/// Records an erasure, and has the payloads at these positions erased with its commit and these lookups set. `may_wait`
+/// as in [`Erasing`].
+pub(super) async fn record(
+    tx: &mut Transaction<'_>,
+    erased: LedgerErased,
+    (positions, keys): (BTreeSet<u64>, BTreeMap<LookupKey, Option<UserId>>),
+    may_wait: bool,
+) -> Result<(), Error> {
+    let context = tx.context();
+    let streams = erased.streams.iter().map(|erased| erased.stream_id);
+    let erasing = Erasing {
+        event_id: context.random.event_id(context.now),
+        positions: positions.into_iter().collect(),
+        streams: streams.collect(),
+        may_wait,
+    };
+    let mut event = context.event(context.ledger_id, erased);
+    event.event_id = erasing.event_id;
+    tx.append(vec![event]).await?;
+    tx.erase(erasing, keys);
+    Ok(())
 }
 
 impl Erase {

@@ -6,7 +6,7 @@
 use super::Command;
 use super::acting::still_acts;
 use super::agents::find;
-use super::erasures::ranges;
+use super::erasures::{ranges, record};
 use crate::aggregate::{UpstreamKey, UpstreamSecret};
 use crate::error::Error;
 use crate::event::{
@@ -18,8 +18,8 @@ use crate::name::{AgentName, UpstreamName};
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, LookupKind};
 use crate::upstream_key::{UpstreamApiKey, field, place};
-use crate::writer::{Erasing, Transaction};
-use std::collections::BTreeSet;
+use crate::writer::Transaction;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Whose key it is, as who asks says.
@@ -150,7 +150,7 @@ pub(super) async fn keys_of(
     Ok(keys)
 }
 
-/// Ends the keys of a user who is deleted; [`erase`] is to follow in the same command.
+/// Ends stored keys; [`erase`] follows in the same command, for their sealed bytes.
 pub(super) async fn end(
     tx: &mut Transaction<'_>,
     keys: impl IntoIterator<Item = Arc<UpstreamKey>>,
@@ -202,20 +202,5 @@ pub(super) async fn erase(
         counters: Vec::new(),
         keys: Vec::new(),
     };
-    let context = tx.context();
-    let erasing = Erasing {
-        event_id: context.random.event_id(context.now),
-        positions: positions.into_iter().collect(),
-        streams: erased
-            .streams
-            .iter()
-            .map(|erased| erased.stream_id)
-            .collect(),
-        may_wait: true,
-    };
-    let mut event = context.event(context.ledger_id, erased);
-    event.event_id = erasing.event_id;
-    tx.append(vec![event]).await?;
-    tx.erase(erasing, []);
-    Ok(())
+    record(tx, erased, (positions, BTreeMap::new()), true).await
 }
