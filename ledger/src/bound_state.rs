@@ -49,10 +49,14 @@ impl AskedByPolicy {
     /// The parts of a statement that rest on the policy and, for an approval of a bound question, on the state
     /// upstream. A denial rests on no state: it can be given before that was read.
     #[must_use]
-    pub fn basis_of(&self, decision: Decision, read: Option<PreStateDigest>) -> Basis {
+    pub fn basis_of(
+        &self,
+        decision: Decision,
+        read: impl FnOnce() -> Option<PreStateDigest>,
+    ) -> Basis {
         let is_bound = decision == Decision::Approve && self.binds_pre_state();
         Basis {
-            pre_state: read.filter(|_| is_bound),
+            pre_state: is_bound.then(read).flatten(),
             ..self.basis()
         }
     }

@@ -25,7 +25,7 @@ pub struct ReadAgain {
     pub zones: Vec<ZoneRead>,
 }
 
-/// What is asked about anew.
+/// An apply that is asked about anew, with all that the new question needs.
 pub(super) struct Anew<'a> {
     pub(super) task: &'a Task,
     pub(super) agent: Option<&'a Agent>,
@@ -51,6 +51,11 @@ pub(super) fn recorded_client<'a>(task: &'a Task, apply: &Apply) -> Client<'a> {
         address: None,
         asn: None,
     };
+    with_record(client, apply)
+}
+
+/// A client with what is recorded of where its apply came from.
+pub(super) fn with_record<'a>(client: Client<'a>, apply: &Apply) -> Client<'a> {
     match &apply.evaluation {
         Some(said) => client.recorded(&said.facts()),
         None => client,

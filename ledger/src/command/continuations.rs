@@ -1,7 +1,7 @@
 //! Continuing what was approved: the approval is consumed, and the apply authorised, in one commit.
 
 use super::applies::{Submitted, after_locks, authenticate, refuse, refuse_locked, submitted};
-use super::asked_anew::{Anew, ask_anew};
+use super::asked_anew::{Anew, ask_anew, with_record};
 use super::locked::lock_on;
 use super::proof::prove_decision;
 use super::ruled::{Again, POLICY, asks_today, cancelled, look_again};
@@ -117,17 +117,13 @@ impl Command for ContinueApply {
                 (Again::Anew(ruled), Some(apply)) => {
                     let actor = tx.envelope().actor.clone();
                     let client = Client::of(task.agent_id, &actor).seen(&self.edge);
-                    let client = match &apply.evaluation {
-                        Some(said) => client.recorded(&said.facts()),
-                        None => client,
-                    };
                     let anew = Anew {
                         task: &task,
                         agent: agent.as_deref(),
                         apply,
                         replaced: &approval,
                         key: self.token.key_id(),
-                        client,
+                        client: with_record(client, apply),
                         ruled: *ruled,
                         read: None,
                     };

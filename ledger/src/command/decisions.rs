@@ -53,11 +53,8 @@ impl Approval {
         choice: Choice,
     ) -> DecisionStatement {
         let first = self.statement(ledger_id, decision, reason);
-        let basis = self.policy.as_ref().map(|asked| {
-            let is_bound = decision == Decision::Approve && asked.binds_pre_state();
-            let read = is_bound.then(|| self.state_digest()).flatten();
-            asked.basis_of(decision, read)
-        });
+        let policy = self.policy.as_ref();
+        let basis = policy.map(|asked| asked.basis_of(decision, || self.state_digest()));
         DecisionStatement::of(first, self.kind(), choice, basis.unwrap_or_default())
     }
 

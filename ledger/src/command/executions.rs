@@ -78,7 +78,7 @@ impl Command for StartOperation {
     }
 }
 
-/// What keeps an operation from being started that was accepted before.
+/// The reason that keeps an accepted operation from being started.
 struct Halt {
     /// The reason in events.
     why: &'static str,

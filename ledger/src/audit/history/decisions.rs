@@ -123,7 +123,7 @@ impl History {
         self.binds |= is_bound && signs_state;
         let basis = policy.map(|asked| match is_of_before {
             true => asked.basis(),
-            false => asked.basis_of(decision, read),
+            false => asked.basis_of(decision, || read),
         });
         let was_seen = read.is_some() || !is_bound || is_of_before;
         now.expect(was_seen, Check::DecisionStatement, || {
