@@ -77,8 +77,7 @@ pub async fn replaced(
     approval: &Approval,
     apply: &Apply,
 ) -> Result<Option<Arc<Approval>>, Error> {
-    let is_anew = apply.approval_id == Some(approval.id);
-    match apply.replaces.filter(|_| is_anew) {
+    match apply.replaced_by(approval.id) {
         Some(replaced) => Ok(ledger::Error::none_if_erased(
             ledger.load::<Approval>(replaced).await,
         )?),

@@ -268,10 +268,7 @@ impl QuestionView {
             created_at: approval.created_at.to_string(),
             expires_at: approval.expires_at.to_string(),
             pre_state: PreStateView::of(approval),
-            replaces: apply
-                .replaces
-                .filter(|_| apply.approval_id == Some(approval.id))
-                .map(|id| id.to_string()),
+            replaces: apply.replaced_by(approval.id).map(|id| id.to_string()),
             client: apply.evaluation.as_deref().map(ClientView::of),
             requirement: requirement_of(approval)?,
             evaluation: apply

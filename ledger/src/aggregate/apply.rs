@@ -79,6 +79,12 @@ pub struct Apply {
 }
 
 impl Apply {
+    /// The question in the place of which this one was asked for it.
+    #[must_use]
+    pub fn replaced_by(&self, question: ApprovalId) -> Option<ApprovalId> {
+        self.replaces.filter(|_| self.approval_id == Some(question))
+    }
+
     /// The first operation that was not tried or has not ended, while the apply runs.
     #[must_use]
     pub fn next_operation(&self) -> Option<usize> {
