@@ -138,7 +138,7 @@ impl Shared {
         judge(path)?;
         judge_framing(&parts.headers)?;
         if let Some(status) = anthropic::answered_here(&parts.method, path) {
-            return Ok(empty(status));
+            return Ok(response(status, HeaderMap::new(), Body::empty()));
         }
         let credential = credentials::of(&parts.headers, credentials::ANTHROPIC)?;
         let caller = self.callers.identify(credential).await?;
@@ -150,13 +150,7 @@ impl Shared {
 
         let progress = Progress::begin();
         let upload = Upload::new(body, call.most, &progress);
-        let mut request = self.to_anthropic(&parts, path, &key, upload)?;
-        if call.has_links {
-            let identity = HeaderValue::from_static("identity");
-            request
-                .headers_mut()
-                .insert(header::ACCEPT_ENCODING, identity);
-        }
+        let request = self.to_anthropic(&parts, (path, call), &key, upload)?;
         let Caller {
             owner, mut ended, ..
         } = caller;
@@ -179,10 +173,7 @@ impl Shared {
                 body = self.led_here(&parts.headers, body) => body?,
             };
             passed.insert(header::CONTENT_LENGTH, body.len().into());
-            let mut response = Response::new(Body::from(body));
-            *response.status_mut() = parts.status;
-            *response.headers_mut() = passed;
-            return Ok(response);
+            return Ok(response(parts.status, passed, Body::from(body)));
         }
         let reader = match call.is_metered {
             true => Reader::of(parts.status, &parts.headers),
@@ -190,10 +181,7 @@ impl Shared {
         };
         let meter = reader.map(|reader| Meter::new(reader, owner, Arc::clone(&self.usages)));
         let relayed = Relayed::new(body, &parts.headers, ended, idle, meter, place);
-        let mut response = Response::new(Body::new(relayed));
-        *response.status_mut() = parts.status;
-        *response.headers_mut() = passed;
-        Ok(response)
+        Ok(response(parts.status, passed, Body::new(relayed)))
     }
 
     /// The whole body of an answer, with its links leading here.
@@ -227,7 +215,7 @@ impl Shared {
     fn to_anthropic(
         &self,
         parts: &Parts,
-        path: &str,
+        (path, call): (&str, Call),
         key: &SecretString,
         upload: Upload,
     ) -> Result<Request<Upload>, Refusal> {
@@ -239,7 +227,12 @@ impl Shared {
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = self.anthropic.uri(&target)?;
         let mut headers = Passing::TO_ANTHROPIC.of(&parts.headers);
-        headers.insert(header::ACCEPT_ENCODING, accept_encoding(&parts.headers));
+        // An answer whose links are to lead here is read here.
+        let coding = match call.has_links {
+            true => HeaderValue::from_static("identity"),
+            false => accept_encoding(&parts.headers),
+        };
+        headers.insert(header::ACCEPT_ENCODING, coding);
         let mut key = HeaderValue::from_str(key.expose_secret())
             .map_err(|_| Refusal::new(Word::Internal, "the stored key cannot be sent"))?;
         key.set_sensitive(true);
@@ -279,9 +272,10 @@ impl Shared {
     }
 }
 
-fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 
