@@ -3,12 +3,15 @@
 use crate::app::App;
 use crate::principal::{Acting, SessionAccess};
 use crate::refusal::Error;
+use crate::token::link::absolute;
 use ledger::aggregate::UpstreamKey;
 use ledger::command::{PutUpstreamKey, RemoveUpstreamKey, UpstreamKeyHolder};
 use ledger::event::UpstreamKeyOwner;
 use ledger::{AgentName, Ledger, Rejection, UpstreamApiKey, UpstreamName};
 use secrecy::SecretString;
 use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
 
 /// The upstreams that keys are stored for.
 pub const UPSTREAMS: [&str; 2] = [UpstreamName::ANTHROPIC, UpstreamName::CLOUDFLARE];
@@ -42,6 +45,26 @@ pub async fn key_of(
             let what = format!("the {upstream} key of {kind} {id} cannot be opened: {error}");
             Err(Error::defect(what))
         }
+    }
+}
+
+/// The lines by which a shell has clients of Anthropic's API go through the service at `base_url`.
+#[must_use]
+pub fn anthropic_settings(base_url: &Url) -> [String; 2] {
+    let address = absolute(base_url, "/proxy/anthropic");
+    [
+        format!("export ANTHROPIC_BASE_URL={address}"),
+        "export ANTHROPIC_AUTH_TOKEN=<agent key>".to_owned(),
+    ]
+}
+
+/// The life of a session in words, in the largest unit that tells it exactly.
+#[must_use]
+pub fn session_in_words(life: Duration) -> String {
+    match life.as_secs() {
+        hours if hours % 3600 == 0 => format!("{} h", hours / 3600),
+        minutes if minutes % 60 == 0 => format!("{} min", minutes / 60),
+        seconds => format!("{seconds} s"),
     }
 }
 

@@ -4,6 +4,7 @@ use super::tell;
 use crate::cli::{ProxiedUpstream, ProxyInfoArgs};
 use crate::config::{Environment, base_url, session_ttl};
 use crate::output::say;
+use app::upstream_keys::{anthropic_settings, session_in_words};
 use std::process::ExitCode;
 use std::time::Duration;
 use url::Url;
@@ -22,9 +23,9 @@ pub(crate) fn proxy_info(
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(base: &Url, session: Duration, only: Option<ProxiedUpstream>) -> Vec<String> {
-    let base = base.as_str().trim_end_matches('/');
-    let hours = lasting(session);
+fn lines(base_url: &Url, session: Duration, only: Option<ProxiedUpstream>) -> Vec<String> {
+    let base = base_url.as_str().trim_end_matches('/');
+    let hours = session_in_words(session);
     let wants = |upstream| only.is_none_or(|only| only == upstream);
     let mut lines = Vec::new();
     if wants(ProxiedUpstream::Anthropic) {
@@ -32,9 +33,8 @@ fn lines(base: &Url, session: Duration, only: Option<ProxiedUpstream>) -> Vec<St
             "# Anthropic: clients of its API and Claude Code".to_owned(),
             format!("# A user stores their Anthropic key at {base}/me/proxy, an administrator an agent's on its page"),
             format!("# A session's token does as well as an agent key; it ends after {hours}"),
-            format!("export ANTHROPIC_BASE_URL={base}/proxy/anthropic"),
-            "export ANTHROPIC_AUTH_TOKEN=<agent key>".to_owned(),
         ]);
+        lines.extend(anthropic_settings(base_url));
     }
     if wants(ProxiedUpstream::Cloudflare) {
         let url = format!("{base}/proxy/cloudflare/client/v4");
@@ -47,15 +47,6 @@ fn lines(base: &Url, session: Duration, only: Option<ProxiedUpstream>) -> Vec<St
         ]);
     }
     lines
-}
-
-/// A time in the largest unit that tells it exactly.
-fn lasting(time: Duration) -> String {
-    match time.as_secs() {
-        hours if hours % 3600 == 0 => format!("{} h", hours / 3600),
-        minutes if minutes % 60 == 0 => format!("{} min", minutes / 60),
-        seconds => format!("{seconds} s"),
-    }
 }
 
 #[cfg(test)]
@@ -92,7 +83,7 @@ mod tests {
         let told = lines(&base, TWELVE_HOURS, Some(ProxiedUpstream::Cloudflare)).concat();
         assert!(told.contains("CLOUDFLARE_BASE_URL=http://localhost:8080/proxy"));
         assert!(!told.contains("ANTHROPIC"));
-        assert_eq!(lasting(Duration::from_secs(90)), "90 s");
-        assert_eq!(lasting(Duration::from_secs(5400)), "90 min");
+        assert_eq!(session_in_words(Duration::from_secs(90)), "90 s");
+        assert_eq!(session_in_words(Duration::from_secs(5400)), "90 min");
     }
 }

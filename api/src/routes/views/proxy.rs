@@ -6,7 +6,6 @@ use crate::pages::views::{Frame, ProxyPage, View};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::state::AppState;
-use app::token::link::absolute;
 use app::{Acting, action, upstream_keys};
 use axum::extract::State;
 use axum::response::Response;
@@ -21,19 +20,11 @@ pub(super) async fn show(
         let ledger = &state.app.ledger;
         let as_of = *ledger.size().borrow();
         let key = upstream_keys::own(&state.app, &who).await?;
-        let address = absolute(&state.config.base_url, "/proxy/anthropic");
-        let hours = state.app.session_ttl.as_secs() / 3600;
-        let minutes = state.app.session_ttl.as_secs() / 60;
         Ok(ProxyPage {
             frame: Frame::of(&Acting::from(who), asked.path(), View::Proxy, as_of),
             since: key.map(|key| Beside::past(key.stored_at, ledger.now())),
-            settings: format!(
-                "export ANTHROPIC_BASE_URL={address}\nexport ANTHROPIC_AUTH_TOKEN=<agent key>"
-            ),
-            session: match minutes % 60 {
-                0 => format!("{hours} h"),
-                _ => format!("{minutes} min"),
-            },
+            settings: upstream_keys::anthropic_settings(&state.config.base_url).join("\n"),
+            session: upstream_keys::session_in_words(state.app.session_ttl),
         })
     };
     asked.page(made.await)
