@@ -84,7 +84,7 @@ mod tests {
         .boxed()
     }
 
-    /// What a client reads, and how its connection ends.
+    /// The bytes that a client reads, and the end of its connection.
     async fn asked(version: &str, length: usize) -> (String, io::Result<()>) {
         let stage = Stage::new().await;
         let proxies: Proxies = Arc::new(broken_off);

@@ -104,7 +104,7 @@ impl DecisionRequest {
         decision(self.decision.as_deref())
     }
 
-    /// What is chosen besides the decision.
+    /// The choices besides the decision.
     pub(crate) fn wanted(self) -> Result<Wanted, ApiError> {
         let retention = self.retention()?;
         let block = match self.block {

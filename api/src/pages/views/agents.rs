@@ -64,14 +64,14 @@ pub(crate) struct StoredKeyRow {
     pub(crate) hint: &'static str,
     /// Since when it is stored.
     pub(crate) since: Option<Beside>,
-    /// What is so while none is.
+    /// The consequence of none.
     pub(crate) without: &'static str,
     /// The path of the API.
     pub(crate) path: String,
 }
 
 impl StoredKeyRow {
-    /// What tells its field from others of the page.
+    /// The end of its field's id, which no other field of the page has.
     fn field(&self) -> String {
         format!("-{}", self.upstream)
     }

@@ -68,7 +68,7 @@ pub(crate) enum RowState {
         more: usize,
         /// How far it is, where others than one of those have to approve it.
         needed: Option<Short>,
-        /// Whether a vote of the person counts, who can take it back.
+        /// True while a vote of the person counts, who can take it back.
         has_voted: bool,
     },
     Ended {

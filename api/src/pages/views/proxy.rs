@@ -11,7 +11,7 @@ pub(crate) struct ProxyPage {
     pub(crate) frame: Frame,
     /// Since when one is stored.
     pub(crate) since: Option<Beside>,
-    /// What a shell is told, to be copied.
+    /// Lines for a shell, to be copied.
     pub(crate) settings: String,
     /// How long a session lasts, in words.
     pub(crate) session: String,

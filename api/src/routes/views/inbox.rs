@@ -200,9 +200,9 @@ async fn locks(
 
 /// How far an open question is that needs others than one approver.
 struct SoFar {
-    /// Whether it waits for the person.
+    /// True while it waits for the person.
     is_own: bool,
-    /// Whether a vote of the person is counted.
+    /// True while a vote of the person is counted.
     has_voted: bool,
     in_words: String,
 }

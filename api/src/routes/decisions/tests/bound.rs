@@ -1,31 +1,12 @@
 //! Questions that are bound to the state upstream, and denials that block what asked.
 
+use super::votes::call;
 use super::{Asked, Person};
-use crate::testing::{Answer, SERVICE_TOKEN, Stage};
-use axum::body::Body;
-use http::Request;
+use crate::testing::{Answer, Stage};
 use ledger::Origin;
 use ledger::command::RecordPreState;
 use ledger::event::PreState;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
-
-/// With the service token.
-async fn call(stage: &Stage, method: &str, path: &str, body: &Value) -> Answer {
-    let body = match body {
-        Value::Null => Body::empty(),
-        body => Body::from(body.to_string()),
-    };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("authorization", format!("Bearer {SERVICE_TOKEN}"))
-        .header("content-type", "application/json")
-        .header("if-match", "\"0\"")
-        .body(body)
-        .unwrap();
-    Answer::of(stage.router.clone().oneshot(request).await.unwrap()).await
-}
 
 async fn bound(stage: &Stage) -> Asked {
     let policy = json!({
