@@ -14,6 +14,7 @@
 //! | `upload`, `relay` | bodies on their way up and down |
 //! | `links` | links in answers, which are made to lead here |
 //! | `usage` | the tokens of an answer, from a copy beside it |
+//! | `write` | what carries writes out that may wait for people, as a port |
 //! | `refusal` | the words of refusals, and their envelopes |
 
 #![allow(missing_docs, reason = "a doc line says what the name does not")]
@@ -31,6 +32,7 @@ mod relay;
 mod upload;
 mod upstream;
 mod usage;
+mod write;
 
 pub use caller::{Caller, Callers, CountedFor, Keys, Owner, Usages};
 pub use credentials::Credential;
@@ -38,3 +40,4 @@ pub use gateway::{Gateway, Settings};
 pub use refusal::{CODE, Envelope, Refusal, Word};
 pub use upstream::SetupError;
 pub use usage::Usage;
+pub use write::{Answer, Write, Writes, patience};

@@ -1,0 +1,198 @@
+//! Writes, as a port: what carries a write out that may have to wait for people, once.
+
+use crate::caller::CountedFor;
+use crate::refusal::Refusal;
+use axum::body::{Body, Bytes};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use ledger::operation::Scope;
+use ledger::{AgentId, AgentName, Level, OperationId, RequestId, Risk, UpstreamName};
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// What a client of Cloudflare's API is taken to wait for, where it does not say it.
+const DECLARED: Duration = Duration::from_secs(60);
+/// The same for wrangler, which does not say it.
+const DECLARED_WRANGLER: Duration = Duration::from_secs(300);
+/// The longest that a client is believed.
+const MOST_DECLARED: Duration = Duration::from_secs(3600);
+/// The bytes of an answer that a connection is given at once.
+const PIECE: usize = 16 * 1024;
+/// What is left of a client's time when a held call is answered.
+const LEFT: Duration = Duration::from_secs(15);
+
+/// A write that was judged and parsed, in the form in which it goes up.
+pub struct Write {
+    /// The agent that asks, by a key of its own or by the one that all agents have.
+    pub agent: (AgentId, AgentName),
+    /// The credential, which says the key.
+    pub counted_for: CountedFor,
+    pub request_id: Option<RequestId>,
+    pub upstream: UpstreamName,
+    /// As the catalog names it.
+    pub operation: OperationId,
+    /// The least level of a grant for it.
+    pub level: Level,
+    pub risk: Risk,
+    pub scope: Scope,
+    /// What people call it, where a route says so.
+    pub title: Option<String>,
+    pub method: Method,
+    /// Path and query below the upstream's base, as they were sent.
+    pub target: String,
+    /// Those that go on, without a credential.
+    pub headers: HeaderMap,
+    /// As it goes up: JSON as it was sent, a form newly encoded.
+    pub body: Bytes,
+    /// Where the body holds secrets: JSON pointers (RFC 6901) into a body of JSON; `*` is every entry of a list.
+    pub secrets: Vec<String>,
+    /// How long the call can be held.
+    pub patience: Duration,
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write")
+            .field("agent", &self.agent)
+            .field("operation", &self.operation)
+            .field("scope", &self.scope)
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a call of Cloudflare's API can be held, by what its client says of itself.
+#[must_use]
+pub fn patience(headers: &HeaderMap) -> Duration {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let seconds = |name: &str| text(name)?.parse::<u64>().ok().map(Duration::from_secs);
+    let is_wrangler = text("user-agent").is_some_and(|agent| agent.starts_with("wrangler/"));
+    let declared = seconds("x-stainless-read-timeout")
+        .or_else(|| seconds("x-stainless-timeout"))
+        .unwrap_or(match is_wrangler {
+            true => DECLARED_WRANGLER,
+            false => DECLARED,
+        })
+        .min(MOST_DECLARED);
+    declared.saturating_sub(LEFT).max(declared / 2)
+}
+
+/// What upstream answered, to be given as it is.
+pub struct Answer {
+    pub status: StatusCode,
+    /// Those that go back.
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// Is told when the connection has taken the whole of it. An answer that goes without that is owed to the
+    /// next call that is the same.
+    pub taken: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// The response, which tells when it was taken.
+    #[must_use]
+    pub fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::new(Told {
+            left: self.body,
+            taken: self.taken,
+        }));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// A body in pieces, which tells when the connection has taken the last one. A connection takes the next piece
+/// once it has room for it, and none any more when it is gone.
+struct Told {
+    left: Bytes,
+    taken: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl HttpBody for Told {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let most = self.left.len().min(PIECE);
+        let piece = self.left.split_to(most);
+        if self.left.is_empty()
+            && let Some(taken) = self.taken.take()
+        {
+            taken();
+        }
+        let piece = (!piece.is_empty()).then(|| Ok(Frame::data(piece)));
+        Poll::Ready(piece)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left.len() as u64)
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        // No connection asks for a body that is empty.
+        if self.left.is_empty()
+            && let Some(taken) = self.taken.take()
+        {
+            taken();
+        }
+    }
+}
+
+/// Carries writes out: at once where that is granted, else when people have approved it, and never twice.
+pub trait Writes: Send + Sync + 'static {
+    /// To drop this says that the client went.
+    ///
+    /// # Errors
+    /// Why it was not carried out, or why nobody can tell.
+    fn carry_out(&self, write: Write) -> BoxFuture<'_, Result<Answer, Refusal>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_call_is_held_within_what_its_client_waits() {
+        let held = |lines: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            patience(&headers).as_secs()
+        };
+        assert_eq!(held(&[]), 45);
+        assert_eq!(held(&[("user-agent", "wrangler/4.164.0")]), 285);
+        assert_eq!(held(&[("x-stainless-timeout", "60")]), 45);
+        assert_eq!(held(&[("x-stainless-timeout", "20")]), 10);
+        assert_eq!(held(&[("x-stainless-timeout", "soon")]), 45);
+        let both = [
+            ("x-stainless-timeout", "60"),
+            ("x-stainless-read-timeout", "30"),
+        ];
+        assert_eq!(held(&both), 15);
+        assert_eq!(held(&[("x-stainless-timeout", "99999999")]), 3585);
+    }
+}
