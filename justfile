@@ -49,6 +49,10 @@ generated-clients *ARGS:
 anthropic-sdks *ARGS:
     ANTHROPIC_SDKS=required scripts/anthropic_sdks_check.sh {{ARGS}}
 
+# Claude Code through the running service.
+claude-code *ARGS:
+    scripts/claude_code_check.sh {{ARGS}}
+
 # Everything that continuous integration runs.
 ci:
     .ci/run
