@@ -204,6 +204,12 @@ refusals! {
         /// The time.
         at: Timestamp,
     } => Gone, "approval_expired";
+    /// A read that no grant covers.
+    #[error("{detail}")]
+    NotGranted {
+        /// What is missing.
+        detail: String,
+    } => Forbidden, "not_granted";
     /// A rule denies it, or the document's default does.
     #[error("{detail}")]
     DeniedByPolicy {

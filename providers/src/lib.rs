@@ -31,4 +31,16 @@ mod tests {
         }
         assert!(all.entry("permissions.admin").is_err());
     }
+
+    #[test]
+    fn what_only_a_proxy_carries_is_refused_as_an_apply_and_says_so() {
+        let all = all();
+        for entry in cloudflare::PROXIED {
+            let scope_type = entry.scope_type.as_str();
+            let params = serde_json::json!({});
+            let refused = all.parse(entry.id.as_str(), scope_type, "z1", &params);
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("through the proxy"), "{refused}");
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! An agent, how it is described, and what was granted to it beforehand.
 
 use super::Aggregate;
-use crate::catalog::{Level, OperationId};
+use crate::catalog::{Level, OperationId, ScopeType};
 use crate::clock::Timestamp;
 use crate::event::{AgentDescribed, Event, Grant};
 use crate::id::AgentId;
-use crate::name::AgentName;
+use crate::name::{AgentName, ScopePattern};
 use crate::operation::Scope;
 use crate::rejection::Rejection;
 
@@ -37,6 +37,24 @@ impl Agent {
         now: Timestamp,
     ) -> bool {
         self.granted_level(operation, scope, now) >= Some(level)
+    }
+
+    /// True when a grant that has not ended covers the operation on every object of the type, at the level.
+    #[must_use]
+    pub fn is_granted_everywhere(
+        &self,
+        operation: OperationId,
+        scope_type: ScopeType,
+        level: Level,
+        now: Timestamp,
+    ) -> bool {
+        self.grants.iter().any(|grant| {
+            grant.operation == operation
+                && grant.scope_type == scope_type
+                && grant.scope_id == ScopePattern::every()
+                && grant.granted_level >= level
+                && grant.expires_at.is_none_or(|until| now < until)
+        })
     }
 
     /// The highest level of the grants that have not ended and cover the operation on the scope.

@@ -35,6 +35,7 @@ mod questions;
 mod renewals;
 mod roster;
 mod ruled;
+mod ruled_calls;
 mod ruling;
 mod schedules;
 mod sessions;
@@ -80,6 +81,7 @@ pub use passkeys::{LinkPrincipal, MakeFirstAdmin, OpenUserEnrolment, RevokeUserP
 pub use policies::{PolicyChanging, PutPolicy, RollbackPolicy};
 pub use renewals::RenewToken;
 pub use ruled::{Asker, Ruled, ruled};
+pub use ruled_calls::{Called, Calling, ReadAsked, may_read, ruled_call};
 pub use ruling::{RecordedRefusal, Ruling};
 pub(crate) use schedules::GRACE;
 pub use schedules::{DeleteSchedule, PutSchedule, RanSchedule, RunSchedule};

@@ -27,6 +27,9 @@ pub(super) const POLICY: &str = "policy";
 /// The reason in events for what another state upstream than the bound one cancels or stops.
 pub(super) const PRE_STATE: &str = "pre_state";
 
+/// Nobody said it of the agent.
+const NOT_SET: &str = "not_set";
+
 /// Who asks, and what the service knows of the request.
 pub struct Asker<'a> {
     /// The task.
@@ -133,7 +136,7 @@ fn answered(question: &Approval) -> Requirement {
     }
 }
 
-fn denied(said: &Evaluation) -> Rejection {
+pub(super) fn denied(said: &Evaluation) -> Rejection {
     let rules: Vec<_> = said.rules.iter().map(ToString::to_string).collect();
     let by = match rules.as_slice() {
         [] => "its default".to_owned(),
@@ -194,7 +197,7 @@ pub fn ruled(
     Ok(Ruled::new(policy, said))
 }
 
-fn prepared(policy: &PolicyInForce) -> Result<&Prepared, Rejection> {
+pub(super) fn prepared(policy: &PolicyInForce) -> Result<&Prepared, Rejection> {
     policy
         .prepared
         .as_deref()
@@ -206,13 +209,13 @@ fn prepared(policy: &PolicyInForce) -> Result<&Prepared, Rejection> {
         })
 }
 
-fn say(policy: &Prepared, asked: &[AskedOperation<'_>], facts: &Facts) -> Evaluation {
+pub(super) fn say(policy: &Prepared, asked: &[AskedOperation<'_>], facts: &Facts) -> Evaluation {
     let operations: Vec<_> = asked.iter().map(AskedOperation::facts).collect();
     evaluate(policy, &operations, facts)
 }
 
 /// The windows that the policy reads and is told of.
-fn open_windows(
+pub(super) fn open_windows(
     policy: &PolicyInForce,
     prepared: &Prepared,
     windows: &WindowClock,
@@ -225,7 +228,7 @@ fn open_windows(
 }
 
 /// Whether a window is open; `None` for another fact.
-fn of_windows(name: &str, open: &BTreeMap<String, bool>) -> Option<Fact> {
+pub(super) fn of_windows(name: &str, open: &BTreeMap<String, bool>) -> Option<Fact> {
     let window = window_of(name)?;
     Some(match open.get(window) {
         Some(is_open) => Fact::Known(Value::Bool(*is_open)),
@@ -240,11 +243,35 @@ fn of_log(
     agent: Option<&Agent>,
     token: Option<&Presented>,
 ) -> Option<Fact> {
-    const NOT_SET: &str = "not_set";
-    let described = agent.map(|agent| &agent.described);
     let text = |text: Option<&str>| Fact::text(text, NOT_SET);
     Some(match name {
         "agent.name" => text(Some(task.agent.as_str())),
+        "task.id" => text(Some(&task.id.to_string())),
+        "task.name" => text(Some(&task.name)),
+        "subject" => match token {
+            Some(Presented::Token(token)) => text(Some(token.subject.as_str())),
+            Some(Presented::Key(_)) => Fact::unknown("agent_key"),
+            Some(Presented::Schedule(_)) => text(Some(task.subject.as_str())),
+            None => Fact::unknown("not_recorded"),
+        },
+        _ => return of_description(name, agent),
+    })
+}
+
+/// A fact of an agent that calls by itself, for no task.
+pub(super) fn of_agent(name: &str, agent: &Agent) -> Option<Fact> {
+    Some(match name {
+        "agent.name" => Fact::text(Some(agent.name.as_str()), NOT_SET),
+        "task.id" | "task.name" => Fact::unknown("no_task"),
+        "subject" => Fact::unknown("agent_key"),
+        _ => return of_description(name, Some(agent)),
+    })
+}
+
+fn of_description(name: &str, agent: Option<&Agent>) -> Option<Fact> {
+    let described = agent.map(|agent| &agent.described);
+    let text = |text: Option<&str>| Fact::text(text, NOT_SET);
+    Some(match name {
         "agent.owner" => {
             let owner = described.and_then(|described| described.owner);
             text(owner.map(|owner| owner.to_string()).as_deref())
@@ -257,14 +284,6 @@ fn of_log(
                 Fact::Known(Value::List(tags.collect()))
             }
             None => Fact::unknown(NOT_SET),
-        },
-        "task.id" => text(Some(&task.id.to_string())),
-        "task.name" => text(Some(&task.name)),
-        "subject" => match token {
-            Some(Presented::Token(token)) => text(Some(token.subject.as_str())),
-            Some(Presented::Key(_)) => Fact::unknown("agent_key"),
-            Some(Presented::Schedule(_)) => text(Some(task.subject.as_str())),
-            None => Fact::unknown("not_recorded"),
         },
         _ => return None,
     })

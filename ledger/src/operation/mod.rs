@@ -151,7 +151,9 @@ impl Providers {
         params: &Value,
     ) -> Result<Operation, InvalidOperation> {
         let (provider, entry) = self.find(operation_id).ok_or_else(|| {
-            let known: Vec<_> = self.catalog().map(|known| known.id.as_str()).collect();
+            let known = self.catalog().map(|known| known.id);
+            let known = known.filter(|known| !self.is_proxied(*known));
+            let known: Vec<_> = known.map(|known| known.to_string()).collect();
             InvalidOperation::new(
                 "operation_id",
                 format!(
@@ -162,6 +164,14 @@ impl Providers {
             )
         })?;
         let (id, expected) = (entry.id, entry.scope_type);
+        if self.is_proxied(id) {
+            return Err(InvalidOperation::new(
+                "operation_id",
+                format!(
+                    "{id} is a request of the API's own, through the proxy of that API: no apply is of it"
+                ),
+            ));
+        }
         if scope_type.parse() != Ok(expected) {
             return Err(InvalidOperation::new(
                 "scope_type",

@@ -50,6 +50,17 @@ impl<'a> AskedOperation<'a> {
         Self::new(id, operation.scope.clone(), allowed, params)
     }
 
+    /// Of a call that goes through a proxy as it is, with what rules can read of it.
+    #[must_use]
+    pub fn called(
+        operation: OperationId,
+        scope: &Scope,
+        allowed: Allowed,
+        params: Option<&'a serde_json::Value>,
+    ) -> Self {
+        Self::new(operation, scope.clone(), allowed, params.map(Cow::Borrowed))
+    }
+
     /// Of one that was recorded, with its entry in the submission; `None` for a scope that is none.
     #[must_use]
     pub fn recorded(

@@ -11,7 +11,7 @@ mod param;
 pub use outcome::{Answer, Body, NoAnswer, Outcome, code};
 pub use param::{Param, ParamType};
 
-use crate::catalog::{CatalogEntry, ScopeType, UnknownName};
+use crate::catalog::{CatalogEntry, OperationId, ScopeType, UnknownName};
 use crate::event::Agreement;
 use crate::id::AgentId;
 use crate::operation::fields::Fields;
@@ -50,6 +50,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// Its operations, in the catalog's order; no other provider has one of the same id.
     fn catalog(&self) -> &'static [CatalogEntry];
+
+    /// Its operations that are requests through a proxy of its API alone: grants, tasks and rules name them, and no
+    /// apply is of them.
+    fn proxied(&self) -> &'static [CatalogEntry] {
+        &[]
+    }
 
     /// The params that one of its operations can have in its accepted form. Conditions of policies can read
     /// these, and no others.
@@ -351,7 +357,11 @@ impl Providers {
 
     /// Everything that can be asked for, in the catalog's order.
     pub fn catalog(&self) -> impl Iterator<Item = &'static CatalogEntry> + '_ {
-        self.0.iter().flat_map(|provider| provider.catalog())
+        let all = |provider: &'_ Arc<dyn Provider>| {
+            let (applied, proxied) = (provider.catalog(), provider.proxied());
+            applied.iter().chain(proxied)
+        };
+        self.0.iter().flat_map(all)
     }
 
     /// The catalog's entry of an operation.
@@ -368,9 +378,16 @@ impl Providers {
     #[must_use]
     pub fn find(&self, operation: &str) -> Option<(&Arc<dyn Provider>, &'static CatalogEntry)> {
         self.0.iter().find_map(|provider| {
-            let mut entries = provider.catalog().iter();
+            let mut entries = provider.catalog().iter().chain(provider.proxied());
             let entry = entries.find(|entry| entry.id.as_str() == operation)?;
             Some((provider, entry))
         })
+    }
+
+    /// Whether an operation is a request through a proxy alone.
+    #[must_use]
+    pub fn is_proxied(&self, operation: OperationId) -> bool {
+        let mut proxied = self.0.iter().flat_map(|provider| provider.proxied());
+        proxied.any(|entry| entry.id == operation)
     }
 }

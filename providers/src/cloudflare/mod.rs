@@ -56,8 +56,9 @@ mod workers_deploy;
 mod zone_name;
 
 pub use catalog::{
-    ACCOUNT, CACHE_PURGE, CATALOG, DNS_RECORD_READ, DNS_RECORD_WRITE, SSL_MODE, WAF_RULES_READ,
-    WAF_RULES_WRITE, WORKERS_DEPLOY, ZONE,
+    ACCOUNT, ACCOUNT_READ, CACHE_PURGE, CATALOG, DNS_RECORD_READ, DNS_RECORD_WRITE, PROXIED,
+    SSL_MODE, WAF_RULES_READ, WAF_RULES_WRITE, WORKERS_DEPLOY, WORKERS_READ, WORKERS_ROUTE,
+    WORKERS_SCRIPT_DELETE, WORKERS_SECRET, WORKERS_TRIGGER, ZONE, ZONE_READ,
 };
 
 use cache_purge::CachePurge;
@@ -102,6 +103,10 @@ impl Provider for Cloudflare {
 
     fn catalog(&self) -> &'static [CatalogEntry] {
         &CATALOG
+    }
+
+    fn proxied(&self) -> &'static [CatalogEntry] {
+        &PROXIED
     }
 
     fn params(&self, entry: &CatalogEntry) -> &'static [Param] {

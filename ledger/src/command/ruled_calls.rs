@@ -1,0 +1,185 @@
+//! What the policy says of a call that goes through a proxy by itself, without a task and an apply.
+
+use super::ruled::{denied, of_agent, of_windows, open_windows, prepared, say};
+use crate::admissions::{Admissions, Client};
+use crate::aggregate::Agent;
+use crate::catalog::{Level, OperationId, Risk, ScopeType};
+use crate::clock::Timestamp;
+use crate::counts::Lately;
+use crate::event::LockTarget;
+use crate::locks::Locks;
+use crate::operation::Scope;
+use crate::policy::{
+    Allowed, AskedOperation, Edge, Evaluation, Facts, Mode, PolicyInForce, RuleAction, WindowClock,
+    recordable,
+};
+use crate::rejection::Rejection;
+use serde_json::Value;
+
+/// Who calls, and what the service knows of the request.
+pub struct Calling<'a> {
+    /// The agent.
+    pub agent: &'a Agent,
+    /// What the service knows.
+    pub edge: &'a Edge,
+    /// The locks.
+    pub locks: &'a Locks,
+    /// The blocks and allows.
+    pub admissions: &'a Admissions,
+    /// What the agent did lately.
+    pub lately: Lately,
+}
+
+/// What a call wants to read.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadAsked<'a> {
+    /// The operation.
+    pub operation: OperationId,
+    /// The least level of a grant for it.
+    pub level: Level,
+    /// Its risk.
+    pub risk: Risk,
+    /// Its object; `Err` has the type of all of them, for a list.
+    pub scope: Result<&'a Scope, ScopeType>,
+}
+
+/// A call, as rules look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Called<'a> {
+    /// The operation.
+    pub operation: OperationId,
+    /// Its object.
+    pub scope: &'a Scope,
+    /// The least level of a grant for it.
+    pub level: Level,
+    /// Its risk.
+    pub risk: Risk,
+    /// A grant covers it, or nothing needs one.
+    pub granted: bool,
+    /// What rules can read of it; `None`: that is not known.
+    pub params: Option<&'a Value>,
+}
+
+/// Holds a read to locks, blocks, grants and the policy in force. Nobody is asked about a read: what an apply would
+/// have people asked about is refused.
+///
+/// # Errors
+/// [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`], [`Rejection::NotGranted`].
+pub fn may_read(
+    calling: &Calling<'_>,
+    asked: ReadAsked<'_>,
+    policy: Option<&PolicyInForce>,
+    (windows, now): (&WindowClock, Timestamp),
+) -> Result<(), Rejection> {
+    let Calling { agent, .. } = calling;
+    let operation = LockTarget::Operation(asked.operation.into());
+    let targets = [Locks::targets_of_agent(Some(agent)), vec![operation]].concat();
+    calling.locks.admit(&targets, now)?;
+    calling.admissions.admit(&client(calling), now)?;
+    let granted = is_granted(agent, asked, now);
+    let Some(policy) = policy else {
+        return match granted && asked.risk != Risk::Sensitive {
+            true => Ok(()),
+            false => Err(not_granted(asked)),
+        };
+    };
+    let Ok(scope) = asked.scope else {
+        // A list has objects that each rule could be about.
+        let mut rules = policy.policy.rules.iter();
+        let stops = rules.find(|rule| {
+            let is_stricter = matches!(rule.action, RuleAction::Deny | RuleAction::Ask);
+            is_stricter && rule.mode == Mode::Enforce && rule.is_about(asked.operation)
+        });
+        return match stops {
+            Some(rule) => Err(Rejection::DeniedByPolicy {
+                detail: format!(
+                    "rule {} of the policy holds some of what this lists: ask for one by its id",
+                    rule.id
+                ),
+                rules: vec![rule.id.to_string()],
+            }),
+            None if granted => Ok(()),
+            None => Err(not_granted(asked)),
+        };
+    };
+    let called = Called {
+        operation: asked.operation,
+        scope,
+        level: asked.level,
+        risk: asked.risk,
+        granted,
+        params: None,
+    };
+    let said = ruled_call(policy, calling, called, (windows, now))?;
+    match said.outcome {
+        RuleAction::Allow => Ok(()),
+        RuleAction::Ask if !granted => Err(not_granted(asked)),
+        RuleAction::Ask | RuleAction::Deny => Err(denied(&said)),
+    }
+}
+
+/// What a policy in force says of a call.
+///
+/// # Errors
+/// [`Rejection::DeniedByPolicy`] for a policy that cannot be evaluated.
+pub fn ruled_call(
+    policy: &PolicyInForce,
+    calling: &Calling<'_>,
+    called: Called<'_>,
+    (windows, now): (&WindowClock, Timestamp),
+) -> Result<Evaluation, Rejection> {
+    let prepared = prepared(policy)?;
+    let allowed = Allowed {
+        level: called.level,
+        risk: called.risk,
+        granted: called.granted,
+        always_asked: false,
+    };
+    let asked = AskedOperation::called(called.operation, called.scope, allowed, called.params);
+    let open = open_windows(policy, prepared, windows, now);
+    let client = client(calling);
+    let facts = prepared.facts_of_apply().map(|name| {
+        let fact = calling.lately.fact(name);
+        let fact = fact.or_else(|| match name {
+            "allowed" => Some(calling.admissions.allows(&client, now)),
+            _ => of_agent(name, calling.agent),
+        });
+        let fact = fact.or_else(|| of_windows(name, &open));
+        let fact = fact.unwrap_or_else(|| calling.edge.fact(name));
+        (name.to_owned(), recordable(fact))
+    });
+    let facts: Facts = facts.collect();
+    Ok(say(prepared, &[asked], &facts))
+}
+
+fn client<'a>(calling: &Calling<'a>) -> Client<'a> {
+    let client = Client {
+        agent: calling.agent.id,
+        subject: None,
+        address: None,
+        asn: None,
+    };
+    client.seen(calling.edge)
+}
+
+fn is_granted(agent: &Agent, asked: ReadAsked<'_>, now: Timestamp) -> bool {
+    match asked.scope {
+        Ok(scope) => agent.is_granted(asked.operation, scope, asked.level, now),
+        Err(scope_type) => {
+            agent.is_granted_everywhere(asked.operation, scope_type, asked.level, now)
+        }
+    }
+}
+
+fn not_granted(asked: ReadAsked<'_>) -> Rejection {
+    let scope = match asked.scope {
+        Ok(scope) => format!("{}:{}", scope.scope_type, scope.id),
+        Err(scope_type) => format!("{scope_type}:*"),
+    };
+    Rejection::NotGranted {
+        detail: format!(
+            "the agent has no grant of {} for {scope}, and nobody is asked about a read",
+            asked.operation
+        ),
+    }
+}
