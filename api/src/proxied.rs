@@ -3,6 +3,7 @@
 
 use crate::limits::bounds::LongAnswer;
 use crate::limits::request_id::draw;
+use crate::schemes::seen_from::seen_from;
 use crate::state::AppState;
 use axum::Router;
 use axum::extract::Request;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument as _;
 
-/// Answers the requests below `/proxy/`. Each has its [`ledger::RequestId`] among its extensions.
+/// Answers the requests below `/proxy/`. Each has its [`ledger::RequestId`] and its [`app::edge::SeenFrom`] among its
+/// extensions.
 pub type Proxies = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
 /// Where such a request went: its path belongs to another API.
@@ -25,10 +27,14 @@ pub fn with_proxies(router: Router, state: AppState, proxies: Proxies) -> Router
     router.route(ROUTE, any(answer))
 }
 
-async fn answer(state: AppState, proxies: Proxies, mut request: Request) -> Response {
+async fn answer(state: AppState, proxies: Proxies, request: Request) -> Response {
     let ledger = &state.app.ledger;
     let id = draw(&**ledger.random(), ledger.clock().now());
-    request.extensions_mut().insert(id);
+    let (mut parts, body) = request.into_parts();
+    let seen = seen_from(&parts, &state.config.trusted_proxies);
+    parts.extensions.insert(id);
+    parts.extensions.insert(seen);
+    let request = Request::from_parts(parts, body);
     let span = tracing::info_span!("request", request.id = %id, http.route = ROUTE);
     let begun = Instant::now();
     let mut response = proxies(request).instrument(span.clone()).await;

@@ -34,6 +34,7 @@ pub mod passkey;
 pub mod policies;
 pub mod policy;
 mod principal;
+pub mod proxied_reads;
 mod proxy_callers;
 pub mod read_tables;
 mod refusal;

@@ -1,11 +1,10 @@
 //! The routes of Anthropic's API, as its clients ask for them below `/proxy/anthropic`.
 
+use crate::call::{Access, Call};
 use crate::refusal::{Refusal, Word};
 use http::{Method, StatusCode};
+use std::borrow::Cow;
 use std::time::Duration;
-
-/// As stored keys name it.
-pub(crate) const UPSTREAM: &str = "anthropic";
 
 const MESSAGES: u64 = 32 * MIB;
 const BATCHES: u64 = 256 * MIB;
@@ -15,44 +14,16 @@ const MIB: u64 = 1024 * 1024;
 /// A list of models is asked for at the start of a client, which does not wait for long.
 const MODELS: Duration = Duration::from_secs(3);
 
-/// What is sent on, and within which limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Call {
-    /// Its name in the ledger.
-    pub(crate) operation: &'static str,
-    /// The most bytes of its body.
-    pub(crate) most: u64,
-    /// How long its answer may take to begin, where that is not left to upstream.
-    pub(crate) patience: Option<Duration>,
-    /// Its answer says how many tokens it used.
-    pub(crate) is_metered: bool,
-    /// Its answer has links that the client follows.
-    pub(crate) has_links: bool,
-}
-
 impl Call {
-    const fn new(operation: &'static str, most: u64) -> Self {
-        Self {
-            operation,
-            most,
-            patience: None,
-            is_metered: false,
-            has_links: false,
-        }
-    }
-
     const fn about_batches(operation: &'static str) -> Self {
-        Self {
-            has_links: true,
-            ..Self::new(operation, BATCHES)
-        }
+        Self::new(operation, BATCHES).with_links()
     }
 
     /// # Errors
     /// The refusal of a call that leaves something behind upstream: no intent of it is recorded, and nothing is done
     /// without one.
-    pub(crate) fn refuse_unrecorded(self) -> Result<(), Refusal> {
-        if !self.operation.ends_with(".write") {
+    pub(crate) fn refuse_unrecorded(&self) -> Result<(), Refusal> {
+        if self.access != Access::Key || !self.operation.as_str().ends_with(".write") {
             return Ok(());
         }
         Err(Refusal::new(
@@ -83,44 +54,63 @@ pub(crate) fn answered_here(method: &Method, path: &str) -> Option<StatusCode> {
 pub(crate) fn route(method: &Method, path: &str, has_files: bool) -> Result<Call, Refusal> {
     const READ: Call = Call::about_batches("anthropic.batches.read");
     const WRITE: Call = Call::about_batches("anthropic.batches.write");
+    const MODELS_READ: &[(&Method, Call)] = &[(
+        &Method::GET,
+        Call::new("anthropic.models.read", MIB).within(MODELS),
+    )];
     let path = path.strip_prefix('/').unwrap_or(path);
     let segments: Vec<&str> = path.split('/').collect();
-    let by_method: &[(&Method, Call)] = match segments.as_slice() {
-        ["v1", "messages"] => &[(
-            &Method::POST,
-            Call {
-                is_metered: true,
-                ..Call::new("anthropic.messages.create", MESSAGES)
-            },
-        )],
-        ["v1", "messages", "count_tokens"] => &[(
-            &Method::POST,
-            Call::new("anthropic.messages.count", MESSAGES),
-        )],
-        ["v1", "messages", "batches"] => &[(&Method::POST, WRITE), (&Method::GET, READ)],
-        ["v1", "messages", "batches", _] => &[(&Method::GET, READ), (&Method::DELETE, WRITE)],
-        ["v1", "messages", "batches", _, "cancel"] => &[(&Method::POST, WRITE)],
-        ["v1", "messages", "batches", _, "results"] => {
-            &[(&Method::GET, Call::new("anthropic.batches.read", BATCHES))]
-        }
-        ["v1", "models"] | ["v1", "models", _] => &[(
-            &Method::GET,
-            Call {
-                patience: Some(MODELS),
-                ..Call::new("anthropic.models.read", MIB)
-            },
-        )],
-        ["v1", "files"] if has_files => &[
-            (&Method::POST, Call::new("anthropic.files.write", FILES)),
-            (&Method::GET, Call::new("anthropic.files.read", FILES)),
-        ],
-        ["v1", "files", _] if has_files => &[
-            (&Method::GET, Call::new("anthropic.files.read", FILES)),
-            (&Method::DELETE, Call::new("anthropic.files.write", FILES)),
-        ],
-        ["v1", "files", _, "content"] if has_files => {
-            &[(&Method::GET, Call::new("anthropic.files.read", FILES))]
-        }
+    let (template, by_method): (&'static str, &[(&Method, Call)]) = match segments.as_slice() {
+        ["v1", "messages"] => (
+            "/v1/messages",
+            &[(
+                &Method::POST,
+                Call::new("anthropic.messages.create", MESSAGES).metered(),
+            )],
+        ),
+        ["v1", "messages", "count_tokens"] => (
+            "/v1/messages/count_tokens",
+            &[(
+                &Method::POST,
+                Call::new("anthropic.messages.count", MESSAGES),
+            )],
+        ),
+        ["v1", "messages", "batches"] => (
+            "/v1/messages/batches",
+            &[(&Method::POST, WRITE), (&Method::GET, READ)],
+        ),
+        ["v1", "messages", "batches", _] => (
+            "/v1/messages/batches/{id}",
+            &[(&Method::GET, READ), (&Method::DELETE, WRITE)],
+        ),
+        ["v1", "messages", "batches", _, "cancel"] => (
+            "/v1/messages/batches/{id}/cancel",
+            &[(&Method::POST, WRITE)],
+        ),
+        ["v1", "messages", "batches", _, "results"] => (
+            "/v1/messages/batches/{id}/results",
+            &[(&Method::GET, Call::new("anthropic.batches.read", BATCHES))],
+        ),
+        ["v1", "models"] => ("/v1/models", MODELS_READ),
+        ["v1", "models", _] => ("/v1/models/{id}", MODELS_READ),
+        ["v1", "files"] if has_files => (
+            "/v1/files",
+            &[
+                (&Method::POST, Call::new("anthropic.files.write", FILES)),
+                (&Method::GET, Call::new("anthropic.files.read", FILES)),
+            ],
+        ),
+        ["v1", "files", _] if has_files => (
+            "/v1/files/{id}",
+            &[
+                (&Method::GET, Call::new("anthropic.files.read", FILES)),
+                (&Method::DELETE, Call::new("anthropic.files.write", FILES)),
+            ],
+        ),
+        ["v1", "files", _, "content"] if has_files => (
+            "/v1/files/{id}/content",
+            &[(&Method::GET, Call::new("anthropic.files.read", FILES))],
+        ),
         ["v1", "organizations", ..] => {
             return Err(Refusal::new(
                 Word::Forbidden,
@@ -135,7 +125,11 @@ pub(crate) fn route(method: &Method, path: &str, has_files: bool) -> Result<Call
         }
     };
     let found = by_method.iter().find(|(other, _)| *other == method);
-    found.map(|(_, call)| *call).ok_or_else(|| {
+    let found = found.map(|(_, call)| Call {
+        route: Cow::Borrowed(template),
+        ..call.clone()
+    });
+    found.ok_or_else(|| {
         let methods: Vec<&str> = by_method.iter().map(|(other, _)| other.as_str()).collect();
         Refusal::new(
             Word::MethodNotAllowed,
@@ -148,11 +142,11 @@ pub(crate) fn route(method: &Method, path: &str, has_files: bool) -> Result<Call
 mod tests {
     use super::*;
 
-    fn operation(line: &str, has_files: bool) -> Result<&'static str, Word> {
+    fn operation(line: &str, has_files: bool) -> Result<String, Word> {
         let (method, path) = line.split_once(' ').unwrap();
         let method = method.parse().unwrap();
         let call = route(&method, path, has_files);
-        call.map(|call| call.operation)
+        call.map(|call| call.operation.to_string())
             .map_err(|refused| refused.word())
     }
 
@@ -176,7 +170,7 @@ mod tests {
             ("GET /v1/models", "anthropic.models.read"),
             ("GET /v1/models/claude-x", "anthropic.models.read"),
         ] {
-            assert_eq!(operation(line, false), Ok(expected), "{line}");
+            assert_eq!(operation(line, false).as_deref(), Ok(expected), "{line}");
         }
     }
 
@@ -190,7 +184,7 @@ mod tests {
             ("GET /v1/files/f1/content", "anthropic.files.read"),
         ] {
             assert_eq!(operation(line, false), Err(Word::NotFound), "{line}");
-            assert_eq!(operation(line, true), Ok(expected), "{line}");
+            assert_eq!(operation(line, true).as_deref(), Ok(expected), "{line}");
         }
     }
 

@@ -4,7 +4,9 @@ use crate::credentials::Credential;
 use crate::refusal::Refusal;
 use crate::usage::Usage;
 use futures_util::future::BoxFuture;
-use ledger::{AgentId, AgentName, KeyId, SessionId, UserId};
+use http::Extensions;
+use ledger::operation::Scope;
+use ledger::{AgentId, AgentName, KeyId, Level, OperationId, Risk, ScopeType, SessionId, UserId};
 use secrecy::SecretString;
 use std::fmt;
 
@@ -60,6 +62,38 @@ pub trait Keys: Send + Sync + 'static {
         owner: &'a Owner,
         upstream: &'a str,
     ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>>;
+}
+
+/// What a call wants to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub operation: OperationId,
+    /// The least level of a grant for it.
+    pub level: Level,
+    pub risk: Risk,
+    pub reach: Reach,
+}
+
+/// What a call concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    One(Scope),
+    /// A list of all that the stored key opens: only who may do it to every one may do it.
+    Every(ScopeType),
+}
+
+/// Says what callers may read without asking anybody.
+pub trait Permits: Send + Sync + 'static {
+    /// `seen` is what the surface knows of the request.
+    ///
+    /// # Errors
+    /// Why the agent may not: a grant is missing, a rule, a block or a lock says so.
+    fn may_read<'a>(
+        &'a self,
+        agent: AgentId,
+        asked: &'a Asked,
+        seen: &'a Extensions,
+    ) -> BoxFuture<'a, Result<(), Refusal>>;
 }
 
 /// Is told what calls have used, once each, when it is known. It must not block.

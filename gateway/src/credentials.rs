@@ -9,8 +9,44 @@ use std::fmt;
 /// What real keys of Anthropic begin with.
 const REAL_KEY: &str = "sk-ant-";
 
-/// Headers in which a key stands by itself, for Anthropic's clients.
-pub(crate) const ANTHROPIC: &[&str] = &["x-api-key"];
+/// Where the clients of an API put their credential, and what they are told of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Forms {
+    /// Headers in which a key stands by itself.
+    bare: &'static [&'static str],
+    /// Where clients take their credential from.
+    setting: &'static str,
+    /// Tells real keys of that API from the credentials of this service.
+    real: fn(&str) -> bool,
+    /// What such a key is called.
+    real_name: &'static str,
+}
+
+impl Forms {
+    pub(crate) const ANTHROPIC: Self = Self {
+        bare: &["x-api-key"],
+        setting: "ANTHROPIC_AUTH_TOKEN",
+        real: |_| false,
+        real_name: "Anthropic key",
+    };
+
+    pub(crate) const CLOUDFLARE: Self = Self {
+        bare: &["x-api-key", "x-auth-key", "x-auth-user-service-key"],
+        setting: "CLOUDFLARE_API_TOKEN",
+        real: is_of_cloudflare,
+        real_name: "Cloudflare credential",
+    };
+}
+
+/// A token (40 characters, or behind a prefix that says its kind), a global key (37 hexadecimal digits) or a key of
+/// Origin CA. No credential of this service has one of these forms.
+fn is_of_cloudflare(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let has_prefix = ["cfk_", "cfut_", "cfat_", "v1.0-"];
+    has_prefix.iter().any(|prefix| text.starts_with(prefix))
+        || (text.len() == 40 && !text.starts_with("cak_") && text.bytes().all(is_word))
+        || (text.len() == 37 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
 
 /// A credential as it was presented. It is never logged or sent on.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,8 +74,9 @@ impl fmt::Debug for Credential {
 /// token.
 ///
 /// # Errors
-/// None, two that differ, one that cannot be read, and a real key of Anthropic beside whatever else there is.
-pub(crate) fn of(headers: &HeaderMap, bare: &[&str]) -> Result<Credential, Refusal> {
+/// None, two that differ, one that cannot be read, and a real key of an upstream beside whatever else there is.
+pub(crate) fn of(headers: &HeaderMap, forms: Forms) -> Result<Credential, Refusal> {
+    let Forms { bare, setting, .. } = forms;
     let mut found = Vec::new();
     let mut is_unreadable = false;
     for value in bare.iter().flat_map(|name| headers.get_all(*name)) {
@@ -54,11 +91,19 @@ pub(crate) fn of(headers: &HeaderMap, bare: &[&str]) -> Result<Credential, Refus
             None => is_unreadable = true,
         }
     }
-    if found.iter().any(|text| text.starts_with(REAL_KEY)) {
-        return Err(Refusal::unauthorized(
-            "a real Anthropic key was sent here; it was not used. Store it as a key of this service, and set \
-             ANTHROPIC_AUTH_TOKEN to an agent key instead",
-        ));
+    let real = found.iter().find_map(|text| match text {
+        text if text.starts_with(REAL_KEY) => Some(Forms::ANTHROPIC),
+        text if (forms.real)(text) => Some(forms),
+        _ => None,
+    });
+    if let Some(Forms {
+        setting, real_name, ..
+    }) = real
+    {
+        return Err(Refusal::unauthorized(format!(
+            "a real {real_name} was sent here; it was not used. Store it as a key of this service, and set \
+             {setting} to an agent key instead"
+        )));
     }
     if is_unreadable {
         return Err(Refusal::unauthorized(
@@ -67,9 +112,9 @@ pub(crate) fn of(headers: &HeaderMap, bare: &[&str]) -> Result<Credential, Refus
     }
     found.retain(|text| !text.is_empty());
     let Some(first) = found.pop() else {
-        return Err(Refusal::unauthorized(
-            "no credential: set ANTHROPIC_AUTH_TOKEN to an agent key",
-        ));
+        return Err(Refusal::unauthorized(format!(
+            "no credential: set {setting} to an agent key"
+        )));
     };
     if found.iter().any(|other| *other != first) {
         return Err(Refusal::unauthorized(
@@ -111,7 +156,7 @@ mod tests {
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
         }
-        of(&headers, ANTHROPIC).map(|credential| credential.reveal().to_owned())
+        of(&headers, Forms::ANTHROPIC).map(|credential| credential.reveal().to_owned())
     }
 
     #[test]
@@ -170,5 +215,36 @@ mod tests {
             );
             assert!(!refused.message().contains("api03"), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_real_credential_of_cloudflare_is_told_where_it_belongs() {
+        let read = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-auth-email", "a@example.com".parse().unwrap());
+            headers.insert(name, value.parse().unwrap());
+            of(&headers, Forms::CLOUDFLARE).map(|credential| credential.reveal().to_owned())
+        };
+        for name in ["x-auth-key", "x-auth-user-service-key", "x-api-key"] {
+            assert_eq!(read(name, "cak_1").as_deref(), Ok("cak_1"), "{name}");
+        }
+        assert_eq!(
+            read("authorization", "Bearer cak_1").as_deref(),
+            Ok("cak_1")
+        );
+        let ours = format!("cak_{}", "a".repeat(36));
+        assert_eq!(read("x-auth-key", &ours).as_deref(), Ok(&*ours));
+        for real in [
+            "a".repeat(40),
+            "0".repeat(37),
+            "cfut_abc".to_owned(),
+            "v1.0-abc".to_owned(),
+        ] {
+            let refused = read("x-auth-key", &real).unwrap_err();
+            assert!(refused.message().contains("CLOUDFLARE_API_TOKEN"), "{real}");
+            assert!(!refused.message().contains(&real), "{real}");
+        }
+        let refused = read("authorization", "Bearer sk-ant-api03-x").unwrap_err();
+        assert!(refused.message().contains("ANTHROPIC_AUTH_TOKEN"));
     }
 }

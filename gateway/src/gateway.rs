@@ -1,9 +1,11 @@
 //! One request, from its head to its answer.
 
-use crate::anthropic::{self, Call};
-use crate::caller::{Caller, Callers, Keys, Owner, Usages};
+use crate::api::Api;
+use crate::call::{Access, Call, Routed};
+use crate::caller::{Caller, Callers, Keys, Owner, Permits, Usages};
+use crate::cloudflare;
 use crate::credentials;
-use crate::headers::{Passing, accept_encoding, is_event_stream, judge_framing};
+use crate::headers::{accept_encoding, is_event_stream, judge_framing};
 use crate::links;
 use crate::path::judge;
 use crate::places::Places;
@@ -14,20 +16,19 @@ use crate::upstream::{Limits, SetupError, Upstream};
 use crate::usage::Reader;
 use axum::body::{Body, Bytes};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use ledger::RequestId;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-/// The path below which Anthropic's API is.
-const ANTHROPIC: &str = "/proxy/anthropic";
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// The path below which each API has its place.
+const PLACE: &str = "/proxy/";
 /// Keeps a proxy before us from holding events back.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub base_url: Url,
     /// ANTHROPIC_API_BASE
     pub anthropic_base: Url,
+    /// CLOUDFLARE_API_BASE
+    pub cloudflare_base: Url,
     /// UPSTREAM_ALLOWED_NETS
     pub allowed_nets: Vec<IpNet>,
     /// PROXY_CALLS
@@ -52,16 +55,23 @@ pub struct Settings {
     pub files: bool,
 }
 
+/// What the gateway asks of the service around it.
+#[derive(Clone)]
+pub struct Ports {
+    pub callers: Arc<dyn Callers>,
+    pub keys: Arc<dyn Keys>,
+    pub permits: Arc<dyn Permits>,
+    pub usages: Arc<dyn Usages>,
+}
+
 /// The proxies. Clones are one.
 #[derive(Clone)]
 pub struct Gateway(Arc<Shared>);
 
 struct Shared {
     settings: Settings,
-    anthropic: Upstream,
-    callers: Arc<dyn Callers>,
-    keys: Arc<dyn Keys>,
-    usages: Arc<dyn Usages>,
+    apis: [Api; 2],
+    ports: Ports,
     places: Arc<Places>,
 }
 
@@ -76,25 +86,22 @@ impl fmt::Debug for Gateway {
 impl Gateway {
     /// # Errors
     /// [`SetupError`] when the upstream's URL cannot be used, or TLS not set up.
-    pub fn new(
-        settings: Settings,
-        callers: Arc<dyn Callers>,
-        keys: Arc<dyn Keys>,
-        usages: Arc<dyn Usages>,
-    ) -> Result<Self, SetupError> {
+    pub fn new(settings: Settings, ports: Ports) -> Result<Self, SetupError> {
         let limits = Limits {
             connect: settings.connect,
             allowed_nets: settings.allowed_nets.clone(),
         };
-        let base = &settings.anthropic_base;
-        let anthropic = Upstream::new("ANTHROPIC_API_BASE", base, &limits)?;
+        let base = settings.anthropic_base.clone();
+        let upstream = Upstream::new("ANTHROPIC_API_BASE", &base, &limits)?;
+        let anthropic = Api::anthropic(upstream, base, settings.files);
+        let base = settings.cloudflare_base.clone();
+        let upstream = Upstream::new("CLOUDFLARE_API_BASE", &base, &limits)?;
+        let cloudflare = Api::cloudflare(upstream, base);
         let places = Places::new(settings.calls, settings.calls_per_key);
         Ok(Self(Arc::new(Shared {
             settings,
-            anthropic,
-            callers,
-            keys,
-            usages,
+            apis: [anthropic, cloudflare],
+            ports,
             places,
         })))
     }
@@ -108,59 +115,69 @@ impl Gateway {
     /// Answers a request below `/proxy/`, whose path is as it was sent.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let id = request.extensions().get::<RequestId>().copied();
-        let path = request.uri().path();
-        let Some(rest) = path.strip_prefix(ANTHROPIC) else {
-            return no_such_proxy().answer(Envelope::Problem, id);
+        let Some((api, rest)) = self.0.place(request.uri().path()) else {
+            let refused = Refusal::new(Word::NotFound, "there is no proxy of this name");
+            return refused.answer(Envelope::Problem, id);
         };
-        let path = match rest {
-            "" => "/".to_owned(),
-            rest if rest.starts_with('/') => rest.to_owned(),
-            _ => return no_such_proxy().answer(Envelope::Problem, id),
+        let answer = match api.path(rest).map(str::to_owned) {
+            Ok(path) => self.0.answer(api, request, &path).await,
+            Err(refused) => Err(refused),
         };
-        match self.0.anthropic(request, &path).await {
-            Ok(response) => response,
-            Err(refused) => refused.answer(Envelope::Anthropic, id),
-        }
+        answer.unwrap_or_else(|refused| refused.answer(api.envelope, id))
     }
 }
 
-fn no_such_proxy() -> Refusal {
-    Refusal::new(Word::NotFound, "there is no proxy of this name")
-}
-
 impl Shared {
-    async fn anthropic(
+    /// The API that a path leads to, and what follows its place.
+    fn place<'a>(&self, path: &'a str) -> Option<(&Api, &'a str)> {
+        let rest = path.strip_prefix(PLACE)?;
+        let name = rest.split('/').next()?;
+        let api = self.apis.iter().find(|api| api.name.as_str() == name)?;
+        Some((api, rest.get(name.len()..)?))
+    }
+
+    async fn answer(
         &self,
+        api: &Api,
         request: Request<Body>,
         path: &str,
     ) -> Result<Response<Body>, Refusal> {
         let (parts, body) = request.into_parts();
         judge(path)?;
         judge_framing(&parts.headers)?;
-        if let Some(status) = anthropic::answered_here(&parts.method, path) {
+        if let Some(status) = api.answered_here(&parts.method, path) {
             return Ok(response(status, HeaderMap::new(), Body::empty()));
         }
-        let credential = credentials::of(&parts.headers, credentials::ANTHROPIC)?;
-        let caller = self.callers.identify(credential).await?;
-        let call = anthropic::route(&parts.method, path, self.settings.files)?;
-        call.refuse_unrecorded()?;
-        let key = self.key_of(&caller.owner, anthropic::UPSTREAM).await?;
+        let credential = credentials::of(&parts.headers, api.credentials)?;
+        let caller = self.ports.callers.identify(credential).await?;
+        if matches!(caller.owner, Owner::User(_)) && !api.takes_sessions {
+            return Err(Refusal::unauthorized(
+                "a person's session does not open this proxy: make a key of an agent, and send that",
+            ));
+        }
+        let call = match api.route(&parts.method, path)? {
+            Routed::Call(call) => call,
+            Routed::OwnCredential => return Ok(cloudflare::verified(caller.counted_for)),
+        };
+        self.admit(&caller.owner, &call, &parts.extensions).await?;
+        let key = self.ports.keys.key_of(&caller.owner, api.name.as_str());
+        let key = key.await?.ok_or_else(|| api.keyless(&caller.owner))?;
         let place = self.places.take(caller.counted_for)?;
-        refuse_long(&parts, call)?;
+        refuse_long(&parts, &call)?;
 
         let progress = Progress::begin();
         let upload = Upload::new(body, call.most, &progress);
-        let request = self.to_anthropic(&parts, (path, call), &key, upload)?;
+        let request = to_upstream(api, &parts, (path, &call), &key, upload)?;
         let Caller {
             owner, mut ended, ..
         } = caller;
         let answer = tokio::select! {
             biased;
             refused = &mut ended => return Err(refused),
-            answer = self.answer_of(request, call, &progress) => answer?,
+            answer = self.answer_of(api, request, &call, &progress) => answer?,
         };
         let headers = answer.headers();
-        let mut passed = Passing::FROM_ANTHROPIC.of(headers);
+        let mut passed = api.from.of(headers);
         if is_event_stream(headers) {
             passed.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
         }
@@ -170,7 +187,7 @@ impl Shared {
             let body = tokio::select! {
                 biased;
                 refused = &mut ended => return Err(refused),
-                body = self.led_here(&parts.headers, body) => body?,
+                body = self.led_here(api, &parts.headers, body) => body?,
             };
             passed.insert(header::CONTENT_LENGTH, body.len().into());
             return Ok(response(parts.status, passed, Body::from(body)));
@@ -179,78 +196,61 @@ impl Shared {
             true => Reader::of(parts.status, &parts.headers),
             false => None,
         };
-        let meter = reader.map(|reader| Meter::new(reader, owner, Arc::clone(&self.usages)));
+        let usages = &self.ports.usages;
+        let meter = reader.map(|reader| Meter::new(reader, owner, Arc::clone(usages)));
         let relayed = Relayed::new(body, &parts.headers, ended, idle, meter, place);
         Ok(response(parts.status, passed, Body::new(relayed)))
     }
 
+    /// Holds a call to what is granted.
+    async fn admit(&self, owner: &Owner, call: &Call, seen: &Extensions) -> Result<(), Refusal> {
+        match (&call.access, owner) {
+            (Access::Key, _) => Ok(()),
+            (Access::Read(asked), Owner::Agent(id, _)) => {
+                self.ports.permits.may_read(*id, asked, seen).await
+            }
+            (Access::Write(_), Owner::Agent(..)) => Err(Refusal::new(
+                Word::Forbidden,
+                format!(
+                    "{} changes something upstream, which this version does not carry out through the proxy",
+                    call.operation
+                ),
+            )),
+            (Access::Read(_) | Access::Write(_), Owner::User(_)) => Err(Refusal::new(
+                Word::Forbidden,
+                "only agents have grants, and this is a person's session",
+            )),
+        }
+    }
+
     /// The whole body of an answer, with its links leading here.
-    async fn led_here(&self, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
+    async fn led_here(
+        &self,
+        api: &Api,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<Bytes, Refusal> {
         let coding = headers.get(header::CONTENT_ENCODING);
         if coding.is_some_and(|coding| coding != "identity") {
             return Err(links::unreadable());
         }
         let json = links::whole(body, self.settings.idle).await?;
         let base = self.settings.base_url.as_str().trim_end_matches('/');
-        let here = format!("{base}{ANTHROPIC}");
-        links::led_here(&json, &here, &self.settings.anthropic_base)
-    }
-
-    async fn key_of(&self, owner: &Owner, upstream: &'static str) -> Result<SecretString, Refusal> {
-        let key = self.keys.key_of(owner, upstream).await?;
-        key.ok_or_else(|| {
-            Refusal::unauthorized(match owner {
-                Owner::Agent(_, name) => format!(
-                    "no {upstream} key is stored for agent {name}: an admin stores one with \
-                     PUT /v1/agents/{name}/upstream-keys/{upstream}, or on the agent's page"
-                ),
-                Owner::User(_) => format!(
-                    "no {upstream} key of yours is stored: store it at /me/proxy, or with \
-                     PUT /v1/me/{upstream}-key"
-                ),
-            })
-        })
-    }
-
-    fn to_anthropic(
-        &self,
-        parts: &Parts,
-        (path, call): (&str, Call),
-        key: &SecretString,
-        upload: Upload,
-    ) -> Result<Request<Upload>, Refusal> {
-        let target = match parts.uri.query() {
-            Some(query) => format!("{path}?{query}"),
-            None => path.to_owned(),
-        };
-        let mut request = Request::new(upload);
-        *request.method_mut() = parts.method.clone();
-        *request.uri_mut() = self.anthropic.uri(&target)?;
-        let mut headers = Passing::TO_ANTHROPIC.of(&parts.headers);
-        // An answer whose links are to lead here is read here.
-        let coding = match call.has_links {
-            true => HeaderValue::from_static("identity"),
-            false => accept_encoding(&parts.headers),
-        };
-        headers.insert(header::ACCEPT_ENCODING, coding);
-        let mut key = HeaderValue::from_str(key.expose_secret())
-            .map_err(|_| Refusal::new(Word::Internal, "the stored key cannot be sent"))?;
-        key.set_sensitive(true);
-        headers.insert(X_API_KEY, key);
-        *request.headers_mut() = headers;
-        Ok(request)
+        let here = format!("{base}{PLACE}{}", api.name);
+        links::led_here(&json, &here, &api.base)
     }
 
     /// The head of the answer, while upstream or the client moves.
     async fn answer_of(
         &self,
+        api: &Api,
         request: Request<Upload>,
-        call: Call,
+        call: &Call,
         progress: &Progress,
     ) -> Result<Response<Incoming>, Refusal> {
         let begun = Instant::now();
         let sent = tokio::select! {
-            sent = self.anthropic.send(request) => sent,
+            sent = api.upstream.send(request) => sent,
             () = silence(progress, self.settings.idle) => Err(silent()),
             () = until(call.patience.map(|patience| begun + patience)) => Err(silent()),
         };
@@ -272,6 +272,37 @@ impl Shared {
     }
 }
 
+/// The request as it goes up.
+fn to_upstream(
+    api: &Api,
+    parts: &Parts,
+    (path, call): (&str, &Call),
+    key: &SecretString,
+    upload: Upload,
+) -> Result<Request<Upload>, Refusal> {
+    let mut request = Request::new(upload);
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = api.upstream.uri(&target(parts, path))?;
+    let mut headers = api.to.of(&parts.headers);
+    // An answer whose links are to lead here is read here.
+    let coding = match call.has_links {
+        true => HeaderValue::from_static("identity"),
+        false => accept_encoding(&parts.headers),
+    };
+    headers.insert(header::ACCEPT_ENCODING, coding);
+    api.put_key(&mut headers, key)?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// Path and query below upstream's base, as they were sent.
+fn target(parts: &Parts, path: &str) -> String {
+    match parts.uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
+}
+
 fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -280,7 +311,7 @@ fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body
 }
 
 /// Refuses a body that says itself that it is too long, before anything goes up.
-fn refuse_long(parts: &Parts, call: Call) -> Result<(), Refusal> {
+fn refuse_long(parts: &Parts, call: &Call) -> Result<(), Refusal> {
     let Some(length) = parts.headers.get(header::CONTENT_LENGTH) else {
         return Ok(());
     };

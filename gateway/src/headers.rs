@@ -2,53 +2,88 @@
 
 use crate::refusal::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::borrow::Cow;
 
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
-/// The names of headers that pass; a prefix stands for all that begin so.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Passing {
-    names: &'static [&'static str],
-    prefix: &'static str,
+/// The names of headers that pass; one with a star at its end stands for all that begin so.
+#[derive(Debug, Clone)]
+pub(crate) struct Passing(Cow<'static, [Cow<'static, str>]>);
+
+macro_rules! names {
+    ($($name:literal),+ $(,)?) => {
+        Passing(Cow::Borrowed(&[$(Cow::Borrowed($name)),+]))
+    };
 }
 
 impl Passing {
     /// Of requests to Anthropic.
-    pub(crate) const TO_ANTHROPIC: Self = Self {
-        names: &[
-            "accept",
-            "content-type",
-            "content-length",
-            "user-agent",
-            "x-app",
-        ],
-        prefix: "anthropic-",
-    };
+    pub(crate) const TO_ANTHROPIC: Self = names![
+        "accept",
+        "content-type",
+        "content-length",
+        "user-agent",
+        "x-app",
+        "anthropic-*",
+    ];
 
     /// Of answers from Anthropic.
-    pub(crate) const FROM_ANTHROPIC: Self = Self {
-        names: &[
-            "content-type",
-            "content-encoding",
-            "content-length",
-            "cache-control",
-            "date",
-            "request-id",
-            "retry-after",
-            "retry-after-ms",
-            "x-should-retry",
-            "cf-ray",
-        ],
-        prefix: "anthropic-",
-    };
+    pub(crate) const FROM_ANTHROPIC: Self = names![
+        "content-type",
+        "content-encoding",
+        "content-length",
+        "cache-control",
+        "date",
+        "request-id",
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+        "cf-ray",
+        "anthropic-*",
+    ];
 
-    fn passes(self, name: &HeaderName) -> bool {
+    /// Of requests to Cloudflare.
+    pub(crate) const TO_CLOUDFLARE: Self = names![
+        "accept",
+        "content-type",
+        "content-length",
+        "user-agent",
+        "api-version",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "range",
+    ];
+
+    /// Of answers from Cloudflare.
+    pub(crate) const FROM_CLOUDFLARE: Self = names![
+        "content-type",
+        "content-encoding",
+        "content-length",
+        "cache-control",
+        "date",
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+        "cf-ray",
+        "etag",
+        "last-modified",
+        "content-range",
+        "content-disposition",
+        "ratelimit*",
+        "api-version",
+    ];
+
+    fn passes(&self, name: &HeaderName) -> bool {
         let name = name.as_str();
-        self.names.contains(&name) || name.starts_with(self.prefix)
+        self.0.iter().any(|known| match known.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == known,
+        })
     }
 
     /// The headers that go on.
-    pub(crate) fn of(self, headers: &HeaderMap) -> HeaderMap {
+    pub(crate) fn of(&self, headers: &HeaderMap) -> HeaderMap {
         let mut passed = HeaderMap::new();
         for (name, value) in headers {
             // What `connection` names is for this hop alone (RFC 9110, section 7.6.1).
@@ -181,6 +216,33 @@ mod tests {
         ]);
         let passed = Passing::FROM_ANTHROPIC.of(&answered);
         assert_eq!(passed.len(), 3, "{passed:?}");
+    }
+
+    #[test]
+    fn a_conditional_read_of_cloudflare_passes_and_no_credential_of_any_form_does() {
+        let sent = headers(&[
+            "authorization: Bearer secret",
+            "x-auth-email: a@example.com",
+            "x-auth-key: secret",
+            "x-auth-user-service-key: secret",
+            "api-version: 2026-01-01",
+            "if-none-match: \"a\"",
+            "range: bytes=0-1",
+            "x-app: cli",
+            "anthropic-beta: a",
+        ]);
+        let passed = Passing::TO_CLOUDFLARE.of(&sent);
+        let mut names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["api-version", "if-none-match", "range"]);
+        let answered = headers(&[
+            "etag: \"a\"",
+            "ratelimit: \"default\";r=1;t=1",
+            "ratelimit-policy: \"default\";q=1200;w=300",
+            "set-cookie: a=b",
+            "location: https://elsewhere.example",
+        ]);
+        assert_eq!(Passing::FROM_CLOUDFLARE.of(&answered).len(), 3);
     }
 
     #[test]

@@ -7,7 +7,9 @@
 //! |---|---|
 //! | `gateway` | one request from its head to its answer |
 //! | `path`, `headers`, `credentials` | the judgement of what was sent |
-//! | `anthropic` | the routes of Anthropic's API |
+//! | `api` | what differs from API to API, as one value of each |
+//! | `call` | one call, and what lets it through |
+//! | `anthropic`, `cloudflare` | the routes of these APIs |
 //! | `caller` | who calls and whose key is used, as ports |
 //! | `places` | the limit on open calls |
 //! | `upstream` | connections to an upstream |
@@ -20,7 +22,10 @@
 #![allow(missing_docs, reason = "a doc line says what the name does not")]
 
 mod anthropic;
+mod api;
+mod call;
 mod caller;
+mod cloudflare;
 mod credentials;
 mod gateway;
 mod headers;
@@ -34,9 +39,9 @@ mod upstream;
 mod usage;
 mod write;
 
-pub use caller::{Caller, Callers, CountedFor, Keys, Owner, Usages};
+pub use caller::{Asked, Caller, Callers, CountedFor, Keys, Owner, Permits, Reach, Usages};
 pub use credentials::Credential;
-pub use gateway::{Gateway, Settings};
+pub use gateway::{Gateway, Ports, Settings};
 pub use refusal::{CODE, Envelope, Refusal, Word};
 pub use upstream::SetupError;
 pub use usage::Usage;

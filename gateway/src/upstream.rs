@@ -34,7 +34,7 @@ const MOST_RESTING: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// Not an absolute http(s) URL without credentials, query and fragment.
-    #[error("{0} must be a URL such as https://api.anthropic.com")]
+    #[error("{0} must be an http(s) URL without credentials, query and fragment")]
     BaseUrl(&'static str),
     /// Keys would cross a network in plain text.
     #[error("{0} must be https unless its host is a loopback address or in UPSTREAM_ALLOWED_NETS")]

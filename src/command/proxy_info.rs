@@ -41,6 +41,7 @@ fn lines(base_url: &Url, session: Duration, only: Option<ProxiedUpstream>) -> Ve
         lines.extend([
             "# Cloudflare: clients of its API and wrangler".to_owned(),
             format!("# An administrator stores an agent's Cloudflare token on its page, {base}/agents; without one the service's is used"),
+            "# The agent needs a grant for what it reads; one with scope * for lists of all zones or accounts".to_owned(),
             format!("export CLOUDFLARE_BASE_URL={url}"),
             format!("export CLOUDFLARE_API_BASE_URL={url}"),
             "export CLOUDFLARE_API_TOKEN=<agent key>".to_owned(),

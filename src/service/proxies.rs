@@ -3,15 +3,18 @@
 use crate::config::Config;
 use anyhow::Context;
 use api::AppState;
-use app::{Error, Principal, ProxyCaller, upstream_keys};
+use app::edge::SeenFrom;
+use app::{Error, Principal, ProxyCaller, proxied_reads, upstream_keys};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Refusal, Settings, Usage,
-    Usages, Word,
+    Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Permits, Ports, Reach,
+    Refusal, Settings, Usage, Usages, Word,
 };
+use http::Extensions;
+use ledger::command::ReadAsked;
 use ledger::event::UpstreamKeyOwner;
-use ledger::{Rejection, SHARED_KEY, UpstreamName, with_sources};
+use ledger::{AgentId, Rejection, SHARED_KEY, UpstreamName, with_sources};
 use secrecy::SecretString;
 use std::sync::Arc;
 
@@ -22,10 +25,17 @@ use std::sync::Arc;
 pub(super) fn proxies(config: &Config, state: &AppState) -> anyhow::Result<api::Proxies> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let base_url = config.http.base_url.clone();
+    let cloudflare = UpstreamName::cloudflare();
+    let provider = config.upstreams.iter().find(|upstream| {
+        let title = upstream.provider.names().title;
+        title.eq_ignore_ascii_case(cloudflare.as_str())
+    });
+    let provider = provider.context("there is no provider for Cloudflare")?;
     let config = &config.proxies;
     let settings = Settings {
         base_url,
         anthropic_base: config.anthropic.clone(),
+        cloudflare_base: provider.base.clone(),
         allowed_nets: config.allowed_nets.clone(),
         calls: count(config.calls),
         calls_per_key: count(config.calls_per_key),
@@ -33,22 +43,35 @@ pub(super) fn proxies(config: &Config, state: &AppState) -> anyhow::Result<api::
         connect: config.connect,
         files: config.has_files,
     };
-    let service = Arc::new(OfService(state.clone()));
-    let gateway = Gateway::new(settings, service.clone(), service.clone(), service)
-        .context("an upstream cannot be reached like this")?;
+    let service = Arc::new(OfService {
+        state: state.clone(),
+        cloudflare: provider.token.clone(),
+    });
+    let ports = Ports {
+        callers: service.clone(),
+        keys: service.clone(),
+        permits: service.clone(),
+        usages: service,
+    };
+    let gateway =
+        Gateway::new(settings, ports).context("an upstream cannot be reached like this")?;
     Ok(Arc::new(move |request| {
         let gateway = gateway.clone();
         async move { gateway.answer(request).await }.boxed()
     }))
 }
 
-/// The callers and keys that the ledger knows.
-struct OfService(AppState);
+/// The callers, grants and keys that the ledger knows.
+struct OfService {
+    state: AppState,
+    /// Opens Cloudflare where no key is stored for the agent.
+    cloudflare: Option<SecretString>,
+}
 
 impl Callers for OfService {
     fn identify(&self, credential: Credential) -> BoxFuture<'_, Result<Caller, Refusal>> {
         async move {
-            let app = &self.0.app;
+            let app = &self.state.app;
             let caller = ProxyCaller::identify(app, credential.reveal()).await;
             let caller = caller.map_err(|error| refusal(&error))?;
             let (owner, counted_for) = whose(caller.principal()).ok_or_else(unknown)?;
@@ -116,13 +139,51 @@ impl Keys for OfService {
                 Owner::User(id) => UpstreamKeyOwner::User(*id),
             };
             let upstream = UpstreamName::unchecked(upstream);
-            let key = upstream_keys::key_of(&self.0.app.ledger, owner, &upstream).await;
-            key.map_err(|error| {
+            let key = upstream_keys::key_of(&self.state.app.ledger, owner, &upstream).await;
+            let key = key.map_err(|error| {
                 tracing::error!(error = with_sources(&error), "a stored key cannot be used");
                 Refusal::new(
                     Word::Internal,
                     "the stored key cannot be used: ask an operator",
                 )
+            })?;
+            let is_cloudflare = upstream == UpstreamName::cloudflare();
+            let own = self.cloudflare.as_ref().filter(|_| is_cloudflare);
+            Ok(key.or_else(|| own.cloned()))
+        }
+        .boxed()
+    }
+}
+
+impl Permits for OfService {
+    fn may_read<'a>(
+        &'a self,
+        agent: AgentId,
+        asked: &'a Asked,
+        seen: &'a Extensions,
+    ) -> BoxFuture<'a, Result<(), Refusal>> {
+        async move {
+            let read = ReadAsked {
+                operation: asked.operation,
+                level: asked.level,
+                risk: asked.risk,
+                scope: match &asked.reach {
+                    Reach::One(scope) => Ok(scope),
+                    Reach::Every(scope_type) => Err(*scope_type),
+                },
+            };
+            let unseen = SeenFrom::default();
+            let seen = seen.get::<SeenFrom>().unwrap_or(&unseen);
+            let judged = proxied_reads::judge(&self.state.app, agent, read, seen).await;
+            judged.map_err(|error| match &error {
+                Error::Ledger(ledger::Error::Rejected(rejection)) => {
+                    let word = match rejection {
+                        Rejection::Locked { .. } => Word::Locked,
+                        _ => Word::Forbidden,
+                    };
+                    Refusal::new(word, rejection.to_string())
+                }
+                _ => refusal(&error),
             })
         }
         .boxed()

@@ -16,6 +16,7 @@ mod backups;
 mod callback_proofs;
 mod chaos;
 mod checkpoints;
+mod cloudflare_proxy;
 mod commands;
 mod compatibility;
 mod crowd;

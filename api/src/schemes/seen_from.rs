@@ -28,7 +28,7 @@ impl FromRequestParts<AppState> for Seen {
     }
 }
 
-fn seen_from(parts: &Parts, trusted: &[IpNet]) -> SeenFrom {
+pub(crate) fn seen_from(parts: &Parts, trusted: &[IpNet]) -> SeenFrom {
     SeenFrom {
         address: Some(client_address(parts, trusted)),
         tls_subject: said(parts, trusted, SUBJECT, subject),

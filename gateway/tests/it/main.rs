@@ -7,6 +7,7 @@
     reason = "a test that assumes wrongly has failed"
 )]
 
+mod cloudflare;
 mod cutting;
 mod limits;
 mod relaying;

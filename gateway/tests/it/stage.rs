@@ -5,9 +5,10 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Refusal, Settings, Usage,
-    Usages, Word,
+    Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Permits, Ports, Reach,
+    Refusal, Settings, Usage, Usages, Word,
 };
+use http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -96,9 +97,36 @@ impl Keys for Stored {
         owner: &'a Owner,
         upstream: &'a str,
     ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>> {
-        assert_eq!(upstream, "anthropic");
+        assert!(
+            ["anthropic", "cloudflare"].contains(&upstream),
+            "{upstream}"
+        );
         let is_there = !matches!(owner, Owner::Agent(_, name) if name.as_str() == "keyless");
         async move { Ok(is_there.then(|| STORED.into())) }.boxed()
+    }
+}
+
+/// Reading zone z1 and account a1 is granted, and no list of all.
+struct Granted;
+
+impl Permits for Granted {
+    fn may_read<'a>(
+        &'a self,
+        _: AgentId,
+        asked: &'a Asked,
+        _: &'a Extensions,
+    ) -> BoxFuture<'a, Result<(), Refusal>> {
+        let is_granted = matches!(
+            &asked.reach,
+            Reach::One(scope) if ["z1", "a1"].contains(&scope.id.as_str())
+        );
+        async move {
+            match is_granted {
+                true => Ok(()),
+                false => Err(Refusal::new(Word::Forbidden, "no grant")),
+            }
+        }
+        .boxed()
     }
 }
 
@@ -122,6 +150,7 @@ impl Stage {
         let mut settings = Settings {
             base_url: "https://proxy.example/gate".parse().unwrap(),
             anthropic_base: base.parse().unwrap(),
+            cloudflare_base: format!("{base}/client/v4").parse().unwrap(),
             allowed_nets: Vec::new(),
             calls: 64,
             calls_per_key: 8,
@@ -133,8 +162,13 @@ impl Stage {
         let told = Arc::new(Told::default());
         let counts = [AGENT, OTHER, USER, KEYLESS].map(|it| (it, watch::Sender::new(true)));
         let known = Arc::new(Known(Mutex::new(counts.into_iter().collect())));
-        let gateway =
-            Gateway::new(settings, known.clone(), Arc::new(Stored), told.clone()).unwrap();
+        let ports = Ports {
+            callers: known.clone(),
+            keys: Arc::new(Stored),
+            permits: Arc::new(Granted),
+            usages: told.clone(),
+        };
+        let gateway = Gateway::new(settings, ports).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, gateway.clone()));
@@ -321,6 +355,17 @@ impl Answer {
     /// The word of a refusal of ours.
     pub(crate) fn code(&self) -> Option<&str> {
         self.header("x-llm-proxy-code")
+    }
+
+    /// In Cloudflare's envelope.
+    pub(crate) fn refuses_cloudflare(&self, word: Word) -> bool {
+        let (status, code) = word.cloudflare();
+        assert_eq!(self.code(), Some(word.code()), "{self:?}");
+        assert_eq!(self.status, status.as_u16());
+        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(body["success"], false);
+        assert_eq!(body["errors"][0]["code"], code);
+        true
     }
 
     pub(crate) fn refuses(&self, word: Word) -> bool {

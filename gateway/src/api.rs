@@ -1,0 +1,169 @@
+//! One API that clients reach through the gateway: what differs from the others.
+
+use crate::anthropic;
+use crate::call::Routed;
+use crate::caller::Owner;
+use crate::cloudflare;
+use crate::credentials::Forms;
+use crate::headers::Passing;
+use crate::refusal::{Envelope, Refusal, Word};
+use crate::upstream::Upstream;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use ledger::UpstreamName;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// One API.
+pub(crate) struct Api {
+    /// As stored keys name it, and its place below `/proxy/`.
+    pub(crate) name: UpstreamName,
+    /// What clients have between that place and the paths of the API, because upstream's base ends so.
+    inner: &'static str,
+    pub(crate) envelope: Envelope,
+    pub(crate) credentials: Forms,
+    /// The headers of requests and of answers that pass.
+    pub(crate) to: Passing,
+    pub(crate) from: Passing,
+    key: KeyForm,
+    routes: Routes,
+    /// Whether a person's session opens it, as well as an agent's key.
+    pub(crate) takes_sessions: bool,
+    pub(crate) upstream: Upstream,
+    pub(crate) base: Url,
+}
+
+/// Where upstream wants its key.
+#[derive(Debug, Clone, Copy)]
+enum KeyForm {
+    XApiKey,
+    Bearer,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Routes {
+    Anthropic { has_files: bool },
+    Cloudflare,
+}
+
+impl Api {
+    pub(crate) fn anthropic(upstream: Upstream, base: Url, has_files: bool) -> Self {
+        Self {
+            name: UpstreamName::anthropic(),
+            inner: "",
+            envelope: Envelope::Anthropic,
+            credentials: Forms::ANTHROPIC,
+            to: Passing::TO_ANTHROPIC,
+            from: Passing::FROM_ANTHROPIC,
+            key: KeyForm::XApiKey,
+            routes: Routes::Anthropic { has_files },
+            takes_sessions: true,
+            upstream,
+            base,
+        }
+    }
+
+    pub(crate) fn cloudflare(upstream: Upstream, base: Url) -> Self {
+        Self {
+            name: UpstreamName::cloudflare(),
+            inner: "/client/v4",
+            envelope: Envelope::Cloudflare,
+            credentials: Forms::CLOUDFLARE,
+            to: Passing::TO_CLOUDFLARE,
+            from: Passing::FROM_CLOUDFLARE,
+            key: KeyForm::Bearer,
+            routes: Routes::Cloudflare,
+            takes_sessions: false,
+            upstream,
+            base,
+        }
+    }
+
+    /// The path of the API, of what follows its place.
+    ///
+    /// # Errors
+    /// [`Word::NotFound`] for what is beside the API's paths.
+    pub(crate) fn path<'a>(&self, rest: &'a str) -> Result<&'a str, Refusal> {
+        let path = rest.strip_prefix(self.inner);
+        match path {
+            Some("") => Ok("/"),
+            Some(path) if path.starts_with('/') => Ok(path),
+            _ => Err(Refusal::new(
+                Word::NotFound,
+                format!("this API is below /proxy/{}{}", self.name, self.inner),
+            )),
+        }
+    }
+
+    /// The answers that are given here, to anybody.
+    pub(crate) fn answered_here(&self, method: &Method, path: &str) -> Option<StatusCode> {
+        match self.routes {
+            Routes::Anthropic { .. } => anthropic::answered_here(method, path),
+            Routes::Cloudflare => None,
+        }
+    }
+
+    /// # Errors
+    /// The refusal of what is closed, unknown, or asked with another method.
+    pub(crate) fn route(&self, method: &Method, path: &str) -> Result<Routed, Refusal> {
+        match self.routes {
+            Routes::Anthropic { has_files } => {
+                let call = anthropic::route(method, path, has_files)?;
+                call.refuse_unrecorded()?;
+                Ok(Routed::Call(call))
+            }
+            Routes::Cloudflare => cloudflare::route(method, path),
+        }
+    }
+
+    /// Puts a stored key where upstream wants it.
+    ///
+    /// # Errors
+    /// [`Word::Internal`] for what no header can hold.
+    pub(crate) fn put_key(
+        &self,
+        headers: &mut HeaderMap,
+        key: &SecretString,
+    ) -> Result<(), Refusal> {
+        let (name, text) = match self.key {
+            KeyForm::XApiKey => (X_API_KEY, key.expose_secret().to_owned()),
+            KeyForm::Bearer => (
+                header::AUTHORIZATION,
+                format!("Bearer {}", key.expose_secret()),
+            ),
+        };
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| Refusal::new(Word::Internal, "the stored key cannot be sent"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        Ok(())
+    }
+
+    /// What a caller is told for whom no key is stored.
+    pub(crate) fn keyless(&self, owner: &Owner) -> Refusal {
+        let upstream = &self.name;
+        let how = match owner {
+            Owner::Agent(_, name) => format!(
+                "an admin stores one with PUT /v1/agents/{name}/upstream-keys/{upstream}, or on the agent's page"
+            ),
+            Owner::User(_) => {
+                format!("store it at /me/proxy, or with PUT /v1/me/{upstream}-key")
+            }
+        };
+        match (self.routes, owner) {
+            (Routes::Anthropic { .. }, Owner::User(_)) => {
+                Refusal::unauthorized(format!("no {upstream} key of yours is stored: {how}"))
+            }
+            (Routes::Anthropic { .. }, Owner::Agent(_, name)) => Refusal::unauthorized(format!(
+                "no {upstream} key is stored for agent {name}: {how}"
+            )),
+            (Routes::Cloudflare, _) => Refusal::new(
+                Word::Forbidden,
+                format!(
+                    "no {upstream} key is stored for this agent, and the service has none of its own: {how}"
+                ),
+            ),
+        }
+    }
+}
