@@ -1,11 +1,13 @@
 //! One API that clients reach through the gateway: what differs from the others.
 
 use crate::anthropic;
+use crate::bodies::Content;
 use crate::call::Routed;
 use crate::caller::Owner;
 use crate::cloudflare;
 use crate::credentials::Forms;
 use crate::headers::Passing;
+use crate::pace::Pace;
 use crate::refusal::{Envelope, Refusal, Word};
 use crate::upstream::Upstream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -32,6 +34,8 @@ pub(crate) struct Api {
     pub(crate) takes_sessions: bool,
     pub(crate) upstream: Upstream,
     pub(crate) base: Url,
+    /// For each stored key, where upstream counts calls.
+    pub(crate) pace: Option<Pace>,
 }
 
 /// Where upstream wants its key.
@@ -61,10 +65,11 @@ impl Api {
             takes_sessions: true,
             upstream,
             base,
+            pace: None,
         }
     }
 
-    pub(crate) fn cloudflare(upstream: Upstream, base: Url) -> Self {
+    pub(crate) fn cloudflare(upstream: Upstream, base: Url, calls_in_5_minutes: u32) -> Self {
         Self {
             name: UpstreamName::cloudflare(),
             inner: "/client/v4",
@@ -77,6 +82,7 @@ impl Api {
             takes_sessions: false,
             upstream,
             base,
+            pace: Pace::new(calls_in_5_minutes),
         }
     }
 
@@ -114,6 +120,23 @@ impl Api {
                 Ok(Routed::Call(call))
             }
             Routes::Cloudflare => cloudflare::route(method, path),
+        }
+    }
+
+    /// Judges the body of a write, and says where it has secrets: pointers (RFC 6901), which begin with the name of
+    /// the part in a form.
+    ///
+    /// # Errors
+    /// [`Word::Malformed`] for a body that the route does not take.
+    pub(crate) fn judge_write(
+        &self,
+        method: &Method,
+        path: &str,
+        content: &Content,
+    ) -> Result<Vec<String>, Refusal> {
+        match self.routes {
+            Routes::Anthropic { .. } => Ok(Vec::new()),
+            Routes::Cloudflare => cloudflare::judge_write(method, path, content),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The routes of Cloudflare's API, as its clients ask for them below `/proxy/cloudflare/client/v4`.
 
+use crate::bodies::{Content, json};
 use crate::call::{Access, Call, Routed};
 use crate::caller::{Asked, CountedFor, Reach};
 use crate::refusal::{Refusal, Word};
@@ -12,7 +13,7 @@ use providers::cloudflare::{
     WAF_RULES_WRITE, WORKERS_DEPLOY, WORKERS_READ, WORKERS_ROUTE, WORKERS_SCRIPT_DELETE,
     WORKERS_SECRET, WORKERS_TRIGGER, ZONE_READ,
 };
-use serde_json::json;
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// The most bytes of a body.
@@ -255,6 +256,77 @@ fn other_method(methods: &str) -> Refusal {
     Refusal::new(Word::MethodNotAllowed, what)
 }
 
+/// Judges the body of a write, and says where it has secrets.
+///
+/// # Errors
+/// [`Word::Malformed`] for a body that the route does not take.
+pub(crate) fn judge_write(
+    method: &Method,
+    path: &str,
+    content: &Content,
+) -> Result<Vec<String>, Refusal> {
+    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+    let below = match segments.as_slice() {
+        ["accounts", _, "workers", "scripts", _, rest @ ..] => rest,
+        _ => return only_json(content).map(|()| Vec::new()),
+    };
+    match (method, below) {
+        (&Method::PUT, [] | ["content"]) | (&Method::POST, ["versions"]) => {
+            let metadata = part_of(content, "metadata")?;
+            Ok(secrets_of(&metadata, "/metadata"))
+        }
+        (&Method::PATCH, ["settings"]) => match content {
+            Content::Json(settings) => Ok(secrets_of(settings, "")),
+            _ => Ok(secrets_of(&part_of(content, "settings")?, "/settings")),
+        },
+        (&Method::PUT, ["secrets"]) => {
+            only_json(content)?;
+            let found = ["/text", "/key_base64", "/key_jwk"].into_iter();
+            let Content::Json(secret) = content else {
+                return Err(Refusal::malformed("a secret has a body of JSON"));
+            };
+            let found = found.filter(|pointer| secret.pointer(pointer).is_some());
+            Ok(found.map(str::to_owned).collect())
+        }
+        _ => only_json(content).map(|()| Vec::new()),
+    }
+}
+
+fn only_json(content: &Content) -> Result<(), Refusal> {
+    match content {
+        Content::Nothing | Content::Json(_) => Ok(()),
+        Content::Form(_) => Err(Refusal::malformed("this route takes JSON, and no form")),
+    }
+}
+
+/// The JSON of a part that a form must have.
+fn part_of(content: &Content, name: &str) -> Result<Value, Refusal> {
+    let part = match content {
+        Content::Form(form) => form.part(name),
+        Content::Nothing | Content::Json(_) => None,
+    };
+    let part = part
+        .ok_or_else(|| Refusal::malformed(format!("this route takes a form with a part {name}")))?;
+    json(&part.content)
+}
+
+/// The values of bindings that are secrets.
+fn secrets_of(settings: &Value, at: &str) -> Vec<String> {
+    const KINDS: [&str; 2] = ["secret_text", "secret_key"];
+    const VALUES: [&str; 3] = ["text", "key_base64", "key_jwk"];
+    let bindings = settings.get("bindings").and_then(Value::as_array);
+    let mut found = Vec::new();
+    for (index, binding) in bindings.into_iter().flatten().enumerate() {
+        let kind = binding.get("type").and_then(Value::as_str);
+        if !kind.is_some_and(|kind| KINDS.contains(&kind)) {
+            continue;
+        }
+        let values = VALUES.iter().filter(|name| binding.get(**name).is_some());
+        found.extend(values.map(|name| format!("{at}/bindings/{index}/{name}")));
+    }
+    found
+}
+
 /// What Cloudflare answers about a token that counts, for a credential of this service that does.
 pub(crate) fn verified(of: CountedFor) -> Response<Body> {
     let id = match of {
@@ -263,9 +335,8 @@ pub(crate) fn verified(of: CountedFor) -> Response<Body> {
         CountedFor::Session(id) => id.to_string(),
     };
     let id = id.replace('-', "");
-    let message =
-        json!({"code": 10000, "message": "This API Token is valid and active", "type": null});
-    let body = json!({
+    let message = serde_json::json!({"code": 10000, "message": "This API Token is valid and active", "type": null});
+    let body = serde_json::json!({
         "result": {"id": id, "status": "active"}, "success": true, "errors": [], "messages": [message],
     });
     let mut response = Response::new(Body::from(body.to_string()));
@@ -280,6 +351,7 @@ pub(crate) fn verified(of: CountedFor) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::multipart::Form;
     use ledger::KeyId;
 
     /// `operation level scope`, or the word of the refusal.
@@ -467,5 +539,65 @@ mod tests {
         assert_eq!(body["success"], true);
         assert_eq!(body["result"]["id"], "ab".repeat(16));
         assert_eq!(body["result"]["status"], "active");
+    }
+
+    fn judged(line: &str, content: &Content) -> Result<Vec<String>, Refusal> {
+        let (method, path) = line.split_once(' ').unwrap();
+        judge_write(&method.parse().unwrap(), path, content)
+    }
+
+    fn form(name: &str, content: &str) -> Content {
+        let head = format!("Content-Disposition: form-data; name=\"{name}\"");
+        let text = format!("--x\r\n{head}\r\n\r\n{content}\r\n--x--\r\n");
+        Content::Form(Form::parse(&text.into(), "x").unwrap())
+    }
+
+    #[test]
+    fn an_upload_is_a_form_with_metadata_and_the_rest_is_json() {
+        let metadata = form("metadata", "{\"main_module\":\"a.js\"}");
+        let other = form("a.js", "export default {}");
+        let json = Content::Json(serde_json::json!({}));
+        let script = "/accounts/a1/workers/scripts/s";
+        for line in ["PUT S", "PUT S/content", "POST S/versions"] {
+            let line = line.replace(" S", &format!(" {script}"));
+            assert!(judged(&line, &metadata).is_ok(), "{line}");
+            assert!(judged(&line, &other).is_err(), "{line}");
+            assert!(judged(&line, &json).is_err(), "{line}");
+        }
+        for line in [
+            "POST S/deployments",
+            "PUT S/schedules",
+            "POST /zones/z1/dns_records",
+        ] {
+            let line = line.replace(" S", &format!(" {script}"));
+            assert!(judged(&line, &json).is_ok(), "{line}");
+            assert!(judged(&line, &metadata).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_named_where_they_stand_and_nothing_else_is() {
+        let bindings = r#"{"bindings":[
+            {"type":"plain_text","name":"A","text":"open"},
+            {"type":"secret_text","name":"B","text":"hidden"},
+            {"type":"secret_key","name":"C","key_base64":"aGlkZGVu"},
+            {"type":"inherit","name":"D"}]}"#;
+        let script = "/accounts/a1/workers/scripts/s";
+        let metadata = form("metadata", bindings);
+        let found = judged(&format!("POST {script}/versions"), &metadata);
+        let expected = [
+            "/metadata/bindings/1/text",
+            "/metadata/bindings/2/key_base64",
+        ];
+        assert_eq!(found.unwrap(), expected);
+        let settings = Content::Json(serde_json::from_str(bindings).unwrap());
+        let found = judged(&format!("PATCH {script}/settings"), &settings);
+        assert_eq!(
+            found.unwrap(),
+            ["/bindings/1/text", "/bindings/2/key_base64"]
+        );
+        let secret = serde_json::json!({"name": "B", "type": "secret_text", "text": "hidden"});
+        let found = judged(&format!("PUT {script}/secrets"), &Content::Json(secret));
+        assert_eq!(found.unwrap(), ["/text"]);
     }
 }

@@ -1,8 +1,9 @@
 //! One request, from its head to its answer.
 
 use crate::api::Api;
+use crate::bodies::{Buffers, Content, too_large};
 use crate::call::{Access, Call, Routed};
-use crate::caller::{Caller, Callers, Keys, Owner, Permits, Usages};
+use crate::caller::{Asked, Caller, Callers, Keys, Owner, Permits, Reach, Usages};
 use crate::cloudflare;
 use crate::credentials;
 use crate::headers::{accept_encoding, is_event_stream, judge_framing};
@@ -14,6 +15,7 @@ use crate::relay::{Meter, Relayed};
 use crate::upload::{Progress, Upload};
 use crate::upstream::{Limits, SetupError, Upstream};
 use crate::usage::Reader;
+use crate::write::{Write, Writes, patience};
 use axum::body::{Body, Bytes};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
@@ -53,6 +55,10 @@ pub struct Settings {
     pub connect: Duration,
     /// PROXY_FILES
     pub files: bool,
+    /// CLOUDFLARE_CALLS_PER_5_MIN
+    pub cloudflare_calls: u32,
+    /// PROXY_BUFFER_MIB, in bytes.
+    pub buffer: usize,
 }
 
 /// What the gateway asks of the service around it.
@@ -62,6 +68,8 @@ pub struct Ports {
     pub keys: Arc<dyn Keys>,
     pub permits: Arc<dyn Permits>,
     pub usages: Arc<dyn Usages>,
+    /// `None`: no write is carried out.
+    pub writes: Option<Arc<dyn Writes>>,
 }
 
 /// The proxies. Clones are one.
@@ -73,6 +81,7 @@ struct Shared {
     apis: [Api; 2],
     ports: Ports,
     places: Arc<Places>,
+    buffers: Buffers,
 }
 
 impl fmt::Debug for Gateway {
@@ -96,13 +105,15 @@ impl Gateway {
         let anthropic = Api::anthropic(upstream, base, settings.files);
         let base = settings.cloudflare_base.clone();
         let upstream = Upstream::new("CLOUDFLARE_API_BASE", &base, &limits)?;
-        let cloudflare = Api::cloudflare(upstream, base);
+        let cloudflare = Api::cloudflare(upstream, base, settings.cloudflare_calls);
         let places = Places::new(settings.calls, settings.calls_per_key);
+        let buffers = Buffers::new(settings.buffer);
         Ok(Self(Arc::new(Shared {
             settings,
             apis: [anthropic, cloudflare],
             ports,
             places,
+            buffers,
         })))
     }
 
@@ -164,7 +175,19 @@ impl Shared {
         let key = key.await?.ok_or_else(|| api.keyless(&caller.owner))?;
         let place = self.places.take(caller.counted_for)?;
         refuse_long(&parts, &call)?;
+        if let Access::Write(asked) = &call.access {
+            let writing = self.write(api, &parts, body, (path, &call, asked), caller);
+            return writing.await;
+        }
 
+        let mut caller = caller;
+        if let (Some(pace), Owner::Agent(id, _)) = (&api.pace, &caller.owner) {
+            tokio::select! {
+                biased;
+                refused = &mut caller.ended => return Err(refused),
+                turn = pace.turn(&key, *id) => turn?,
+            }
+        }
         let progress = Progress::begin();
         let upload = Upload::new(body, call.most, &progress);
         let request = to_upstream(api, &parts, (path, &call), &key, upload)?;
@@ -202,6 +225,72 @@ impl Shared {
         Ok(response(parts.status, passed, Body::new(relayed)))
     }
 
+    /// Reads and judges a write, and has it carried out. To drop this says that the client went.
+    async fn write(
+        &self,
+        api: &Api,
+        parts: &Parts,
+        body: Body,
+        (path, call, asked): (&str, &Call, &Asked),
+        caller: Caller,
+    ) -> Result<Response<Body>, Refusal> {
+        let Caller {
+            owner,
+            counted_for,
+            mut ended,
+        } = caller;
+        let (Some(writes), Owner::Agent(id, name), Reach::One(scope)) =
+            (&self.ports.writes, owner, &asked.reach)
+        else {
+            return Err(Refusal::new(
+                Word::Forbidden,
+                "this is not carried out through the proxy",
+            ));
+        };
+        let reading = self.buffers.read(body, call.most, self.settings.idle);
+        let whole = tokio::select! {
+            biased;
+            refused = &mut ended => return Err(refused),
+            whole = reading => whole?,
+        };
+        let content = Content::read(&parts.headers, &whole.bytes)?;
+        let secrets = api.judge_write(&parts.method, path, &content)?;
+        let mut headers = api.to.of(&parts.headers);
+        headers.remove(header::CONTENT_LENGTH);
+        let body = match &content {
+            Content::Form(form) => {
+                let (content_type, body) = form.write();
+                let content_type = HeaderValue::from_str(&content_type)
+                    .map_err(|_| Refusal::malformed("the form cannot be sent on"))?;
+                headers.insert(header::CONTENT_TYPE, content_type);
+                body
+            }
+            Content::Nothing | Content::Json(_) => whole.bytes.clone(),
+        };
+        let write = Write {
+            agent: (id, name),
+            counted_for,
+            request_id: parts.extensions.get::<RequestId>().copied(),
+            upstream: api.name.clone(),
+            operation: asked.operation,
+            level: asked.level,
+            risk: asked.risk,
+            scope: scope.clone(),
+            title: None,
+            method: parts.method.clone(),
+            target: target(parts, path),
+            headers,
+            body,
+            secrets,
+            patience: patience(&parts.headers),
+        };
+        tokio::select! {
+            biased;
+            refused = &mut ended => Err(refused),
+            answer = writes.carry_out(write) => Ok(answer?.into_response()),
+        }
+    }
+
     /// Holds a call to what is granted.
     async fn admit(&self, owner: &Owner, call: &Call, seen: &Extensions) -> Result<(), Refusal> {
         match (&call.access, owner) {
@@ -209,13 +298,17 @@ impl Shared {
             (Access::Read(asked), Owner::Agent(id, _)) => {
                 self.ports.permits.may_read(*id, asked, seen).await
             }
-            (Access::Write(_), Owner::Agent(..)) => Err(Refusal::new(
-                Word::Forbidden,
-                format!(
-                    "{} changes something upstream, which this version does not carry out through the proxy",
-                    call.operation
-                ),
-            )),
+            (Access::Write(_), Owner::Agent(..)) if self.ports.writes.is_none() => {
+                Err(Refusal::new(
+                    Word::Forbidden,
+                    format!(
+                        "{} changes something upstream, which this version does not carry out through the proxy",
+                        call.operation
+                    ),
+                ))
+            }
+            // What carries it out asks for grants, and people.
+            (Access::Write(_), Owner::Agent(..)) => Ok(()),
             (Access::Read(_) | Access::Write(_), Owner::User(_)) => Err(Refusal::new(
                 Word::Forbidden,
                 "only agents have grants, and this is a person's session",
@@ -324,14 +417,6 @@ fn refuse_long(parts: &Parts, call: &Call) -> Result<(), Refusal> {
         Some(_) => Err(too_large(call.most)),
         None => Err(Refusal::malformed("the length of the body is no number")),
     }
-}
-
-fn too_large(most: u64) -> Refusal {
-    let most = most / (1024 * 1024);
-    Refusal::new(
-        Word::TooLarge,
-        format!("the request body is longer than {most} MiB"),
-    )
 }
 
 fn silent() -> Refusal {

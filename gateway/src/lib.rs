@@ -11,9 +11,10 @@
 //! | `call` | one call, and what lets it through |
 //! | `anthropic`, `cloudflare` | the routes of these APIs |
 //! | `caller` | who calls and whose key is used, as ports |
-//! | `places` | the limit on open calls |
+//! | `places`, `pace` | the limits on open calls, and on calls in a time with one stored key |
 //! | `upstream` | connections to an upstream |
 //! | `upload`, `relay` | bodies on their way up and down |
+//! | `bodies`, `multipart` | bodies of writes, read whole and judged |
 //! | `links` | links in answers, which are made to lead here |
 //! | `usage` | the tokens of an answer, from a copy beside it |
 //! | `write` | what carries writes out that may wait for people, as a port |
@@ -23,6 +24,7 @@
 
 mod anthropic;
 mod api;
+mod bodies;
 mod call;
 mod caller;
 mod cloudflare;
@@ -30,6 +32,8 @@ mod credentials;
 mod gateway;
 mod headers;
 mod links;
+mod multipart;
+mod pace;
 mod path;
 mod places;
 mod refusal;

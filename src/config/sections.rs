@@ -406,6 +406,9 @@ pub(crate) struct Proxies {
     pub(crate) idle: Duration,
     pub(crate) connect: Duration,
     pub(crate) has_files: bool,
+    /// Of bodies that are read whole.
+    pub(crate) buffer_mib: u32,
+    pub(crate) cloudflare_calls: u32,
 }
 
 impl Proxies {
@@ -436,6 +439,8 @@ impl Proxies {
             idle: sources.read(&table::PROXY_IDLE_SECONDS),
             connect: sources.read(&table::PROXY_CONNECT_SECONDS),
             has_files: sources.read(&table::PROXY_FILES),
+            buffer_mib: sources.read(&table::PROXY_BUFFER_MIB),
+            cloudflare_calls: sources.read(&table::CLOUDFLARE_CALLS_PER_5_MIN),
         }
     }
 }

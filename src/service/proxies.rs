@@ -42,6 +42,8 @@ pub(super) fn proxies(config: &Config, state: &AppState) -> anyhow::Result<api::
         idle: config.idle,
         connect: config.connect,
         files: config.has_files,
+        buffer: count(config.buffer_mib).saturating_mul(1024 * 1024),
+        cloudflare_calls: config.cloudflare_calls,
     };
     let service = Arc::new(OfService {
         state: state.clone(),
@@ -52,6 +54,7 @@ pub(super) fn proxies(config: &Config, state: &AppState) -> anyhow::Result<api::
         keys: service.clone(),
         permits: service.clone(),
         usages: service,
+        writes: None,
     };
     let gateway =
         Gateway::new(settings, ports).context("an upstream cannot be reached like this")?;

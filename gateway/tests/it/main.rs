@@ -13,3 +13,4 @@ mod limits;
 mod relaying;
 mod stage;
 mod standing;
+mod writing;

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
     Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Permits, Ports, Reach,
-    Refusal, Settings, Usage, Usages, Word,
+    Refusal, Settings, Usage, Usages, Word, Write, Writes,
 };
 use http::Extensions;
 use hyper::server::conn::http1;
@@ -39,6 +39,7 @@ pub(crate) struct Stage {
     pub(crate) gateway: Gateway,
     known: Arc<Known>,
     told: Arc<Told>,
+    carried: Arc<Carried>,
     upstream: mpsc::UnboundedReceiver<TcpStream>,
 }
 
@@ -130,6 +131,44 @@ impl Permits for Granted {
     }
 }
 
+/// Carries out at once, but for what names a hold, which nobody answers.
+#[derive(Default)]
+struct Carried {
+    writes: Mutex<Vec<Write>>,
+    held: watch::Sender<usize>,
+}
+
+/// One that is held, until it is dropped.
+struct Held<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|held| *held -= 1);
+    }
+}
+
+impl Writes for Carried {
+    fn carry_out(&self, write: Write) -> BoxFuture<'_, Result<gateway::Answer, Refusal>> {
+        async move {
+            if write.target.contains("/hold/") {
+                self.held.send_modify(|held| *held += 1);
+                let _held = Held(&self.held);
+                return std::future::pending().await;
+            }
+            self.writes.lock().unwrap().push(write);
+            let mut headers = http::HeaderMap::new();
+            headers.insert("cf-ray", "r1".parse().unwrap());
+            Ok(gateway::Answer {
+                status: http::StatusCode::CREATED,
+                headers,
+                body: Bytes::from_static(b"{\"result\": {}}"),
+                taken: None,
+            })
+        }
+        .boxed()
+    }
+}
+
 impl Stage {
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
@@ -157,9 +196,12 @@ impl Stage {
             idle: Duration::from_secs(60),
             connect: Duration::from_secs(10),
             files: false,
+            buffer: 1 << 24,
+            cloudflare_calls: 0,
         };
         change(&mut settings);
         let told = Arc::new(Told::default());
+        let carried = Arc::new(Carried::default());
         let counts = [AGENT, OTHER, USER, KEYLESS].map(|it| (it, watch::Sender::new(true)));
         let known = Arc::new(Known(Mutex::new(counts.into_iter().collect())));
         let ports = Ports {
@@ -167,6 +209,7 @@ impl Stage {
             keys: Arc::new(Stored),
             permits: Arc::new(Granted),
             usages: told.clone(),
+            writes: Some(carried.clone()),
         };
         let gateway = Gateway::new(settings, ports).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -177,8 +220,22 @@ impl Stage {
             gateway,
             known,
             told,
+            carried,
             upstream,
         }
+    }
+
+    /// The writes that were carried out since this was asked.
+    pub(crate) fn carried(&self) -> Vec<Write> {
+        std::mem::take(&mut self.carried.writes.lock().unwrap())
+    }
+
+    /// Waits until so many writes are held.
+    pub(crate) async fn until_held(&self, count: usize) {
+        let mut held = self.carried.held.subscribe();
+        let waiting = held.wait_for(|held| *held == count);
+        let waited = tokio::time::timeout(SOON, waiting).await;
+        drop(waited.expect("not so many are held"));
     }
 
     /// Takes a credential away.
