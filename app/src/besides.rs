@@ -2,10 +2,13 @@
 
 use crate::policy::{Change, difference};
 use crate::refusal::Error;
-use ledger::aggregate::{Apply, Approval, PolicyVersion};
-use ledger::event::{AskedSubject, PolicyProposal};
+use crate::schedules::in_words;
+use ledger::aggregate::{Agent, Apply, Approval, PolicyVersion, Schedule};
+use ledger::event::{AskedSubject, Misfire, PolicyProposal, ScheduleProposal};
+use ledger::policy::Exclusion;
 use ledger::policy::Policy;
 use ledger::{ApprovalId, Decision, Ledger, QuestionKind, UserId};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The meaning of an answer, for the person who signs it.
@@ -21,6 +24,10 @@ pub fn means(subject: &AskedSubject, decision: Decision) -> String {
             "agrees with an approval that was given in an emergency.".to_owned()
         }
         (_, Decision::Deny) => format!("denies to {what}; nothing changes."),
+        (QuestionKind::Schedule, Decision::Approve) => format!(
+            "approves to {what} as it is shown; with the last approval that it needs it fires without asking again, until \
+             it is changed or the policy wants more."
+        ),
         (_, Decision::Approve) => {
             format!("approves to {what}; it takes effect with the last approval that it needs.")
         }
@@ -41,22 +48,73 @@ pub fn act(subject: &AskedSubject) -> String {
                 (Some(_), None) => format!("change the policy to version {version}"),
             }
         }
-        AskedSubject::Schedule(schedule) => format!("let schedule {} run", schedule.schedule_id),
+        AskedSubject::Schedule(schedule) => format!("let schedule {} run", name_of(schedule)),
         AskedSubject::Review(_) => "review an approval that was given in an emergency".to_owned(),
     }
 }
 
-/// The subject of an answer, line by line: where a policy would differ, or what was approved in an emergency and
-/// why.
+/// The subject of an answer, line by line: where a policy would differ, what a schedule asks for and when, or what was
+/// approved in an emergency and why.
 pub async fn lines(ledger: &Ledger, subject: &AskedSubject) -> Result<Vec<String>, Error> {
     match subject {
         AskedSubject::PolicyChange(change) => {
             let changes = differences(ledger, change).await?;
             Ok(changes.iter().map(Change::to_string).collect())
         }
-        AskedSubject::Schedule(_) => Ok(Vec::new()),
+        AskedSubject::Schedule(schedule) => scheduled(ledger, schedule).await,
         AskedSubject::Review(review) => reviewed(ledger, review.approval_id).await,
     }
+}
+
+/// The name of a schedule, or its id where that cannot be read.
+fn name_of(schedule: &ScheduleProposal) -> String {
+    let said: Option<Value> = serde_json::from_str(&schedule.definition).ok();
+    let name = said.as_ref().and_then(|said| said.get("name")?.as_str());
+    name.map_or_else(|| schedule.schedule_id.to_string(), ToOwned::to_owned)
+}
+
+/// The operations of a schedule, each with the scope that it acts on.
+fn operations_of(ledger: &Ledger, schedule: &Schedule) -> Result<Vec<String>, Error> {
+    let list: Vec<Value> = serde_json::from_str(&schedule.operations).map_err(Error::defect)?;
+    let providers = &ledger.rules().providers;
+    let lines = list.iter().map(|operation| {
+        let operation = providers.read(operation).map_err(Error::defect)?;
+        let (kind, scope) = (operation.entry.id, &operation.scope);
+        let act = operation.summary();
+        Ok(format!(
+            "{kind} on {} {}: {act}",
+            scope.scope_type, scope.id
+        ))
+    });
+    lines.collect()
+}
+
+/// A schedule in words: what it asks for, when, and for which agent.
+async fn scheduled(ledger: &Ledger, asked: &ScheduleProposal) -> Result<Vec<String>, Error> {
+    let id = asked.schedule_id.into();
+    let schedule = ledger::Error::none_if_erased(ledger.load::<Schedule>(id).await)?;
+    let Some(schedule) = schedule else {
+        return Ok(Vec::new());
+    };
+    let mut lines = operations_of(ledger, &schedule)?;
+    let terms = &schedule.terms;
+    let of = (terms.cron.clone(), terms.zone.clone());
+    let (words, next) = in_words(of, ledger.now()).await?;
+    lines.push(format!("{words} ({} in {})", terms.cron, terms.zone));
+    if !next.is_empty() {
+        let next: Vec<_> = next.iter().map(ToString::to_string).collect();
+        lines.push(format!("next: {}", next.join(", ")));
+    }
+    lines.push(match terms.misfire {
+        Misfire::Skip => "what passes while the service is down is missed".to_owned(),
+        Misfire::Once => {
+            "the newest instant that passes while the service is down fires late".to_owned()
+        }
+    });
+    let agent = ledger::Error::none_if_erased(ledger.load::<Agent>(schedule.agent_id).await)?;
+    let agent = agent.as_ref().map(|agent| agent.name.as_str());
+    lines.push(format!("for agent {}", agent.unwrap_or("that was erased")));
+    Ok(lines)
 }
 
 /// The approval under review; nothing of it where it was erased.
@@ -110,5 +168,9 @@ pub async fn differences(ledger: &Ledger, change: &PolicyProposal) -> Result<Vec
 pub fn wanted_by(approval: &Approval) -> impl Iterator<Item = UserId> {
     let asked = approval.policy.as_ref();
     let excluded = asked.map_or(&[][..], |asked| &asked.requirement.get().exclude);
-    excluded.iter().map(|one| one.user_id)
+    // Whose agent it is does not want it for that.
+    let wants = excluded
+        .iter()
+        .filter(|one| one.why != Exclusion::AgentOwner);
+    wants.map(|one| one.user_id)
 }

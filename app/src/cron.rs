@@ -11,6 +11,8 @@ use jiff::Zoned;
 use jiff::tz::TimeZone;
 use ledger::event::ScheduleTerms;
 use ledger::{Rejection, ScheduleClock, Timestamp};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The longest expression.
 const LONGEST: usize = 200;
@@ -55,6 +57,12 @@ impl CronInZone {
         })
     }
 
+    /// Its times in words: `At 02:30, on Monday to Friday.`
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        self.cron.describe()
+    }
+
     /// The first instant after that time; `None` where there is none.
     #[must_use]
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
@@ -94,12 +102,28 @@ impl CronInZone {
     }
 }
 
+/// The expressions that were read, by expression and zone; `None` for what cannot be read.
+type Read = HashMap<(String, String), Option<Arc<CronInZone>>>;
+
+/// The most expressions that are kept once they were read: as many as there are schedules.
+const MOST_READ: usize = 512;
+
 /// The clock of schedules. A schedule that cannot be read never fires.
 #[must_use]
 pub fn schedule_clock() -> ScheduleClock {
-    ScheduleClock::new(tzdata(), |terms: &ScheduleTerms, after| {
-        let cron = CronInZone::parse(&terms.cron, &terms.zone).ok()?;
-        cron.next(after)
+    let read = Mutex::new(Read::new());
+    ScheduleClock::new(tzdata(), move |terms: &ScheduleTerms, after| {
+        let cron = {
+            let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+            if read.len() >= MOST_READ {
+                read.clear();
+            }
+            let of = (terms.cron.clone(), terms.zone.clone());
+            let parse = || CronInZone::parse(&terms.cron, &terms.zone).ok();
+            let known = read.entry(of);
+            known.or_insert_with(|| parse().map(Arc::new)).clone()
+        };
+        cron?.next(after)
     })
 }
 

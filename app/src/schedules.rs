@@ -31,8 +31,11 @@ pub struct NewSchedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScheduleState {
     Active,
-    /// The newest firing waits for this approval, and further ones are skipped.
-    Waiting(ApprovalId),
+    /// It waits for people to approve it, or its newest firing does. Without a question the next instant asks one: its
+    /// time was over, or somebody cancelled it.
+    Waiting(Option<ApprovalId>),
+    /// People denied it.
+    Denied(ApprovalId),
     Paused,
 }
 
@@ -130,6 +133,21 @@ async fn instants(
     Ok(found.map_err(Error::defect)??)
 }
 
+/// The times of an expression in words, and its first three instants after a time.
+pub(crate) async fn in_words(
+    (cron, zone): (String, String),
+    from: Timestamp,
+) -> Result<(String, Vec<Timestamp>), Error> {
+    const FIRST: usize = 3;
+    let search = move || {
+        let cron = CronInZone::parse(&cron, &zone)?;
+        let instants = std::iter::successors(cron.next(from), |after| cron.next(*after));
+        Ok::<_, Rejection>((cron.in_words(), instants.take(FIRST).collect()))
+    };
+    let found = tokio::task::spawn_blocking(search).await;
+    Ok(found.map_err(Error::defect)??)
+}
+
 /// The open question of a firing.
 async fn waits_for(app: &App, run: ScheduleRun) -> Result<Option<ApprovalId>, Error> {
     let apply = ledger::Error::none_if_erased(app.ledger.load::<Apply>(run.apply_id).await)?;
@@ -143,16 +161,39 @@ async fn waits_for(app: &App, run: ScheduleRun) -> Result<Option<ApprovalId>, Er
         .map(|question| question.id))
 }
 
+/// What people said of a schedule as a whole; `None` where they approved it, or were not asked.
+async fn whole(app: &App, schedule: &Schedule) -> Result<Option<ScheduleState>, Error> {
+    let now = app.ledger.now();
+    let (mut waits, mut is_approved) = (None, schedule.asked.is_empty());
+    for id in &schedule.asked {
+        let question = ledger::Error::none_if_erased(app.ledger.load::<Approval>(*id).await)?;
+        match question.map(|question| question.state_at(now)) {
+            Some(ApprovalState::Denied) => return Ok(Some(ScheduleState::Denied(*id))),
+            Some(ApprovalState::Pending) => waits = Some(*id),
+            Some(ApprovalState::Approved) => is_approved = true,
+            _ => {}
+        }
+    }
+    Ok(match waits {
+        None if is_approved => None,
+        waits => Some(ScheduleState::Waiting(waits)),
+    })
+}
+
 async fn told(app: &App, schedule: Arc<Schedule>) -> Result<ListedSchedule, Error> {
     let agent = ledger::Error::none_if_erased(app.ledger.load::<Agent>(schedule.agent_id).await)?;
-    let waits_for = match schedule.last {
-        Some(run) if schedule.enabled => waits_for(app, run).await?,
-        _ => None,
-    };
-    let state = match waits_for {
-        Some(approval) => ScheduleState::Waiting(approval),
-        None if schedule.enabled => ScheduleState::Active,
-        None => ScheduleState::Paused,
+    let state = match (
+        schedule.enabled,
+        whole(app, &schedule).await?,
+        schedule.last,
+    ) {
+        (false, ..) => ScheduleState::Paused,
+        (true, Some(state), _) => state,
+        (true, None, None) => ScheduleState::Active,
+        (true, None, Some(run)) => match waits_for(app, run).await? {
+            Some(asked) => ScheduleState::Waiting(Some(asked)),
+            None => ScheduleState::Active,
+        },
     };
     let from = app.ledger.now().max(schedule.settled);
     let clock = &app.ledger.rules().schedules;

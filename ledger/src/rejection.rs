@@ -527,6 +527,18 @@ refusals! {
     /// No such schedule.
     #[error("there is no such schedule")]
     ScheduleNotFound => NotFound, "schedule_not_found";
+    /// People have not approved the schedule yet.
+    #[error("the schedule waits for approval {approval_id} of what it asks for, and does not run before")]
+    ScheduleWaits {
+        /// The question.
+        approval_id: ApprovalId,
+    } => Conflict, "schedule_not_approved";
+    /// People denied the schedule.
+    #[error("the schedule was denied in approval {approval_id}; it does not run until it is put in another form and approved")]
+    ScheduleDenied {
+        /// The question.
+        approval_id: ApprovalId,
+    } => Conflict, "schedule_denied";
     /// As many schedules as there may be.
     #[error("there are {most} schedules, which is the most; delete one first")]
     TooManySchedules {

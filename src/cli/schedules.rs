@@ -27,7 +27,7 @@ pub(crate) enum ScheduleCommand {
         #[arg(value_name = "FILE", value_parser = read_json)]
         schedule: Value,
     },
-    /// Delete one: it never fires again, and a firing that waits for people is withdrawn
+    /// Delete one: it never fires again, and what waits for people is withdrawn
     Delete {
         /// Its name
         name: String,

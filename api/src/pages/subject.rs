@@ -50,6 +50,8 @@ pub(crate) struct SubjectPage {
     more: usize,
     /// Others look at what one person approved, and nothing takes effect.
     is_review: bool,
+    /// It is asked once, and answers for what a schedule asks from then on.
+    is_schedule: bool,
     /// The text of the new document, and the digest of its tree.
     document: Option<(ShownText, String)>,
     needed: Option<Needed>,
@@ -103,6 +105,7 @@ impl SubjectQuestion<'_> {
             changes: shown.map(|line| Short::line(line, CHANGE)).collect(),
             more: self.lines.len().saturating_sub(MOST_CHANGES),
             is_review: matches!(self.subject, AskedSubject::Review(_)),
+            is_schedule: matches!(self.subject, AskedSubject::Schedule(_)),
             document: match self.subject {
                 AskedSubject::PolicyChange(change) => change.document.as_ref().map(|document| {
                     let text = ShownText::block(document.source.as_str());

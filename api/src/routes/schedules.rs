@@ -67,8 +67,9 @@ async fn read_schedule(
 /// Make a schedule, or put another one in its place
 ///
 /// At each of its instants a task of the agent is opened, and its operations are asked for in it. The same request
-/// again changes nothing. Where a firing needs people, it asks them as every apply does, and the schedule waits for
-/// them (`waiting_approval`). Another request withdraws what waits.
+/// again changes nothing. Where its operations need people, they are asked once about the schedule as a whole
+/// (`waiting_approval`), and it does not run before they approve it. Each firing is decided anew; where the policy wants
+/// more people by then, they are asked again. Another request voids what people said, and withdraws what waits.
 #[utoipa::path(
     put, path = "/v1/schedules/{name}", tag = "schedules", request_body = ScheduleRequest,
     params(("name" = String, Path, description = "1 to 64 of A-Z a-z 0-9 . _ -")),
@@ -92,7 +93,7 @@ async fn put_schedule(
 
 /// Delete a schedule
 ///
-/// It never fires again. A firing that waits for people is withdrawn; what is being carried out goes on.
+/// It never fires again. What waits for people is withdrawn; what is being carried out goes on.
 #[utoipa::path(
     delete, path = "/v1/schedules/{name}", tag = "schedules",
     params(("name" = String, Path, description = "The schedule's name")),

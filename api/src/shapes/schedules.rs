@@ -64,9 +64,9 @@ pub(crate) struct Schedule {
     #[schema(value_type = Vec<OperationRequest>)]
     operations: Vec<Value>,
     enabled: bool,
-    /// `active`, `waiting_approval` or `paused`.
+    /// `active`, `waiting_approval`, `paused`, or `denied` where people said that it must not run.
     state: &'static str,
-    /// The approval that its newest firing waits for; null while none does.
+    /// The approval that it or its newest firing waits for, or that denied it; null where there is none.
     approval_id: Option<String>,
     /// The link for humans to that approval.
     approval_url: Option<String>,
@@ -114,6 +114,7 @@ pub(crate) const fn state(state: ScheduleState) -> &'static str {
     match state {
         ScheduleState::Active => "active",
         ScheduleState::Waiting(_) => "waiting_approval",
+        ScheduleState::Denied(_) => "denied",
         ScheduleState::Paused => "paused",
     }
 }
@@ -122,7 +123,8 @@ impl Schedule {
     pub(crate) fn of(app: &AppState, listed: ListedSchedule) -> Self {
         let schedule = &listed.schedule;
         let waits_for = match listed.state {
-            ScheduleState::Waiting(approval) => Some(approval),
+            ScheduleState::Waiting(approval) => approval,
+            ScheduleState::Denied(approval) => Some(approval),
             ScheduleState::Active | ScheduleState::Paused => None,
         };
         Self {

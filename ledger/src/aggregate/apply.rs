@@ -56,7 +56,9 @@ pub struct Apply {
     pub replaces: Option<ApprovalId>,
     /// The kept decision that authorised it.
     pub clearance_id: Option<ClearanceId>,
-    /// It may run: granted or cleared from the start, or an approval was consumed for it.
+    /// The approval of its schedule as a whole, which authorised it.
+    pub scheduled_by: Option<ApprovalId>,
+    /// It may run: granted, cleared or approved with its schedule from the start, or an approval was consumed for it.
     pub authorised: bool,
     /// The token that asked.
     pub token_id: TokenId,
@@ -114,10 +116,11 @@ impl Aggregate for Apply {
 
     fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
         if let Event::ApplyAccepted(accepted) = event {
-            let (approval_id, clearance_id) = match accepted.authorisation {
-                Authorisation::Granted => (None, None),
-                Authorisation::Awaiting(approval_id) => (Some(approval_id), None),
-                Authorisation::Cleared(clearance_id) => (None, Some(clearance_id)),
+            let (approval_id, clearance_id, scheduled_by) = match accepted.authorisation {
+                Authorisation::Granted => (None, None, None),
+                Authorisation::Awaiting(approval_id) => (Some(approval_id), None, None),
+                Authorisation::Cleared(clearance_id) => (None, Some(clearance_id), None),
+                Authorisation::Scheduled(approval_id) => (None, None, Some(approval_id)),
             };
             *state = Some(Self {
                 id: accepted.apply_id,
@@ -133,6 +136,7 @@ impl Aggregate for Apply {
                 approval_id,
                 replaces: None,
                 clearance_id,
+                scheduled_by,
                 authorised: accepted.authorisation.runs_at_once(),
                 token_id: accepted.token_id,
                 callback_id: accepted.callback_id,

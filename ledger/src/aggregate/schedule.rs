@@ -3,9 +3,12 @@
 use super::Aggregate;
 use crate::clock::Timestamp;
 use crate::event::{Event, ScheduleTerms};
-use crate::id::{AgentId, ApplyId, ScheduleId, TaskId};
+use crate::id::{AgentId, ApplyId, ApprovalId, ScheduleId, TaskId};
 use crate::name::ScheduleName;
 use crate::rejection::Rejection;
+
+/// The questions about a schedule that are looked at: people may be asked again where the policy has changed.
+const MOST_ASKED: usize = 8;
 
 /// A firing that took place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct Schedule {
     pub settled: Timestamp,
     /// The firing that took place last.
     pub last: Option<ScheduleRun>,
+    /// The newest questions about it as a whole, the newest last.
+    pub asked: Vec<ApprovalId>,
     /// The time from which on it never fires again.
     pub deleted_at: Option<Timestamp>,
 }
@@ -73,6 +78,7 @@ impl Aggregate for Schedule {
                     put_at: at,
                     settled: at,
                     last: None,
+                    asked: Vec::new(),
                     deleted_at: None,
                 });
             }
@@ -85,6 +91,12 @@ impl Aggregate for Schedule {
             }
             (Event::ScheduleMissed(missed), Some(schedule)) => {
                 schedule.settled = schedule.settled.max(missed.last);
+            }
+            (Event::ScheduleAsked(asked), Some(schedule)) => {
+                if schedule.asked.len() >= MOST_ASKED {
+                    schedule.asked.remove(0);
+                }
+                schedule.asked.push(asked.approval_id);
             }
             (Event::ScheduleDeleted(_), Some(schedule)) => {
                 schedule.deleted_at.get_or_insert(at);

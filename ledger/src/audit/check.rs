@@ -84,7 +84,7 @@ checks! {
     Policy = "policy", "Versions of the policy count up by one, a document's digest is that of its tree, and what the policy in force says of an apply is what is recorded of it.";
     Clearance = "clearance", "A decision is kept as it was signed, in its own commit, and answers only for applies that are in all parts of its key as the one decided on, while its time lasts, its maker may decide and nothing was locked since.";
     Admission = "admission", "Nothing is accepted of a client that is blocked, as far as the record says who asked, and nothing is blocked that an allow covers.";
-    Schedule = "schedule", "A schedule fires at an instant that its terms name, each once and in order, while it is active, for the operations and the agent that it was put with, and the scheduler does nothing else.";
+    Schedule = "schedule", "A schedule fires at an instant that its terms name, each once and in order, while it is active, for the operations and the agent that it was put with, where people are needed after they approved it as it was put and were enough, and the scheduler does nothing else.";
     UpstreamKey = "upstream_key", "A key of an upstream is stored for one who is there, by its user or for an agent by an administrator, one at a time, and its sealed bytes are erased once it was removed, and not before.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
     Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";

@@ -9,7 +9,10 @@ use super::proof::prove_decision;
 use super::ruled::{Asker, Ruled, ruled};
 use super::tasks::{question_time, seconds};
 use super::votes::excluded;
-use super::{Command, Presented, RecordedRefusal, Ruling, permission_check, question_limits};
+use super::{
+    Command, Presented, RecordedRefusal, Ruling, permission_check, question_limits,
+    schedule_questions,
+};
 use crate::admissions::Client;
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_report;
@@ -190,7 +193,20 @@ impl Command for SubmitApply {
             }
             false => None,
         };
-        let asks = unanswered && cleared.is_none();
+        let scheduled = match &self.token {
+            Presented::Schedule(fires) if unanswered && cleared.is_none() => {
+                let targets = targets(tx, &task, agent.as_deref(), &self.token, &check);
+                match schedule_questions::answer(tx, *fires, &targets, ruled.as_ref()).await {
+                    Err(Error::Rejected(refused)) => {
+                        return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused)
+                            .await;
+                    }
+                    answered => answered?,
+                }
+            }
+            _ => None,
+        };
+        let asks = unanswered && cleared.is_none() && scheduled.is_none();
         // Only a question to humans needs to know whether it was asked before.
         let known = if !asks {
             None
@@ -256,6 +272,7 @@ impl Command for SubmitApply {
             ruled,
             shared: shared.map(|open| open.id),
             cleared,
+            scheduled,
             callback,
             devices,
         };
@@ -294,6 +311,8 @@ struct Asked<'a> {
     shared: Option<ApprovalId>,
     /// The kept approval that answers for what is missing.
     cleared: Option<ClearanceId>,
+    /// The approval of the schedule as a whole that answers for what is missing.
+    scheduled: Option<ApprovalId>,
     callback: Option<&'a NewCallback>,
     /// The devices of the people who are asked.
     devices: Vec<DeviceId>,
@@ -318,10 +337,10 @@ fn decide_submit(
         events.push(context.event(task.id, CallbackSet { callback, owner }));
     }
     let task = registered.as_ref().unwrap_or(task);
-    let mut authorisation = asked
-        .cleared
-        .map_or(Authorisation::Granted, Authorisation::Cleared);
-    if !asked.check.missing.is_empty() && asked.cleared.is_none() {
+    let cleared = asked.cleared.map(Authorisation::Cleared);
+    let answered = cleared.or_else(|| asked.scheduled.map(Authorisation::Scheduled));
+    let mut authorisation = answered.unwrap_or(Authorisation::Granted);
+    if !asked.check.missing.is_empty() && answered.is_none() {
         let approval_id = match asked.shared {
             Some(approval) => approval,
             None => {

@@ -23,7 +23,7 @@ use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
 /// The reason in events for what a person cancels.
-const PERSON: &str = "person";
+pub(super) const PERSON: &str = "person";
 
 /// The events of a deadline that has passed but is not recorded yet; none otherwise.
 pub(super) fn expire(

@@ -347,7 +347,10 @@ pub(super) async fn stands(
 }
 
 /// Whether who made the decision, and all whose votes it took, could answer today.
-async fn may_still_decide(tx: &mut Transaction<'_>, approval: &Approval) -> Result<bool, Error> {
+pub(super) async fn may_still_decide(
+    tx: &mut Transaction<'_>,
+    approval: &Approval,
+) -> Result<bool, Error> {
     let Some(decided) = &approval.decision else {
         return Ok(false);
     };

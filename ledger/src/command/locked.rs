@@ -3,12 +3,12 @@
 use super::authority::owner;
 use super::callbacks::of_question;
 use crate::aggregate::{
-    Agent, Apply, Approval, Approver, Lock, QuestionSubject, Session, Task, User,
+    Agent, Apply, Approval, Approver, Lock, QuestionSubject, Schedule, Session, Task, User,
 };
 use crate::callback_report;
 use crate::error::Error;
-use crate::event::{ApprovalCancelled, LockTarget};
-use crate::id::AgentId;
+use crate::event::{ApprovalCancelled, AskedSubject, LockTarget};
+use crate::id::{AgentId, StreamId};
 use crate::locks::Locks;
 use crate::name::{ApproverName, CredentialId};
 use crate::rejection::Rejection;
@@ -105,7 +105,7 @@ pub(super) async fn is_session_dead(
     Ok(locks.end_session((user, session), &holders, tx.context().now))
 }
 
-/// The targets of a question: those of its apply; of what is not about one, whoever wants it.
+/// The targets of a question: those of its apply or its schedule; of anything else, who wants it.
 async fn of_asked(
     tx: &mut Transaction<'_>,
     task: Option<&Task>,
@@ -116,8 +116,27 @@ async fn of_asked(
             let apply = tx.existing::<Apply>(asked.apply_id).await?;
             of_apply(tx, task, &apply).await
         }
-        _ => Ok(approval.wanted_by().map(LockTarget::User).collect()),
+        (QuestionSubject::Besides(subject), _) => match &**subject {
+            AskedSubject::Schedule(proposal) => of_schedule(tx, proposal.schedule_id).await,
+            AskedSubject::PolicyChange(_) | AskedSubject::Review(_) => {
+                Ok(approval.wanted_by().map(LockTarget::User).collect())
+            }
+        },
+        (QuestionSubject::Apply(_), None) => Ok(Vec::new()),
     }
+}
+
+/// The targets of everything that a schedule asks for.
+async fn of_schedule(
+    tx: &mut Transaction<'_>,
+    schedule: StreamId,
+) -> Result<Vec<LockTarget>, Error> {
+    let schedule = tx.existing::<Schedule>(schedule.into()).await?;
+    let agent = Error::none_if_erased(tx.load::<Agent>(schedule.agent_id).await)?;
+    let mut targets = Locks::targets_of_agent(agent.as_deref());
+    targets.push(LockTarget::Agent(schedule.agent_id));
+    targets.extend(LockTarget::operations_of(&schedule.operations));
+    Ok(targets)
 }
 
 /// The lock in force on what a question asks for.
@@ -177,12 +196,16 @@ pub(super) async fn is_apply_dead(
     if locks.end(&targets, apply.accepted_at, tx.context().now) {
         return Ok(true);
     }
-    match apply.approval_id {
-        Some(approval) => {
+    match (apply.approval_id, apply.scheduled_by) {
+        (Some(approval), _) => {
             let approval = tx.existing::<Approval>(approval).await?;
             is_question_dead(tx, Some(task), &approval).await
         }
-        None => Ok(false),
+        (None, Some(whole)) => {
+            let whole = tx.existing::<Approval>(whole).await?;
+            is_question_dead(tx, None, &whole).await
+        }
+        (None, None) => Ok(false),
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) async fn take_effect(
     prove_votes(tx, approval).await?;
     match subject {
         AskedSubject::PolicyChange(change) => policies::take_effect(tx, change).await,
-        // Who has looked at it is all that a review says. Nobody asks about schedules yet.
+        // Who has looked at it is all that a review says. A schedule looks for its approval when it fires.
         AskedSubject::Schedule(_) | AskedSubject::Review(_) => Ok(()),
     }
 }

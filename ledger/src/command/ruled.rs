@@ -21,6 +21,7 @@ use crate::rejection::Rejection;
 use crate::storage::NewEvent;
 use crate::writer::{Context, Transaction};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The reason in events for what a change of the policy cancels or stops.
 pub(super) const POLICY: &str = "policy";
@@ -129,7 +130,7 @@ impl Ruled {
 }
 
 /// What an answer to a question was held to.
-fn answered(question: &Approval) -> Requirement {
+pub(super) fn answered(question: &Approval) -> Requirement {
     match &question.policy {
         Some(asked) => asked.requirement.get().clone(),
         None => Requirement::without_policy(),
@@ -333,8 +334,11 @@ pub(super) async fn look_again(
             let required = required.unwrap_or_else(Requirement::without_policy);
             let is_enough = match approval {
                 Some(question) => answered(question).needs_as_much_as(&required),
-                // Something else than a question answered it.
-                None => was_asked && same_version,
+                // Something else than a question about it answered it.
+                None => match approval_of_schedule(tx, apply).await? {
+                    Some(whole) => answered(&whole).needs_as_much_as(&required),
+                    None => was_asked && same_version,
+                },
             };
             match is_enough {
                 true => Again::Holds,
@@ -342,6 +346,17 @@ pub(super) async fn look_again(
             }
         }
     })
+}
+
+/// The approval of its schedule as a whole that authorised an apply, where one did.
+async fn approval_of_schedule(
+    tx: &mut Transaction<'_>,
+    apply: &Apply,
+) -> Result<Option<Arc<Approval>>, Error> {
+    match apply.scheduled_by {
+        Some(whole) => Error::none_if_erased(tx.load::<Approval>(whole).await),
+        None => Ok(None),
+    }
 }
 
 /// What today's policy asks about an apply that was accepted before, whether or not it was answered. `None` where

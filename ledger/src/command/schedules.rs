@@ -5,9 +5,10 @@ use super::agents::find;
 use super::applies::SubmitApply;
 use super::authority::{Presented, PresentedSchedule, SCHEDULER, subject_of};
 use super::locked::admit_agent;
+use super::schedule_questions::{NewlyPut, ask_about};
 use super::standing::{Standing, standing};
 use super::tasks::{AllowedEntry, allowlist, close, question_time, seconds};
-use super::{Command, Ruling};
+use super::{Command, Ruling, schedule_questions};
 use crate::aggregate::{Agent, Apply, Approval, Schedule, ScheduleRun, Task};
 use crate::canonical::canonicalise;
 use crate::clock::Timestamp;
@@ -81,20 +82,18 @@ impl Command for PutSchedule {
         }
         tx.needs_room()?;
         let context = tx.context();
-        if context
-            .rules
-            .schedules
-            .next(&self.terms, context.now)
-            .is_none()
-        {
+        let first = context.rules.schedules.next(&self.terms, context.now);
+        let Some(first) = first else {
             let detail = "no instant of it is to come, or its cron or zone is none that is known";
             return Err(invalid(detail.to_owned()).into());
-        }
+        };
         admit_agent(tx, Some(&agent), &targets(&self.operations))?;
         if let Some(before) = before {
             withdraw(tx, before).await?;
         }
+        let context = tx.context();
         let schedule_id: ScheduleId = context.id();
+        let task_id: TaskId = context.id();
         let put = SchedulePut {
             schedule_id,
             origin: asks_the_same.map_or(schedule_id, |same| same.origin),
@@ -106,13 +105,32 @@ impl Command for PutSchedule {
             replaces: before.map(|before| before.id),
         };
         tx.append(vec![context.event(schedule_id, put)]).await?;
+        let schedule = tx.existing::<Schedule>(schedule_id).await?;
+        if schedule.enabled {
+            let opening = Opening {
+                schedule_id,
+                name: &schedule.name,
+                agent_id: agent.id,
+                agent: &agent.name,
+                operations: &self.operations,
+            };
+            let put = NewlyPut {
+                schedule: &schedule,
+                agent: &agent,
+                operations: &self.operations,
+                task: opening.task(task_id, &tx.context())?,
+                first,
+            };
+            ask_about(tx, put).await?;
+        }
         tx.existing::<Schedule>(schedule_id).await
     }
 }
 
-/// Closes the task of the newest firing where nothing of it is being carried out: nobody is to approve what a schedule
+/// Cancels the question about a schedule, and closes the task of the newest firing where nothing of it is being carried out: nobody is to approve what a schedule
 /// asked for that has changed or is gone.
 async fn withdraw(tx: &mut Transaction<'_>, schedule: &Schedule) -> Result<(), Error> {
+    schedule_questions::withdraw(tx, schedule).await?;
     let Some(before) = last_run(tx, schedule).await? else {
         return Ok(());
     };

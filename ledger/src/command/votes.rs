@@ -189,7 +189,10 @@ pub(super) async fn excluded(
     if let Some(schedule) = scheduled(&task.subject) {
         let schedule = tx.load::<Schedule>(schedule).await?;
         for put in schedule.iter().flat_map(|known| [known.id, known.origin]) {
-            if let Some(Actor::User { user_id, .. }) = first_actor(tx, put.into()).await? {
+            let by = first_actor(tx, put.into()).await?;
+            // One that is not committed is put by the command that asks.
+            let by = by.unwrap_or_else(|| tx.envelope().actor.clone());
+            if let Actor::User { user_id, .. } = by {
                 add(Some(user_id), Exclusion::TaskOpener);
             }
         }

@@ -32,6 +32,9 @@ impl Describe for ApplyAccepted {
         let how = match self.authorisation {
             Authorisation::Granted => "granted beforehand".to_owned(),
             Authorisation::Cleared(clearance) => format!("authorised by clearance {clearance}"),
+            Authorisation::Scheduled(approval) => {
+                format!("authorised by approval {approval} of its schedule")
+            }
             Authorisation::Awaiting(approval) => match self.on_approval {
                 OnApproval::Wait => format!("waits for approval {approval}"),
                 OnApproval::Execute => {
@@ -89,12 +92,14 @@ impl Describe for ApplyAccepted {
             Authorisation::Granted => "granted beforehand",
             Authorisation::Awaiting(_) => "waits for a person",
             Authorisation::Cleared(_) => "authorised by a kept decision",
+            Authorisation::Scheduled(_) => "authorised by the approval of its schedule",
         })
     }
 
     fn rests_on(&self) -> Vec<Reference> {
         match self.authorisation {
             Authorisation::Cleared(clearance) => vec![Reference::Stream(clearance.into())],
+            Authorisation::Scheduled(approval) => vec![Reference::Stream(approval.into())],
             Authorisation::Granted | Authorisation::Awaiting(_) => Vec::new(),
         }
     }

@@ -1,7 +1,9 @@
 //! Schedules.
 
 use super::{Act, Change, Describe, Facts, Reference, Severity, Topic, number};
-use crate::event::{MissReason, ScheduleDeleted, ScheduleFired, ScheduleMissed, SchedulePut};
+use crate::event::{
+    MissReason, ScheduleAsked, ScheduleDeleted, ScheduleFired, ScheduleMissed, SchedulePut,
+};
 
 impl Describe for SchedulePut {
     fn text(&self, topic: &Topic) -> String {
@@ -68,6 +70,21 @@ impl Describe for ScheduleMissed {
 
     fn facts(&self, _: &Topic) -> Facts {
         Facts::updated(0, "schedule").severity(Severity::Low)
+    }
+}
+
+impl Describe for ScheduleAsked {
+    fn text(&self, _: &Topic) -> String {
+        let approval = self.approval_id;
+        format!("schedule waits for approval {approval}")
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(0, "schedule")
+    }
+
+    fn rests_on(&self) -> Vec<Reference> {
+        vec![Reference::Stream(self.approval_id.into())]
     }
 }
 

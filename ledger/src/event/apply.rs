@@ -43,6 +43,8 @@ pub enum Authorisation {
     Awaiting(ApprovalId),
     /// A decision that is kept answers for what grants do not cover.
     Cleared(ClearanceId),
+    /// The approval of its schedule as a whole answers for it.
+    Scheduled(ApprovalId),
 }
 
 impl Authorisation {
@@ -50,7 +52,7 @@ impl Authorisation {
     #[must_use]
     pub const fn runs_at_once(self) -> bool {
         match self {
-            Self::Granted | Self::Cleared(_) => true,
+            Self::Granted | Self::Cleared(_) | Self::Scheduled(_) => true,
             Self::Awaiting(_) => false,
         }
     }

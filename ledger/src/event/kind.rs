@@ -261,7 +261,10 @@ pub(super) mod by {
         &[Operator, User, ServiceToken, Approver];
     /// Who wants something else than an apply that people decide about.
     pub(in super::super) const QUESTIONERS: &[ActorKind] =
-        &[Operator, User, ServiceToken, Approver];
+        &[Operator, User, ServiceToken, Approver, Service("scheduler")];
+    /// Who puts a schedule has people asked about it; so does a firing that they have not approved.
+    pub(in super::super) const SCHEDULE_ASKERS: &[ActorKind] =
+        &[Operator, User, ServiceToken, Service("scheduler")];
     /// Who stores an upstream's key: a user their own, an administrator an agent's.
     pub(in super::super) const KEEPERS: &[ActorKind] = &[Administrator, User, ServiceToken];
     pub(in super::super) const USERS: &[ActorKind] = &[User];

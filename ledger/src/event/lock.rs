@@ -34,6 +34,19 @@ pub enum LockTarget {
 #[serde(transparent)]
 pub struct LockedOperation(String);
 
+impl LockTarget {
+    /// The operations of a list in JSON, as a schedule has them; none of a list that cannot be read.
+    #[must_use]
+    pub(crate) fn operations_of(list: &str) -> Vec<Self> {
+        let list: Vec<serde_json::Value> = serde_json::from_str(list).unwrap_or_default();
+        let ids = list
+            .iter()
+            .filter_map(|one| one.get("operation_id")?.as_str());
+        ids.map(|id| Self::Operation(LockedOperation(id.to_owned())))
+            .collect()
+    }
+}
+
 impl From<OperationId> for LockedOperation {
     fn from(id: OperationId) -> Self {
         Self(id.to_string())

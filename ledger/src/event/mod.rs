@@ -74,7 +74,8 @@ pub use question::{
     ApprovalAsked, AskedSubject, EmergencyReview, PolicyProposal, ScheduleProposal,
 };
 pub use schedule::{
-    Misfire, MissReason, ScheduleDeleted, ScheduleFired, ScheduleMissed, SchedulePut, ScheduleTerms,
+    Misfire, MissReason, ScheduleAsked, ScheduleDeleted, ScheduleFired, ScheduleMissed,
+    SchedulePut, ScheduleTerms,
 };
 pub use session::{
     FailuresCounted, KeyProof, LoginFailed, LoginWay, PasskeyProof, SessionEnd, SessionEnded,
@@ -327,6 +328,8 @@ events! {
         in Schedule by SCHEDULER under Schedule;
     173, 1, "schedule.deleted" => ScheduleDeleted(ScheduleDeleted)
         in Schedule by MANAGERS under Schedule;
+    174, 1, "schedule.asked" => ScheduleAsked(ScheduleAsked)
+        in Schedule by SCHEDULE_ASKERS under Schedule;
     180, 1, "approval.asked" => ApprovalAsked(ApprovalAsked)
         in Approval by QUESTIONERS under ApprovalState [begins, looked_up];
     190, 1, "upstream_key.stored" => UpstreamKeyStored(UpstreamKeyStored)

@@ -1,7 +1,7 @@
 //! Events of a schedule's stream. Frozen forms.
 
 use crate::clock::Timestamp;
-use crate::id::{AgentId, ApplyId, ScheduleId, TaskId};
+use crate::id::{AgentId, ApplyId, ApprovalId, ScheduleId, TaskId};
 use crate::name::ScheduleName;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,13 @@ pub struct ScheduleMissed {
     pub why: MissReason,
     /// The version of the time zone database that the instants were found with.
     pub tzdata: String,
+}
+
+/// `schedule.asked` 1: people are asked about it as a whole. The newest such question is the one that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleAsked {
+    /// The question.
+    pub approval_id: ApprovalId,
 }
 
 /// `schedule.deleted` 1: it never fires again.

@@ -1,5 +1,6 @@
 //! Schedules: each instant is dealt with once, under what holds when it comes.
 
+use crate::policy_changes::approves;
 use crate::scene::{Scene, end, refusal, refused, start, succeeded};
 use crate::votes::{People, of};
 use fixtures::commands::{
@@ -20,8 +21,8 @@ use ledger::event::{ClientTarget, Event, LockTarget, Misfire, MissReason, Schedu
 use ledger::policy::{DefaultAction, Exclusion, Policy};
 use ledger::storage::{StorageError, StorageErrorKind};
 use ledger::{
-    AgentName, Binding, Breadth, CommitFaults, CommitPoint, Decision, Error, KeptMode, Origin,
-    Rejection, Retention, ScheduleName, Timestamp,
+    AgentName, CommitFaults, CommitPoint, Decision, Error, Origin, QuestionKind, Rejection,
+    ScheduleName, Timestamp,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,6 +75,10 @@ impl Scene {
 
 fn in_minutes(minutes: i64) -> Timestamp {
     Timestamp::from_seconds(fixtures::clock::START.as_seconds() + 60 * minutes)
+}
+
+async fn put_policy(people: &People, policy: Policy, follows: u64) {
+    people.run(put(policy, follows)).await.unwrap();
 }
 
 /// Ends the ledger, and has everything that it recorded audited.
@@ -325,15 +330,79 @@ async fn blocks_and_the_policy_of_the_moment_decide_each_firing() {
 }
 
 impl Scene {
+    /// The newest question about a schedule as a whole.
+    async fn asked_about(&self, schedule: &Schedule) -> Arc<Approval> {
+        let now = self.load::<Schedule>(schedule.id).await.unwrap().unwrap();
+        let newest = now.asked.last().unwrap();
+        self.load::<Approval>(*newest).await.unwrap().unwrap()
+    }
+
+    /// Alice answers the newest question about a schedule.
+    async fn answers(&self, schedule: &Schedule, decision: Decision) {
+        let asked = self.asked_about(schedule).await;
+        let answer = self.alice.decide(&self.ledger, &asked, decision, None);
+        self.run(answer).await.unwrap().accepted().unwrap();
+    }
+
+    /// The code with which the newest instant was refused.
+    async fn refused_with(&self) -> String {
+        match self.missed().await.pop().map(|missed| missed.why) {
+            Some(MissReason::Refused { code, .. }) => code,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The question that a firing asks.
     async fn question_of(&self, run: ScheduleRun) -> Arc<Approval> {
         let asked = self.ledger.newest_approval(run.task_id).await.unwrap();
         asked.unwrap()
     }
+
+    async fn authorised(&self, run: ScheduleRun) -> Arc<Apply> {
+        let apply = self.load::<Apply>(run.apply_id).await.unwrap().unwrap();
+        assert!(apply.authorised);
+        apply
+    }
 }
 
 #[tokio::test]
-async fn a_change_or_the_end_of_a_schedule_withdraws_what_waits_for_people() {
+async fn a_schedule_is_approved_once_and_then_fires_until_it_changes() {
+    let scene = Scene::granted().await;
+    let put = put_schedule("nightly", vec![ssl_mode("strict")]);
+    let schedule = scene.scheduled(put.clone()).await;
+    let asked = scene.asked_about(&schedule).await;
+    assert_eq!(asked.state, ApprovalState::Pending);
+    assert_eq!(asked.kind(), QuestionKind::Schedule);
+    assert_eq!(scene.after(TEN_MINUTES / 2, &schedule).await, None);
+    scene.answers(&schedule, Decision::Approve).await;
+    for round in 0..3 {
+        let time = if round == 0 {
+            TEN_MINUTES / 2
+        } else {
+            TEN_MINUTES
+        };
+        let run = scene.after(time, &schedule).await.unwrap();
+        let apply = scene.authorised(run).await;
+        assert_eq!(apply.scheduled_by, Some(asked.id), "{round}");
+        assert_eq!(apply.approval_id, None, "nobody is asked about it");
+        scene.carried_out(run).await;
+    }
+    assert_eq!(
+        scene.scheduled(put.clone()).await.id,
+        schedule.id,
+        "the same"
+    );
+    let mut later = put;
+    later.terms.cron = "*/5 * * * *".to_owned();
+    let later = scene.scheduled(later).await;
+    assert_ne!(scene.asked_about(&later).await.id, asked.id);
+    assert_eq!(scene.after(TEN_MINUTES / 2, &later).await, None);
+    assert_eq!(scene.refused_with().await, "schedule_not_approved");
+    audited(scene.ledger).await;
+}
+
+#[tokio::test]
+async fn a_change_or_the_end_of_a_schedule_withdraws_its_question() {
     let scene = Scene::granted().await;
     let put = put_schedule("nightly", vec![ssl_mode("strict")]);
     let other = put_schedule("nightly", vec![ssl_mode("full")]);
@@ -343,16 +412,18 @@ async fn a_change_or_the_end_of_a_schedule_withdraws_what_waits_for_people() {
     };
     for change in [Some(other), Some(paused), None] {
         let schedule = scene.scheduled(put.clone()).await;
-        let run = scene.after(TEN_MINUTES, &schedule).await.unwrap();
-        let asked = scene.question_of(run).await;
+        let asked = scene.asked_about(&schedule).await;
         match change {
             Some(change) => drop(scene.scheduled(change).await),
             None => scene.run(DeleteSchedule { name: nightly() }).await.unwrap(),
         }
         let left = scene.load::<Approval>(asked.id).await.unwrap().unwrap();
         assert_eq!(left.state, ApprovalState::Cancelled);
-        let task = scene.load::<Task>(run.task_id).await.unwrap().unwrap();
-        assert!(task.closed_at.is_some());
+        let approve = scene
+            .alice
+            .decide(&scene.ledger, &left, Decision::Approve, None);
+        let refused = refused(&scene, approve).await;
+        assert_eq!(refused, Rejection::CancelledByPerson);
     }
     // What is being carried out goes on.
     let granted = scene
@@ -365,28 +436,107 @@ async fn a_change_or_the_end_of_a_schedule_withdraws_what_waits_for_people() {
 }
 
 #[tokio::test]
-async fn firings_are_skipped_while_people_think_and_asked_anew_once_their_time_is_over() {
+async fn firings_are_refused_while_people_think_and_people_are_asked_anew_once_their_time_is_over()
+{
     let scene = Scene::granted().await;
     let five_minutes = TEN_MINUTES / 2;
     let mut put = put_schedule("nightly", vec![ssl_mode("strict")]);
     put.terms.cron = "*/5 * * * *".to_owned();
-    let schedule = scene.scheduled(put).await;
-    let run = scene.after(five_minutes, &schedule).await.unwrap();
-    let asked = scene.question_of(run).await;
+    let schedule = scene.scheduled(put.clone()).await;
+    let asked = scene.asked_about(&schedule).await;
     assert_eq!(scene.after(five_minutes, &schedule).await, None);
-    let apply_id = run.apply_id;
-    let missed = scene.missed().await.pop().unwrap();
-    assert_eq!(missed.why, MissReason::Overlap { apply_id });
+    assert_eq!(scene.refused_with().await, "schedule_not_approved");
+    assert_eq!(scene.asked_about(&schedule).await.id, asked.id);
     // Its time is over, and nobody has recorded that.
-    let next = scene.after(five_minutes, &schedule).await.unwrap();
-    let over = scene.load::<Approval>(asked.id).await.unwrap().unwrap();
-    assert_eq!(over.state, ApprovalState::Expired);
-    let anew = scene.question_of(next).await;
-    let deny = scene
+    assert_eq!(scene.after(five_minutes, &schedule).await, None);
+    let anew = scene.asked_about(&schedule).await;
+    assert_ne!(anew.id, asked.id);
+    scene.answers(&schedule, Decision::Deny).await;
+    for _ in 0..2 {
+        assert_eq!(scene.after(five_minutes, &schedule).await, None);
+        assert_eq!(scene.refused_with().await, "schedule_denied");
+    }
+    assert_eq!(
+        scene.asked_about(&schedule).await.id,
+        anew.id,
+        "a denial holds"
+    );
+    put.terms.cron = "*/10 * * * *".to_owned();
+    let other = scene.scheduled(put).await;
+    scene.answers(&other, Decision::Approve).await;
+    assert!(scene.after(TEN_MINUTES, &other).await.is_some());
+    audited(scene.ledger).await;
+}
+
+#[tokio::test]
+async fn what_is_denied_or_blocked_stays_so_for_a_schedule_that_people_approved() {
+    let scene = Scene::granted().await;
+    let put_ssl = put_schedule("nightly", vec![ssl_mode("strict")]);
+    let schedule = scene.scheduled(put_ssl).await;
+    scene.answers(&schedule, Decision::Approve).await;
+    let deny = Policy {
+        default: DefaultAction::Deny,
+        ..fixtures::policies::policy()
+    };
+    scene.run(put(deny, 0)).await.unwrap();
+    assert_eq!(scene.after(TEN_MINUTES, &schedule).await, None);
+    assert_eq!(scene.refused_with().await, "denied_by_policy");
+    audited(scene.ledger).await;
+}
+
+#[tokio::test]
+async fn a_lock_ends_the_approval_of_a_schedule_and_people_are_asked_anew_after_it() {
+    let scene = Scene::granted().await;
+    let schedule = scene
+        .scheduled(put_schedule("nightly", vec![ssl_mode("strict")]))
+        .await;
+    let first = scene.asked_about(&schedule).await;
+    scene.answers(&schedule, Decision::Approve).await;
+    let target = LockTarget::Operation(ssl_mode("strict").entry.id.into());
+    let set = SetLock {
+        target,
+        reason: "drill".to_owned(),
+        duration: None,
+    };
+    let lock_id = scene.run(set).await.unwrap().lock.id;
+    let revoke_keys = false;
+    let lift = LiftLock {
+        lock_id,
+        revoke_keys,
+    };
+    scene.run(lift).await.unwrap();
+    assert_eq!(scene.after(TEN_MINUTES, &schedule).await, None);
+    assert_eq!(scene.refused_with().await, "schedule_not_approved");
+    let anew = scene.asked_about(&schedule).await;
+    assert_ne!(anew.id, first.id);
+    scene.answers(&schedule, Decision::Approve).await;
+    let run = scene.after(TEN_MINUTES, &schedule).await.unwrap();
+    assert_eq!(scene.authorised(run).await.scheduled_by, Some(anew.id));
+    audited(scene.ledger).await;
+}
+
+#[tokio::test]
+async fn a_lock_ends_the_question_about_a_schedule() {
+    let scene = Scene::granted().await;
+    let schedule = scene
+        .scheduled(put_schedule("nightly", vec![ssl_mode("strict")]))
+        .await;
+    let asked = scene.asked_about(&schedule).await;
+    let target = LockTarget::Operation(ssl_mode("strict").entry.id.into());
+    let set = SetLock {
+        target,
+        reason: "drill".to_owned(),
+        duration: None,
+    };
+    scene.run(set).await.unwrap();
+    let approve = scene
         .alice
-        .decide(&scene.ledger, &anew, Decision::Deny, None);
-    scene.run(deny).await.unwrap().accepted().unwrap();
-    assert!(scene.after(five_minutes, &schedule).await.is_some());
+        .decide(&scene.ledger, &asked, Decision::Approve, None);
+    let refused = refused(&scene, approve).await;
+    assert!(
+        matches!(refused, Rejection::QuestionLocked { .. }),
+        "{refused}"
+    );
     audited(scene.ledger).await;
 }
 
@@ -403,8 +553,7 @@ async fn who_put_a_schedule_and_who_put_its_operations_cannot_approve_what_it_as
     later.terms.cron = "*/5 * * * *".to_owned();
     let as_ben = people.by(1).await;
     let schedule = people.execute(as_ben, later).await.unwrap();
-    let run = people.after(TEN_MINUTES, &schedule).await.unwrap();
-    let asked = people.question_of(run).await;
+    let asked = people.asked_about(&schedule).await;
     let excluded = &asked.policy.as_ref().unwrap().requirement.get().exclude;
     let mut expected = [people.users[0], people.users[1]];
     expected.sort_unstable();
@@ -417,15 +566,14 @@ async fn who_put_a_schedule_and_who_put_its_operations_cannot_approve_what_it_as
     }
     let decide = people.passkeys[2].decide(&people.ledger, &asked, Decision::Approve, None);
     people.run(decide).await.unwrap().accepted().unwrap();
-    let apply = people.load::<Apply>(run.apply_id).await.unwrap().unwrap();
-    assert!(apply.authorised);
+    let run = people.after(TEN_MINUTES, &schedule).await.unwrap();
+    people.authorised(run).await;
     // Operations of Carl's own are no wish of Anna's any more.
     people.carried_out(run).await;
     let as_carl = people.by(2).await;
     let other = put_schedule("nightly", vec![dns_create("a.example.com")]);
     let schedule = people.execute(as_carl, other).await.unwrap();
-    let run = people.after(TEN_MINUTES, &schedule).await.unwrap();
-    let asked = people.question_of(run).await;
+    let asked = people.asked_about(&schedule).await;
     let excluded = &asked.policy.as_ref().unwrap().requirement.get().exclude;
     let excluded: Vec<_> = excluded.iter().map(|one| one.user_id).collect();
     assert_eq!(excluded, [people.users[2]]);
@@ -433,35 +581,89 @@ async fn who_put_a_schedule_and_who_put_its_operations_cannot_approve_what_it_as
 }
 
 #[tokio::test]
-async fn a_kept_decision_answers_the_firings_of_its_schedule_until_that_changes() {
-    let scene = Scene::new().await;
-    let schedule = scene
+async fn where_the_policy_wants_more_people_than_approved_a_schedule_they_are_asked_again() {
+    let people = People::of(["anna", "ben", "carl"]).await;
+    let all = people.group("security", &[0, 1, 2]).await;
+    let wants = |n, follows| {
+        let asks = crate::votes::asks(&[of(all, n)]);
+        put_policy(&people, asks, follows)
+    };
+    wants(1, 0).await;
+    let schedule = people
         .scheduled(put_schedule("nightly", vec![purge()]))
         .await;
+    let first = people.asked_about(&schedule).await;
+    approves(&people, 0, &first).await;
+    let run = people.after(TEN_MINUTES, &schedule).await.unwrap();
+    people.carried_out(run).await;
+    wants(2, 1).await;
+    assert_eq!(people.after(TEN_MINUTES, &schedule).await, None);
+    let second = people.asked_about(&schedule).await;
+    assert_ne!(second.id, first.id);
+    approves(&people, 0, &second).await;
+    assert_eq!(
+        people.after(TEN_MINUTES, &schedule).await,
+        None,
+        "one of two"
+    );
+    approves(&people, 1, &second).await;
+    let run = people.after(TEN_MINUTES, &schedule).await.unwrap();
+    assert_eq!(people.authorised(run).await.scheduled_by, Some(second.id));
+    people.carried_out(run).await;
+    // Enough for more is enough for less.
+    wants(1, 2).await;
+    let run = people.after(TEN_MINUTES, &schedule).await.unwrap();
+    assert!(people.authorised(run).await.scheduled_by.is_some());
+    audited(people.scene.ledger).await;
+}
+
+#[tokio::test]
+async fn a_policy_that_became_stricter_stops_what_a_schedule_has_fired_and_not_begun() {
+    let people = People::of(["anna", "ben", "carl"]).await;
+    let all = people.group("security", &[0, 1, 2]).await;
+    let asks = |n| crate::votes::asks(&[of(all, n)]);
+    put_policy(&people, asks(1), 0).await;
+    let schedule = people
+        .scheduled(put_schedule("nightly", vec![purge()]))
+        .await;
+    let asked = people.asked_about(&schedule).await;
+    approves(&people, 0, &asked).await;
+    let run = people.after(TEN_MINUTES, &schedule).await.unwrap();
+    put_policy(&people, asks(2), 1).await;
+    people.run(start(run.apply_id, 0)).await.unwrap();
+    let apply = people.load::<Apply>(run.apply_id).await.unwrap().unwrap();
+    assert_eq!(apply.stopped.as_deref(), Some("policy"));
+    audited(people.scene.ledger).await;
+}
+
+/// An approval that is bound to the state that its approver sees cannot be given for another day.
+#[tokio::test]
+async fn what_is_bound_to_its_state_is_asked_about_at_each_firing() {
+    let scene = Scene::granted().await;
+    scene
+        .run(put(fixtures::policies::policy(), 0))
+        .await
+        .unwrap();
+    let schedule = scene
+        .scheduled(put_schedule("nightly", vec![ssl_mode("strict")]))
+        .await;
+    assert_eq!(schedule.asked, []);
     let run = scene.after(TEN_MINUTES, &schedule).await.unwrap();
     let asked = scene.question_of(run).await;
-    let retention = Retention {
-        mode: KeptMode::Cache,
-        breadth: Breadth::Exact,
-        binding: Binding::Agent,
-        until: Some(scene.now().plus(TEN_MINUTES * 10)),
-    };
-    let approve = scene
-        .alice
-        .keep(&scene.ledger, &asked, Decision::Approve, retention);
-    scene.run(approve).await.unwrap().accepted().unwrap();
-    scene.carried_out(run).await;
-    let next = scene.after(TEN_MINUTES, &schedule).await.unwrap();
-    let apply = scene.load::<Apply>(next.apply_id).await.unwrap().unwrap();
-    assert!(apply.authorised && apply.clearance_id.is_some());
-    scene.carried_out(next).await;
-    let mut later = put_schedule("nightly", vec![purge()]);
-    later.terms.cron = "*/5 * * * *".to_owned();
-    let later = scene.scheduled(later).await;
-    let run = scene.after(TEN_MINUTES, &later).await.unwrap();
-    let apply = scene.load::<Apply>(run.apply_id).await.unwrap().unwrap();
-    assert!(!apply.authorised, "the same, at other times");
+    assert!(asked.binds_pre_state());
     audited(scene.ledger).await;
+}
+
+#[tokio::test]
+async fn a_schedule_that_nobody_could_approve_is_refused() {
+    let people = People::of(["anna"]).await;
+    let all = people.group("security", &[0]).await;
+    put_policy(&people, crate::votes::asks(&[of(all, 1)]), 0).await;
+    let as_anna = people.by(0).await;
+    let put = put_schedule("nightly", vec![purge()]);
+    let refused = people.execute(as_anna, put).await;
+    assert_eq!(refusal(refused).code(), "approval_unsatisfiable");
+    assert!(people.schedules().is_empty());
 }
 
 #[tokio::test]
@@ -485,26 +687,21 @@ async fn nobody_but_a_schedule_opens_tasks_with_its_subject() {
     assert_eq!(refusal(scene.run(open).await).code(), "invalid_subject");
 }
 
-/// Grants were taken away since it was put: each firing is an apply like any other.
+/// Grants were taken away since it was put: people are asked about it as a whole, and no instant waits for them.
 #[tokio::test]
-async fn a_firing_that_is_not_granted_any_more_asks_and_runs_once_it_is_approved() {
+async fn a_schedule_that_is_not_granted_any_more_is_asked_about_and_fires_once_it_is_approved() {
     let scene = Scene::granted().await;
     let schedule = scene
         .scheduled(put_schedule("nightly", vec![purge()]))
         .await;
+    assert_eq!(schedule.asked, []);
     let none = fixtures::commands::permissions(Vec::new());
     scene.run(none).await.unwrap();
+    assert_eq!(scene.after(TEN_MINUTES, &schedule).await, None);
+    assert_eq!(scene.refused_with().await, "schedule_not_approved");
+    scene.answers(&schedule, Decision::Approve).await;
     let run = scene.after(TEN_MINUTES, &schedule).await.unwrap();
-    let apply = scene.load::<Apply>(run.apply_id).await.unwrap().unwrap();
-    assert!(!apply.authorised);
-    assert_eq!(scene.after(Duration::from_secs(60), &schedule).await, None);
-    let asked = scene.ledger.newest_approval(run.task_id).await.unwrap();
-    let approve = scene
-        .alice
-        .decide(&scene.ledger, &asked.unwrap(), Decision::Approve, None);
-    scene.run(approve).await.unwrap().accepted().unwrap();
-    let apply = scene.load::<Apply>(run.apply_id).await.unwrap().unwrap();
-    assert!(apply.authorised, "at once");
+    scene.authorised(run).await;
     audited(scene.ledger).await;
 }
 

@@ -133,7 +133,7 @@ const fn of_approvers(n: u32) -> Need {
     }
 }
 
-fn asks(needs: &[Need]) -> Policy {
+pub(crate) fn asks(needs: &[Need]) -> Policy {
     policy([Rule {
         needs: needs.to_vec(),
         ..rule("ask", RuleAction::Ask, always())

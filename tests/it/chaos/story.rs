@@ -215,7 +215,9 @@ impl Story {
                 })
                 .collect();
             let (authorised, approval) = match accepted.authorisation {
-                Authorisation::Granted | Authorisation::Cleared(_) => (true, None),
+                Authorisation::Granted
+                | Authorisation::Cleared(_)
+                | Authorisation::Scheduled(_) => (true, None),
                 Authorisation::Awaiting(approval) => (false, Some(approval.to_string())),
             };
             let evaluation = accepted.evaluation.as_ref();

@@ -25,7 +25,7 @@ pub(crate) struct ScheduleRow {
     pub(crate) operations: Vec<Short>,
     /// The number of those left out.
     pub(crate) more: usize,
-    /// The approval that its newest firing waits for.
+    /// The approval that it or its newest firing waits for, or that denied it.
     pub(crate) waits_for: Option<String>,
     pub(crate) next: Option<Beside>,
     pub(crate) runs: Vec<ScheduleRunRow>,

@@ -11,14 +11,14 @@ async fn ask(scene: &Scene, method: &str, path: &str, body: &Value) -> Answer {
     scene.stage.send(method, path, SERVICE_TOKEN, body).await
 }
 
-/// A minute goes by, and the schedule fires.
-async fn fires(scene: &Scene) {
+/// A minute goes by, and the schedule comes to its instant. Whether it fires.
+async fn fires(scene: &Scene) -> bool {
     let ledger = &scene.stage.state.app.ledger;
     let schedule_id = ledger.schedules().all().next().unwrap().id;
     scene.stage.clock.advance(Duration::from_secs(60));
     let run = RunSchedule { schedule_id };
     let ran = ledger.execute(Origin::system(SCHEDULER), run).await;
-    assert!(ran.unwrap().fired.is_some());
+    ran.unwrap().fired.is_some()
 }
 
 fn wanted() -> Value {
@@ -60,25 +60,29 @@ async fn a_schedule_is_put_read_listed_paused_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_schedule_waits_while_people_are_asked_about_its_newest_firing() {
+async fn a_schedule_that_needs_people_waits_for_them_as_a_whole() {
     let scene = Scene::granted().await;
     let mut sensitive = wanted();
     sensitive["cron"] = json!("* * * * *");
     sensitive["operations"] = json!([ssl()]);
     let put = ask(&scene, "PUT", PATH, &sensitive).await;
-    assert_eq!(put.body["state"], "active", "{put:?}");
-    assert_eq!(put.body["approval_id"], Value::Null);
-    fires(&scene).await;
-    let waits = ask(&scene, "GET", PATH, &Value::Null).await;
-    assert_eq!(waits.body["state"], "waiting_approval", "{waits:?}");
-    assert!(waits.body["approval_id"].is_string());
-    let url = waits.body["approval_url"].as_str().unwrap();
+    assert_eq!(put.body["state"], "waiting_approval", "{put:?}");
+    let id = put.body["approval_id"].as_str().unwrap().to_owned();
+    let url = put.body["approval_url"].as_str().unwrap();
     assert!(url.starts_with("http"), "{url}");
-    assert_eq!(waits.body["runs"][0]["state"], "fired");
+    let question = ask(&scene, "GET", &format!("/v1/approvals/{id}"), &Value::Null).await;
+    assert_eq!(question.body["kind"], "schedule", "{question:?}");
+    assert_eq!(question.body["subject"]["act"], "let schedule nightly run");
+    assert!(!fires(&scene).await, "before it is approved");
+    let waits = ask(&scene, "GET", PATH, &Value::Null).await;
+    assert_eq!(waits.body["runs"][0]["state"], "refused");
+    assert_eq!(waits.body["runs"][0]["code"], "schedule_not_approved");
     sensitive["enabled"] = json!(false);
     let paused = ask(&scene, "PUT", PATH, &sensitive).await;
     assert_eq!(paused.body["state"], "paused");
     assert_eq!(paused.body["approval_url"], Value::Null);
+    let withdrawn = ask(&scene, "GET", &format!("/v1/approvals/{id}"), &Value::Null).await;
+    assert_eq!(withdrawn.body["state"], "cancelled", "{withdrawn:?}");
 }
 
 #[tokio::test]

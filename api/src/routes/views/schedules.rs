@@ -60,6 +60,7 @@ fn row(listed: ListedSchedule, now: Timestamp) -> ScheduleRow {
         state: match listed.state {
             ScheduleState::Active => "Active",
             ScheduleState::Waiting(_) => "Waits for approval",
+            ScheduleState::Denied(_) => "Denied",
             ScheduleState::Paused => "Paused",
         },
         terms: Short::line(
@@ -70,7 +71,8 @@ fn row(listed: ListedSchedule, now: Timestamp) -> ScheduleRow {
         operations: named.collect(),
         more: operations.len().saturating_sub(OPERATIONS),
         waits_for: match listed.state {
-            ScheduleState::Waiting(approval) => Some(approval.to_string()),
+            ScheduleState::Waiting(approval) => approval.map(|id| id.to_string()),
+            ScheduleState::Denied(approval) => Some(approval.to_string()),
             ScheduleState::Active | ScheduleState::Paused => None,
         },
         next: listed.next.map(|next| Beside::ahead(next, now)),

@@ -160,9 +160,10 @@ impl History {
             Authorisation::Granted => (None, None),
             Authorisation::Awaiting(approval) => (Some(approval), None),
             Authorisation::Cleared(clearance) => (None, Some(clearance)),
+            Authorisation::Scheduled(_) => (None, None),
         };
         let covers = match accepted.authorisation {
-            Authorisation::Granted => None,
+            Authorisation::Granted | Authorisation::Scheduled(_) => None,
             Authorisation::Awaiting(_) | Authorisation::Cleared(_) => {
                 self.covers(&now.envelope.actor, accepted)
             }
@@ -207,6 +208,9 @@ impl History {
         self.apply_unlocked(now, true);
         if let Some(clearance) = clearance {
             self.cleared(now, accepted, clearance, covers.as_ref());
+        }
+        if let Authorisation::Scheduled(whole) = accepted.authorisation {
+            self.approved_with_schedule(now, accepted, whole);
         }
         if let Some(State::Task(task)) = self.streams.state(task_id) {
             let agent_id = task.agent_id;

@@ -14,9 +14,9 @@ use crate::event::{
     LockTarget, Voted,
 };
 use crate::fingerprint::Fingerprint;
-use crate::id::{ApplyId, ApprovalId, CommandId, GroupId, TaskId, TokenId};
+use crate::id::{ApplyId, ApprovalId, CommandId, GroupId, ScheduleId, TaskId, TokenId};
 use crate::name::{ApproverName, IdempotencyKey};
-use crate::policy::{Excluded, Exclusion, Need, NeedGroup};
+use crate::policy::{Excluded, Exclusion, Need, NeedGroup, Requirement};
 use crate::statement::{Choice, Decision, PreStateDigest, QuestionKind};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -167,6 +167,25 @@ impl QuestionState {
             KnownSubject::Apply { .. } => QuestionKind::Apply,
             KnownSubject::Besides(subject) => subject.kind(),
         }
+    }
+
+    /// The schedule that it is about, where it is about one.
+    pub(super) fn schedule(&self) -> Option<ScheduleId> {
+        match &self.subject {
+            KnownSubject::Apply { .. } => None,
+            KnownSubject::Besides(subject) => match &**subject {
+                AskedSubject::Schedule(proposal) => Some(proposal.schedule_id.into()),
+                AskedSubject::PolicyChange(_) | AskedSubject::Review(_) => None,
+            },
+        }
+    }
+
+    /// What its answer was held to.
+    pub(super) fn answered(&self) -> Requirement {
+        let asked = self.policy.as_ref();
+        asked.map_or_else(Requirement::without_policy, |asked| {
+            asked.requirement.get().clone()
+        })
     }
 
     /// What an answer needs; nothing where no policy asked.

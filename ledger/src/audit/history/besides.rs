@@ -51,7 +51,7 @@ impl History {
         match &asked.subject {
             AskedSubject::PolicyChange(change) => self.change_asked(now, &asked, change),
             AskedSubject::Review(review) => self.review_asked(now, &asked, *review),
-            AskedSubject::Schedule(_) => {}
+            AskedSubject::Schedule(proposal) => self.asked_about_schedule(now, &asked, proposal),
         }
         let question = QuestionState::of_besides(asked, now.at());
         self.streams

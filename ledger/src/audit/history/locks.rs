@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::event::{
     Actor, AggregateKind, ApplyAccepted, ApprovalDecided, Event, LockSet, LockTarget, Role,
 };
-use crate::id::{AgentId, SessionId, StreamId, TaskId, UserId};
+use crate::id::{AgentId, ScheduleId, SessionId, StreamId, TaskId, UserId};
 use crate::name::{ApproverName, CredentialId};
 use std::sync::Arc;
 
@@ -128,8 +128,26 @@ impl History {
         };
         match question.apply() {
             Some((_, first)) => self.of_apply(first.into()),
-            None => Some((question.authors(), question.asked_at)),
+            None => {
+                let (authors, asked_at) = (question.authors(), question.asked_at);
+                let targets = match question.schedule() {
+                    Some(schedule) => self.of_schedule(schedule)?,
+                    None => authors,
+                };
+                Some((targets, asked_at))
+            }
         }
+    }
+
+    /// What of a schedule can be locked; `None` where it is not to be seen, or was deleted.
+    fn of_schedule(&mut self, id: ScheduleId) -> Option<Vec<LockTarget>> {
+        let (agent_id, operations) = match self.streams.state(id) {
+            Some(State::Schedule(known)) => known.asks_for(),
+            _ => return None,
+        };
+        let mut targets = self.of_agent(agent_id);
+        targets.extend(operations);
+        Some(targets)
     }
 
     /// A passkey, and the user whose it is.

@@ -6,14 +6,15 @@ use crate::aggregate::{Aggregate as _, Schedule};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::clock::Timestamp;
-use crate::command::{GRACE, SCHEDULER, scheduled};
+use crate::command::{GRACE, SCHEDULER, definition, scheduled};
 use crate::event::{
-    Actor, AggregateKind, ApplyAccepted, Event, Misfire, MissReason, ScheduleFired, ScheduleMissed,
-    SchedulePut, TaskCreated,
+    Actor, AggregateKind, ApplyAccepted, ApprovalAsked, Event, LockTarget, Misfire, MissReason,
+    ScheduleFired, ScheduleMissed, ScheduleProposal, SchedulePut, TaskCreated,
 };
 use crate::fingerprint::operations_of;
-use crate::id::{AgentId, ApplyId, CommandId, ScheduleId, TaskId, TokenId, UserId};
+use crate::id::{AgentId, ApplyId, ApprovalId, CommandId, ScheduleId, TaskId, TokenId, UserId};
 use crate::name::ClientSubject;
+use crate::policy::{Excluded, Exclusion, PreState, Requirement};
 use serde_json::Value;
 
 /// A schedule that was not deleted.
@@ -22,6 +23,15 @@ pub(super) struct KnownSchedule {
     schedule: Schedule,
     /// The user who put it.
     put_by: Option<UserId>,
+}
+
+impl KnownSchedule {
+    /// Its agent and operations, as locks name them.
+    pub(super) fn asks_for(&self) -> (AgentId, Vec<LockTarget>) {
+        let schedule = &self.schedule;
+        let operations = LockTarget::operations_of(&schedule.operations);
+        (schedule.agent_id, operations)
+    }
 }
 
 /// A task that the scheduler opened, and what it asked for in it, before the schedule says that it fired.
@@ -99,9 +109,14 @@ impl History {
     /// The users whose wish a task of the scheduler is: who put its schedule, and who put its operations.
     pub(super) fn putters(&mut self, created: &TaskCreated) -> Result<Vec<UserId>, Obstacle> {
         // What is wrong with the subject is told where the schedule says that it fired.
-        let Some(schedule_id) = scheduled(&created.subject) else {
-            return Ok(Vec::new());
-        };
+        match scheduled(&created.subject) {
+            Some(schedule_id) => self.putters_of(schedule_id),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The users who put a schedule, and its operations.
+    fn putters_of(&mut self, schedule_id: ScheduleId) -> Result<Vec<UserId>, Obstacle> {
         let Some((origin, put_by)) = self.put_by(schedule_id)? else {
             return Ok(Vec::new());
         };
@@ -183,6 +198,18 @@ impl History {
             (Event::SchedulePut(put), _) => self.schedule_put(now, put),
             (Event::ScheduleFired(fired), Some(schedule)) => self.fired(now, schedule, fired),
             (Event::ScheduleMissed(missed), Some(schedule)) => self.missed(now, schedule, missed),
+            (Event::ScheduleAsked(asked), Some(schedule)) => {
+                self.is_newest(now, schedule);
+                let id = schedule.id;
+                let is_about = self
+                    .question(asked.approval_id)
+                    .map(|question| question.schedule() == Some(id));
+                let missing = || format!("approval {} is not open", asked.approval_id);
+                let is_about = is_about.or_tell(now, Check::Schedule, missing);
+                now.expect(is_about != Some(false), Check::Schedule, || {
+                    format!("approval {} is about something else", asked.approval_id)
+                });
+            }
             (Event::ScheduleDeleted(_), Some(schedule)) => {
                 self.is_newest(now, schedule);
                 self.schedules.remove(&schedule.name);
@@ -196,6 +223,139 @@ impl History {
             None => State::Schedule(Box::new(KnownSchedule { schedule, put_by })),
         };
         self.streams.put(stream, state);
+    }
+
+    /// People are asked about a schedule that stands, as it was put, and not those whose wish it is.
+    pub(super) fn asked_about_schedule(
+        &mut self,
+        now: &mut Now<'_>,
+        asked: &ApprovalAsked,
+        proposal: &ScheduleProposal,
+    ) {
+        let id: ScheduleId = proposal.schedule_id.into();
+        let known = self.streams.find(id, |state| match state {
+            State::Schedule(known) => Some(known.schedule.clone()),
+            _ => None,
+        });
+        if self.is_excerpt && matches!(known, Seen::Never) {
+            return now.cannot(Check::Schedule, Obstacle::BeforeRange);
+        }
+        let missing = || format!("schedule {id} was not put before, or was deleted");
+        let Some(schedule) = known.or_tell(now, Check::Schedule, missing) else {
+            return;
+        };
+        self.is_newest(now, &schedule);
+        let same = definition(&schedule).is_ok_and(|said| said == proposal.definition);
+        now.expect(same, Check::Schedule, || {
+            "what is asked about is not the schedule as it was put".to_owned()
+        });
+        let Some(policy) = &asked.policy else { return };
+        match self.schedule_wished_by(&schedule) {
+            Ok(expected) => {
+                let recorded = &policy.requirement.get().exclude;
+                now.expect(*recorded == expected, Check::Vote, || {
+                    "its question excludes others from its answer than those whose wish it is"
+                        .to_owned()
+                });
+            }
+            Err(why) => now.cannot(Check::Vote, why),
+        }
+    }
+
+    /// Those whose wish a schedule is, unless the policy lets them answer.
+    fn schedule_wished_by(&mut self, schedule: &Schedule) -> Result<Vec<Excluded>, Obstacle> {
+        let in_force = self.policies.in_force.as_ref();
+        if in_force.is_some_and(|known| known.policy.self_approval) {
+            return Ok(Vec::new());
+        }
+        let excluded = |user_id, why| Excluded { user_id, why };
+        let mut expected = Vec::new();
+        if let Some(State::Agent(agent)) = self.streams.state(schedule.agent_id) {
+            let owner = agent.owner;
+            expected.extend(owner.map(|owner| excluded(owner, Exclusion::AgentOwner)));
+        }
+        let putters = self.putters_of(schedule.id)?.into_iter();
+        expected.extend(putters.map(|user| excluded(user, Exclusion::TaskOpener)));
+        expected.sort_unstable();
+        expected.dedup();
+        Ok(expected)
+    }
+
+    /// What the approval of its schedule as a whole authorised: a firing of that schedule, after people approved it.
+    pub(super) fn approved_with_schedule(
+        &mut self,
+        now: &mut Now<'_>,
+        accepted: &ApplyAccepted,
+        whole: ApprovalId,
+    ) {
+        now.expect(is_scheduler(now), Check::Schedule, || {
+            "the approval of a schedule authorises what no schedule asks for".to_owned()
+        });
+        let own = match self.streams.state(accepted.task_id) {
+            Some(State::Task(task)) => scheduled(&task.subject),
+            _ => None,
+        };
+        let found = self.question(whole).map(|question| {
+            let is_own = own.is_some() && question.schedule() == own;
+            let required = question.answered();
+            let by = question.approved_by.clone();
+            (is_own, by, required, question.asked_at)
+        });
+        if self.is_excerpt && matches!(found, Seen::Never) {
+            return now.cannot(Check::Schedule, Obstacle::BeforeRange);
+        }
+        let missing = || format!("approval {whole}, which authorises it, was not asked or is over");
+        let Some((is_own, by, answered, asked_at)) = found.or_tell(now, Check::Schedule, missing)
+        else {
+            return;
+        };
+        now.expect(is_own, Check::Schedule, || {
+            format!("approval {whole}, which authorises it, is not about its schedule")
+        });
+        match by {
+            Some(principal) => self.check_owner(now, &principal),
+            None => now.wrong(
+                Check::Schedule,
+                format!("nobody had given approval {whole}, which authorises it"),
+            ),
+        }
+        if accepted.evaluation.is_none() {
+            let needed = Requirement::without_policy();
+            now.expect(answered.needs_as_much_as(&needed), Check::Schedule, || {
+                format!("approval {whole}, which authorises it, is not enough for it")
+            });
+        }
+        self.unlocked_since(now, asked_at, None, accepted.task_id);
+    }
+
+    /// Those who approved a schedule as a whole are enough for what the policy asks of a firing.
+    pub(super) fn whole_is_enough(
+        &mut self,
+        now: &mut Now<'_>,
+        whole: ApprovalId,
+        required: &Requirement,
+        of: (TaskId, AgentId),
+    ) {
+        let answered = self.question(whole).map(|question| question.answered());
+        // What is wrong with the question is told where it is looked at.
+        let Seen::Here(answered) = answered else {
+            return;
+        };
+        let is_enough =
+            answered.needs_as_much_as(required) && required.pre_state == PreState::Shown;
+        now.expect(is_enough, Check::Schedule, || {
+            format!("the policy asks for more than approval {whole} of its schedule")
+        });
+        match self.wished_by(&now.envelope.actor, of) {
+            Ok(expected) => {
+                let mut whose = expected.iter();
+                let excludes = whose.all(|one| answered.excludes(one.user_id));
+                now.expect(excludes, Check::Vote, || {
+                    "somebody whose wish it is could approve its schedule".to_owned()
+                });
+            }
+            Err(why) => now.cannot(Check::Vote, why),
+        }
     }
 
     fn schedule_put(&mut self, now: &mut Now<'_>, put: &SchedulePut) {
@@ -326,7 +486,9 @@ impl History {
         now.expect(is_range, Check::Schedule, || {
             format!("{} firings from {first} to {last} cannot be", missed.count)
         });
-        self.is_due(now, schedule, &[first, last], &missed.tzdata);
+        let instants = [first, last];
+        let once = instants.get(..usize::from(first != last) + 1);
+        self.is_due(now, schedule, once.unwrap_or(&instants), &missed.tzdata);
         if let MissReason::Refused {
             task_id: Some(task_id),
             ..

@@ -132,7 +132,9 @@ impl History {
         }
         // An apply under an approval that another one asked for repeats the check of that one.
         let repeats = match accepted.authorisation {
-            Authorisation::Granted | Authorisation::Cleared(_) => false,
+            Authorisation::Granted | Authorisation::Cleared(_) | Authorisation::Scheduled(_) => {
+                false
+            }
             Authorisation::Awaiting(approval) => self
                 .question(approval)
                 .map(|question| !question.is_first(accepted.apply_id))
@@ -233,6 +235,12 @@ impl History {
                     )
                 },
             );
+        }
+        if let Authorisation::Scheduled(whole) = accepted.authorisation
+            && let Some(required) = &said.requirement
+        {
+            let of = (accepted.task_id, agent_id);
+            self.whole_is_enough(now, whole, required, of);
         }
         let Authorisation::Awaiting(approval) = accepted.authorisation else {
             return;

@@ -2,12 +2,15 @@
 
 use super::{altered, is_found};
 use crate::scene::Scene;
-use fixtures::commands::{administrator, dns_create, purge, put_schedule};
+use fixtures::commands::{administrator, dns_create, purge, put_schedule, ssl_mode};
 use fixtures::history::History;
+use ledger::aggregate::Approval;
 use ledger::audit::Check;
 use ledger::command::{CloseTask, RunSchedule};
-use ledger::event::{Envelope, Event, MissReason, ScheduleDeleted, ScheduleMissed};
-use ledger::{ClientSubject, CommandId, Origin, ScheduleId};
+use ledger::event::{
+    AskedSubject, Authorisation, Envelope, Event, MissReason, ScheduleDeleted, ScheduleMissed,
+};
+use ledger::{ApprovalId, ClientSubject, CommandId, Decision, Origin, ScheduleId};
 use std::time::Duration;
 
 /// A schedule that has fired once, with what came after it.
@@ -171,4 +174,75 @@ async fn an_instant_that_is_dealt_with_twice_or_after_the_end_is_found() {
         history.insert_with(at + 2, stream, &by, &missed);
     });
     is_found(&after_end, Check::AfterEnd, at + 2);
+}
+
+/// A schedule that people approved as a whole, and that has fired once.
+async fn approved() -> History {
+    let scene = Scene::granted().await;
+    let put = put_schedule("nightly", vec![ssl_mode("strict")]);
+    let schedule = scene.run(put).await.unwrap();
+    let asked = scene.load::<Approval>(schedule.asked[0]).await.unwrap();
+    let approve = scene
+        .alice
+        .decide(&scene.ledger, &asked.unwrap(), Decision::Approve, None);
+    scene.run(approve).await.unwrap().accepted().unwrap();
+    scene.clock.advance(Duration::from_secs(600));
+    let schedule_id = schedule.id;
+    let ran = scene.run(RunSchedule { schedule_id }).await.unwrap();
+    assert!(ran.fired.is_some());
+    let closed = scene.ledger.close().await;
+    History::read(closed.path())
+}
+
+#[tokio::test]
+async fn a_firing_that_nobody_approved_with_its_schedule_is_found() {
+    let history = approved().await;
+    assert_eq!(history.verify().findings, []);
+    let accepted = history.last("apply.accepted");
+    let by = |whole: Authorisation| {
+        altered(&history, |history| {
+            history.alter(accepted, |event| {
+                if let Event::ApplyAccepted(accepted) = event {
+                    accepted.authorisation = whole;
+                }
+            });
+        })
+    };
+    let never_asked = by(Authorisation::Scheduled(ApprovalId::from_bytes([7; 16])));
+    is_found(&never_asked, Check::Schedule, accepted);
+    is_found(&by(Authorisation::Granted), Check::Authorisation, accepted);
+    let approval = history.first("approval.approved");
+    let unanswered = altered(&history, |history| drop(history.remove(approval)));
+    is_found(&unanswered, Check::Schedule, accepted - 1);
+    let by_an_agent = altered(&history, |history| {
+        history.alter_all(accepted, |envelope, _| {
+            envelope.actor = administrator().actor;
+        });
+    });
+    is_found(&by_an_agent, Check::Schedule, accepted);
+}
+
+#[tokio::test]
+async fn a_question_about_another_schedule_than_was_put_is_found() {
+    let history = approved().await;
+    let asked = history.first("approval.asked");
+    let other = altered(&history, |history| {
+        history.alter(asked, |event| {
+            if let Event::ApprovalAsked(asked) = event
+                && let AskedSubject::Schedule(proposal) = &mut asked.subject
+            {
+                proposal.definition = proposal.definition.replace("strict", "off");
+            }
+        });
+    });
+    is_found(&other, Check::Schedule, asked);
+    let named = history.first("schedule.asked");
+    let of_nothing = altered(&history, |history| {
+        history.alter(named, |event| {
+            if let Event::ScheduleAsked(asked) = event {
+                asked.approval_id = ApprovalId::from_bytes([7; 16]);
+            }
+        });
+    });
+    is_found(&of_nothing, Check::Schedule, named);
 }
