@@ -37,20 +37,7 @@ pub fn means(subject: &AskedSubject, decision: Decision) -> String {
 /// The wish, in one line.
 #[must_use]
 pub fn act(subject: &AskedSubject) -> String {
-    match subject {
-        AskedSubject::PolicyChange(change) => {
-            let version = change.follows.saturating_add(1);
-            match (&change.document, change.restores) {
-                (None, _) => format!("change the policy to version {version}, without a document"),
-                (Some(_), Some(earlier)) => {
-                    format!("change the policy to version {version}, as version {earlier} was")
-                }
-                (Some(_), None) => format!("change the policy to version {version}"),
-            }
-        }
-        AskedSubject::Schedule(schedule) => format!("let schedule {} run", name_of(schedule)),
-        AskedSubject::Review(_) => "review an approval that was given in an emergency".to_owned(),
-    }
+    subject.act()
 }
 
 /// The subject of an answer, line by line: where a policy would differ, what a schedule asks for and when, or what was
@@ -64,13 +51,6 @@ pub async fn lines(ledger: &Ledger, subject: &AskedSubject) -> Result<Vec<String
         AskedSubject::Schedule(schedule) => scheduled(ledger, schedule).await,
         AskedSubject::Review(review) => reviewed(ledger, review.approval_id).await,
     }
-}
-
-/// The name of a schedule, or its id where that cannot be read.
-fn name_of(schedule: &ScheduleProposal) -> String {
-    let said: Option<Value> = serde_json::from_str(&schedule.definition).ok();
-    let name = said.as_ref().and_then(|said| said.get("name")?.as_str());
-    name.map_or_else(|| schedule.schedule_id.to_string(), ToOwned::to_owned)
 }
 
 /// The operations of a schedule, each with the scope that it acts on.

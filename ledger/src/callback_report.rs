@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::event::ApplyEnd;
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, EventId, ExecutionId, TaskId};
+use crate::statement::QuestionKind;
 use serde_json::{Map, Value};
 
 /// The form of a field's value.
@@ -76,6 +77,16 @@ const PENDING: [Field; 3] = [
     FINGERPRINT,
     field("expires_at", FieldForm::Time, "The end of the question"),
 ];
+/// Of a question that is about no apply. Operators' notifiers are told of it, and no callback.
+const PENDING_BESIDES: [Field; 3] = [
+    field(
+        "kind",
+        FieldForm::Word(&["policy_change", "schedule", "review"]),
+        "The kind of thing that is asked about, of a question that is about no apply",
+    ),
+    FINGERPRINT,
+    field("expires_at", FieldForm::Time, "The end of the question"),
+];
 const DENIED: [Field; 3] = [APPROVER, REASON, FINGERPRINT];
 const APPROVED: [Field; 4] = [
     APPROVER,
@@ -132,7 +143,11 @@ static EVENT: [Field; 6] = [
         "The event; the same on every try",
     ),
     field("event_type", FieldForm::Text, "The name of the event"),
-    field("task_id", FieldForm::Id, "The task"),
+    nullable(
+        "task_id",
+        FieldForm::Id,
+        "The task; null where a question belongs to none",
+    ),
     field("timestamp", FieldForm::Time, "The time of the record"),
     field(
         "approval_id",
@@ -178,7 +193,7 @@ pub fn event_fields() -> (&'static [Field], &'static [Field]) {
 #[must_use]
 pub const fn payloads(event: CallbackEvent) -> &'static [&'static [Field]] {
     match event {
-        CallbackEvent::ApprovalPending => &[&PENDING],
+        CallbackEvent::ApprovalPending => &[&PENDING, &PENDING_BESIDES],
         CallbackEvent::ApprovalApproved => &[&APPROVED],
         CallbackEvent::ApprovalDenied => &[&DENIED],
         CallbackEvent::ApprovalExpired => &[&EXPIRED],
@@ -206,7 +221,7 @@ pub(crate) struct EventBody<'a> {
     /// The event that is reported.
     pub(crate) event_id: EventId,
     pub(crate) message: Message,
-    pub(crate) task_id: TaskId,
+    pub(crate) task_id: Option<TaskId>,
     pub(crate) approval_id: Option<ApprovalId>,
     pub(crate) idempotency_key: Option<&'a str>,
     /// When it was recorded.
@@ -216,16 +231,17 @@ pub(crate) struct EventBody<'a> {
 impl EventBody<'_> {
     /// The body's `event` object.
     pub(crate) fn into_json(self) -> Value {
+        let text = |text: Option<String>| text.map(Value::from);
         let values = [
-            Some(self.event_id.to_string()),
-            Some(self.message.name.as_str().to_owned()),
-            Some(self.task_id.to_string()),
-            Some(self.at.to_string()),
-            self.approval_id.map(|id| id.to_string()),
-            self.idempotency_key.map(str::to_owned),
+            text(Some(self.event_id.to_string())),
+            text(Some(self.message.name.as_str().to_owned())),
+            Some(text(self.task_id.map(|id| id.to_string())).unwrap_or_default()),
+            text(Some(self.at.to_string())),
+            text(self.approval_id.map(|id| id.to_string())),
+            text(self.idempotency_key.map(str::to_owned)),
         ];
         let there = EVENT.iter().zip(values);
-        let there = there.filter_map(|(field, value)| Some((field.name.to_owned(), value?.into())));
+        let there = there.filter_map(|(field, value)| Some((field.name.to_owned(), value?)));
         let mut event: Map<String, Value> = there.collect();
         event.insert("payload".to_owned(), self.message.payload);
         Value::Object(event)
@@ -251,6 +267,23 @@ pub(crate) fn pending(apply: ApplyId, fingerprint: Fingerprint, expires_at: Time
     Message {
         name: CallbackEvent::ApprovalPending,
         payload: object(&PENDING, values.map(Value::from)),
+    }
+}
+
+/// Of a question that was put and is about no apply.
+pub(crate) fn pending_besides(
+    kind: QuestionKind,
+    fingerprint: Fingerprint,
+    expires_at: Timestamp,
+) -> Message {
+    let values = [
+        kind.as_str().to_owned(),
+        fingerprint.to_string(),
+        expires_at.to_string(),
+    ];
+    Message {
+        name: CallbackEvent::ApprovalPending,
+        payload: object(&PENDING_BESIDES, values.map(Value::from)),
     }
 }
 

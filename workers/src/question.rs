@@ -1,8 +1,10 @@
 //! A question as people hear of it outside of its page: in callbacks, and in messages of the operator's.
 
-use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::aggregate::{Apply, Approval, ApprovalState, Task, User};
 use ledger::callback_report::SENT;
+use ledger::event::{AskedSubject, ScheduleProposal};
 use ledger::operation::Operation;
+use ledger::policy::Exclusion;
 use ledger::{ApprovalId, Error, Ledger, Providers, Purpose, Risk};
 use serde_json::{Value, json};
 use std::fmt;
@@ -35,17 +37,33 @@ impl fmt::Debug for ApprovalUrls {
     }
 }
 
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) enum Asker {
+    /// An agent, in a task.
+    Agent {
+        /// Its name.
+        name: String,
+        /// The name of the task.
+        task: String,
+    },
+    /// Users, by their names; nobody where it was wanted at the command line or with the service token.
+    People(Vec<String>),
+    /// Users who approved alone in an emergency, by their names.
+    Deciders(Vec<String>),
+}
+
 /// A question, with what its page says of it first.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
-    pub(crate) agent: String,
-    pub(crate) task_name: String,
-    /// A sentence for each of the first operations, as the page has it. Nothing in them hides.
+    pub(crate) asker: Asker,
+    /// A sentence for each of the first operations, as the page has it. Nothing in them hides. Of what is not about an
+    /// apply the wish comes first.
     pub(crate) summary: Vec<String>,
     /// How many operations there are.
     pub(crate) operations: usize,
-    /// The highest of its operations.
-    pub(crate) risk: Risk,
+    /// The highest of its operations; of a change of the policy nothing.
+    pub(crate) risk: Option<Risk>,
     /// Where it stands.
     pub(crate) state: ApprovalState,
     /// The agent's own words.
@@ -61,9 +79,12 @@ impl Question {
         let Some(approval) = Error::none_if_erased(ledger.load::<Approval>(id).await)? else {
             return Ok(None);
         };
-        // Deliveries tell of applies only.
-        let Some(asked) = approval.apply() else {
-            return Ok(None);
+        let asked = match (approval.apply(), approval.besides()) {
+            (Some(asked), _) => asked,
+            (None, Some(subject)) => {
+                return Self::besides(ledger, &approval, subject).await.map(Some);
+            }
+            (None, None) => return Ok(None),
         };
         let task = Error::none_if_erased(ledger.load::<Task>(asked.task_id).await)?;
         let apply = Error::none_if_erased(ledger.load::<Apply>(asked.apply_id).await)?;
@@ -77,6 +98,69 @@ impl Question {
             Self::of(&approval, &task, &apply, state, &providers)
         });
         Ok(made.await.unwrap_or_default())
+    }
+
+    /// A question that is not about an apply.
+    async fn besides(
+        ledger: &Ledger,
+        approval: &Approval,
+        subject: &AskedSubject,
+    ) -> Result<Self, Error> {
+        let mut names = Vec::new();
+        let required = approval
+            .policy
+            .as_ref()
+            .map(|asked| asked.requirement.get());
+        let excluded = required.map_or(&[][..], |required| &required.exclude);
+        // Whose agent it is does not want it for that.
+        let wanted_by = excluded
+            .iter()
+            .filter(|one| one.why != Exclusion::AgentOwner);
+        for one in wanted_by {
+            let user = Error::none_if_erased(ledger.load::<User>(one.user_id).await)?;
+            names.extend(user.map(|user| user.name.to_string()));
+        }
+        let mut question = Self {
+            asker: Asker::People(Vec::new()),
+            summary: vec![visible(&subject.act(), LONGEST)],
+            operations: 1,
+            risk: None,
+            state: approval.state_at(ledger.now()),
+            purpose: Purpose::default(),
+        };
+        match subject {
+            AskedSubject::PolicyChange(_) => question.asker = Asker::People(names),
+            AskedSubject::Schedule(schedule) => {
+                question.asker = Asker::People(names);
+                question.asks_for(&operations_of(ledger, schedule));
+            }
+            AskedSubject::Review(review) => {
+                question.asker = Asker::Deciders(names);
+                // It is about an apply.
+                let about = Box::pin(Self::read(ledger, review.approval_id)).await?;
+                if let Some(about) = about {
+                    question.operations += about.operations;
+                    question.risk = about.risk;
+                    question.summary.extend(about.summary);
+                    question.summary.truncate(SENTENCES);
+                }
+            }
+        }
+        Ok(question)
+    }
+
+    /// Takes in operations, each in a sentence with the scope that it acts on.
+    fn asks_for(&mut self, operations: &[Operation]) {
+        self.operations += operations.len();
+        let risks = operations.iter().map(|operation| operation.entry.risk);
+        self.risk = risks.max();
+        let first = operations.iter().take(SENTENCES - 1);
+        self.summary.extend(first.map(|operation| {
+            let (id, scope) = (operation.entry.id, &operation.scope);
+            let act = operation.summary();
+            let (kind, on) = (scope.scope_type, &scope.id);
+            visible(&format!("{id} on {kind} {on}: {act}"), LONGEST)
+        }));
     }
 
     fn of(
@@ -97,11 +181,13 @@ impl Question {
         let risks = operations.iter().map(|operation| task.risk_of(operation));
         let first = operations.iter().take(SENTENCES).enumerate();
         Some(Self {
-            agent: task.agent.as_str().to_owned(),
-            task_name: task.name.clone(),
+            asker: Asker::Agent {
+                name: task.agent.as_str().to_owned(),
+                task: task.name.clone(),
+            },
             summary: first.map(sentence).collect(),
             operations: operations.len(),
-            risk: risks.fold(Risk::Safe, Risk::max),
+            risk: Some(risks.fold(Risk::Safe, Risk::max)),
             state,
             purpose: apply.purpose.clone(),
         })
@@ -126,12 +212,16 @@ impl Question {
         let Some(payload) = told.get_mut("payload").and_then(Value::as_object_mut) else {
             return event.to_owned();
         };
+        let (agent, task) = match &self.asker {
+            Asker::Agent { name, task } => (Some(name), Some(task)),
+            Asker::People(_) | Asker::Deciders(_) => (None, None),
+        };
         let values = [
             json!(url),
             json!(self.sentences(SENTENCES)),
             json!(self.risk),
-            json!(self.agent),
-            json!(self.task_name),
+            json!(agent),
+            json!(task),
         ];
         for (field, value) in SENT.iter().zip(values) {
             if !value.is_null() {
@@ -140,6 +230,15 @@ impl Question {
         }
         told.to_string()
     }
+}
+
+/// The operations that a schedule asks for; none where they cannot be read.
+fn operations_of(ledger: &Ledger, schedule: &ScheduleProposal) -> Vec<Operation> {
+    let said: Value = serde_json::from_str(&schedule.definition).unwrap_or_default();
+    let list = said.get("operations").and_then(Value::as_array);
+    let providers = &ledger.rules().providers;
+    let read = list.into_iter().flatten().map(|one| providers.read(one));
+    read.filter_map(Result::ok).collect()
 }
 
 /// The text on one line of at most `most` characters, an end that is cut off shown as `…`. Characters that hide,
@@ -169,11 +268,13 @@ mod tests {
 
     fn question() -> Question {
         Question {
-            agent: "deployer".to_owned(),
-            task_name: "release".to_owned(),
+            asker: Asker::Agent {
+                name: "deployer".to_owned(),
+                task: "release".to_owned(),
+            },
             summary: vec!["purge everything".to_owned()],
             operations: 1,
-            risk: Risk::Sensitive,
+            risk: Some(Risk::Sensitive),
             state: ApprovalState::Pending,
             purpose: Purpose::default(),
         }

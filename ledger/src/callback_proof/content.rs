@@ -35,6 +35,16 @@ pub(super) fn check_content(
                 ("payload.expires_at", json!(asked.expires_at)),
             ])
         }
+        Event::ApprovalAsked(asked) => fields.extend([
+            ("approval_id", json!(stream)),
+            ("task_id", Value::Null),
+            ("payload.kind", json!(asked.subject.kind().as_str())),
+            (
+                "payload.operation_fingerprint",
+                json!(asked.fingerprint.to_string()),
+            ),
+            ("payload.expires_at", json!(asked.expires_at)),
+        ]),
         Event::ApprovalApproved(decided) => fields.extend(decision(&stream, &decided.0)),
         Event::ApprovalDenied(decided) => fields.extend(decision(&stream, &decided.0)),
         Event::ApprovalExpired(expired) => fields.extend([

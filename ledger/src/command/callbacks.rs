@@ -148,7 +148,8 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// An event of a question, with the deliveries that it owes. Of what belongs to no task nobody is told so.
+/// An event of a question, with the deliveries that it owes. Of what belongs to no task notifiers and devices are told
+/// when it is asked, and nobody of the rest.
 pub(super) fn of_question(
     context: &Context<'_>,
     task: Option<&Task>,
@@ -186,25 +187,60 @@ pub(super) fn owe(
     subject: &Subject<'_>,
     message: Message,
 ) -> Vec<NewEvent> {
+    let wanting = task
+        .callbacks()
+        .filter(|callback| {
+            let mut wanted = callback.events.iter();
+            wanted.any(|wanted| wanted == message.name.as_str())
+        })
+        .map(|callback| callback.callback_id);
+    let wanting = wanting.collect();
+    owe_to(context, task.id, wanting, reported, subject, message)
+}
+
+/// A question that belongs to no task, with the deliveries that it owes to notifiers and to the devices of the people
+/// who may decide it.
+pub(super) fn with_deliveries_besides(
+    context: &Context<'_>,
+    (approval_id, asked): (ApprovalId, NewEvent),
+    devices: &[DeviceId],
+    message: Message,
+) -> Vec<NewEvent> {
+    let subject = Subject {
+        approval_id: Some(approval_id),
+        apply_id: None,
+        idempotency_key: None,
+        devices,
+    };
+    let place = DeliveryOwed::place_of(approval_id);
+    let owed = owe_to(context, place, Vec::new(), &asked, &subject, message);
+    std::iter::once(asked).chain(owed).collect()
+}
+
+/// The deliveries to those callbacks, and of a question to notifiers and devices.
+fn owe_to(
+    context: &Context<'_>,
+    task_id: TaskId,
+    mut wanting: Vec<CallbackId>,
+    reported: &NewEvent,
+    subject: &Subject<'_>,
+    message: Message,
+) -> Vec<NewEvent> {
     let name = message.name.as_str();
     let notifiers = context.rules.notifiers.iter();
     let notifiers = notifiers
         .filter(|_| Notifier::wants(name))
         .map(|notifier| notifier.callback_id());
-    let wanting: Vec<_> = task
-        .callbacks()
-        .filter(|callback| callback.events.iter().any(|wanted| wanted == name))
-        .map(|callback| callback.callback_id)
-        .chain(notifiers)
-        .chain(subject.devices.iter().map(|device| device.callback_id()))
-        .collect();
+    wanting.extend(notifiers);
+    wanting.extend(subject.devices.iter().map(|device| device.callback_id()));
     if wanting.is_empty() {
         return Vec::new();
     }
     let report = EventBody {
         event_id: reported.event_id,
         message,
-        task_id: task.id,
+        task_id: (subject.approval_id.map(DeliveryOwed::place_of) != Some(task_id))
+            .then_some(task_id),
         approval_id: subject.approval_id,
         idempotency_key: subject.idempotency_key.map(IdempotencyKey::as_str),
         at: context.now,
@@ -217,7 +253,7 @@ pub(super) fn owe(
             DeliveryOwed {
                 delivery_id,
                 callback_id,
-                task_id: task.id,
+                task_id,
                 apply_id: subject.apply_id,
                 approval_id: subject.approval_id,
                 event_id: reported.event_id,

@@ -174,7 +174,7 @@ async fn end(
     tx.append(vec![removed]).await
 }
 
-/// The devices of the users who may decide what is asked now, by what the policy in force needs.
+/// The devices of the users who may decide what is asked now, by what the policy in force needs and whom it excludes.
 pub(super) async fn devices_of_approvers(
     tx: &mut Transaction<'_>,
     required: Option<&Requirement>,
@@ -190,7 +190,9 @@ pub(super) async fn devices_of_approvers(
             continue;
         };
         let members = tx.load::<Group>(id).await?;
-        for member in members.iter().flat_map(|group| &group.members) {
+        let members = members.iter().flat_map(|group| &group.members);
+        let may_answer = |member: &&UserId| !required.is_some_and(|known| known.excludes(**member));
+        for member in members.filter(may_answer) {
             let user = Error::none_if_erased(tx.load::<User>(*member).await)?;
             for device in user.iter().flat_map(|user| &user.devices) {
                 if !devices.contains(&device.id) {
@@ -208,6 +210,9 @@ pub(super) async fn devices_of_approvers(
             Err(Error::Rejected(Rejection::Erased)) => continue,
             owner => owner?,
         };
+        let may_answer =
+            |owner: &&std::sync::Arc<User>| !required.is_some_and(|known| known.excludes(owner.id));
+        let owner = owner.as_ref().filter(may_answer);
         for device in owner.iter().flat_map(|owner| &owner.devices) {
             // A user can have several of the principals.
             if !devices.contains(&device.id) {

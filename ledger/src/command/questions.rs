@@ -1,11 +1,14 @@
 //! Questions that are not about an apply: asked, and what an approval of one brings about.
 
+use super::callbacks::with_deliveries_besides;
+use super::devices::devices_of_approvers;
 use super::policies;
 use super::proof::prove_votes;
 use super::question_limits::unsatisfiable;
 use super::ruled::{POLICY, cancelled};
 use super::tasks::{question_time, seconds};
 use crate::aggregate::{Approval, ApprovalState};
+use crate::callback_report;
 use crate::error::Error;
 use crate::event::{ApprovalAsked, AskedByPolicy, AskedSubject, StoredRequirement};
 use crate::id::ApprovalId;
@@ -85,6 +88,7 @@ pub(super) async fn ask(
     if let Some(refused) = unsatisfiable(tx, &asked).await? {
         return Err(refused.into());
     }
+    let devices = devices_of_approvers(tx, Some(&required)).await?;
     let context = tx.context();
     let approval_id: ApprovalId = context.id();
     let time = question_time(None, &context);
@@ -97,7 +101,11 @@ pub(super) async fn ask(
         approvers,
         policy,
     };
-    tx.append(vec![context.event(approval_id, asked)]).await?;
+    let message =
+        callback_report::pending_besides(asked.subject.kind(), fingerprint, asked.expires_at);
+    let asked = context.event(approval_id, asked);
+    let events = with_deliveries_besides(&context, (approval_id, asked), &devices, message);
+    tx.append(events).await?;
     tx.existing::<Approval>(approval_id).await
 }
 

@@ -37,7 +37,10 @@ impl Describe for DeliveryOwed {
             .or(device)
             .or_else(|| task.host(self.callback_id))
             .unwrap_or("its callback");
-        let mut topic = Topic::of(self.task_id, task.agent.as_deref());
+        let mut topic = match self.of_task() {
+            Some(task_id) => Topic::of(task_id, task.agent.as_deref()),
+            None => Topic::default(),
+        };
         topic.tells = Some((self.event_name.clone(), to.to_owned()));
         topics.put(stream, topic);
     }

@@ -4,6 +4,7 @@ use super::approval::asked_of;
 use super::{Describe, Facts, Topic, Topics};
 use crate::event::{ApprovalAsked, AskedSubject, PolicyProposal};
 use crate::id::StreamId;
+use serde_json::Value;
 
 impl Describe for ApprovalAsked {
     fn text(&self, topic: &Topic) -> String {
@@ -26,6 +27,35 @@ impl Describe for ApprovalAsked {
             ..Topic::default()
         };
         topics.put(stream, topic);
+    }
+}
+
+impl AskedSubject {
+    /// The wish, in one line: *change the policy to version 4*.
+    #[must_use]
+    pub fn act(&self) -> String {
+        match self {
+            Self::PolicyChange(change) => {
+                let version = change.follows.saturating_add(1);
+                match (&change.document, change.restores) {
+                    (None, _) => {
+                        format!("change the policy to version {version}, without a document")
+                    }
+                    (Some(_), Some(earlier)) => {
+                        format!("change the policy to version {version}, as version {earlier} was")
+                    }
+                    (Some(_), None) => format!("change the policy to version {version}"),
+                }
+            }
+            Self::Schedule(schedule) => {
+                let said: Option<Value> = serde_json::from_str(&schedule.definition).ok();
+                let name = said.as_ref().and_then(|said| said.get("name")?.as_str());
+                let id = schedule.schedule_id;
+                let name = name.map_or_else(|| id.to_string(), ToOwned::to_owned);
+                format!("let schedule {name} run")
+            }
+            Self::Review(_) => "review an approval that was given in an emergency".to_owned(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub struct DeliveryOwed {
     pub delivery_id: DeliveryId,
     /// The registration that it goes to.
     pub callback_id: CallbackId,
-    /// The task.
+    /// The task; of a question that belongs to none its own id.
     pub task_id: TaskId,
     /// The apply, where one is concerned.
     pub apply_id: Option<ApplyId>,
@@ -25,6 +25,20 @@ pub struct DeliveryOwed {
     pub event: String,
     /// How many tries it gets.
     pub max_attempts: u32,
+}
+
+impl DeliveryOwed {
+    /// What stands in the place of the task for a question that belongs to none: its own id.
+    pub(crate) const fn place_of(question: ApprovalId) -> TaskId {
+        TaskId::from_bytes(*question.as_bytes())
+    }
+
+    /// The task; `None` for a question that belongs to none.
+    #[must_use]
+    pub fn of_task(&self) -> Option<TaskId> {
+        let question = self.approval_id.map(Self::place_of);
+        (question != Some(self.task_id)).then_some(self.task_id)
+    }
 }
 
 /// `delivery.attempt_started` 1: from here on the receiver may have seen it.

@@ -331,7 +331,7 @@ events! {
     174, 1, "schedule.asked" => ScheduleAsked(ScheduleAsked)
         in Schedule by SCHEDULE_ASKERS under Schedule;
     180, 1, "approval.asked" => ApprovalAsked(ApprovalAsked)
-        in Approval by QUESTIONERS under ApprovalState [begins, looked_up];
+        in Approval by QUESTIONERS under ApprovalState told as ApprovalPending [begins, looked_up];
     190, 1, "upstream_key.stored" => UpstreamKeyStored(UpstreamKeyStored)
         in UpstreamKey by KEEPERS under UpstreamKey [begins, looked_up];
     191, 1, "upstream_key.removed" => UpstreamKeyRemoved(UpstreamKeyRemoved)

@@ -112,7 +112,7 @@ impl State {
             Self::Task(task) => Some(task.id),
             Self::Apply(apply) => Some(apply.task_id),
             Self::Approval(approval) => approval.task_id(),
-            Self::Delivery(delivery) => Some(delivery.owed.task_id),
+            Self::Delivery(delivery) => delivery.owed.of_task(),
             Self::None
             | Self::Agent(_)
             | Self::Approver(_)

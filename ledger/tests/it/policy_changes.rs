@@ -1,19 +1,23 @@
 //! Changes of the policy that people decide about: who may, what becomes of the others, and when it is in force.
 
+use crate::audit::{altered, is_found};
 use crate::passkeys::by_password;
-use crate::scene::{refusal, refused};
+use crate::scene::{Scene, refusal, refused};
 use crate::votes::{People, of};
 use fixtures::approver::SoftApprover;
 use fixtures::history::History;
 use fixtures::people::{by, passkey_login};
 use fixtures::policies::{policy, put};
-use fixtures::test_ledger::TestLedger;
+use fixtures::rules::TestRules;
+use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Approval, ApprovalState, User};
+use ledger::audit::Check;
 use ledger::command::{ChangeGroup, ExpireApproval, PolicyChanging, RollbackPolicy, SetLock};
 use ledger::event::{Event, LockTarget};
 use ledger::policy::{DefaultAction, Need, Policy, PolicyChange};
 use ledger::{
-    Binding, Breadth, Decision, GroupId, KeptMode, Origin, QuestionKind, Rejection, Retention,
+    Binding, Breadth, CallbackId, Decision, GroupId, KeptMode, Notifier, Origin, QuestionKind,
+    Rejection, Retention,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -338,4 +342,55 @@ async fn a_password_alone_proposes_no_change() {
             .iter()
             .any(|event| matches!(event, Event::ApprovalAsked(_)))
     );
+}
+
+/// Who is to decide is told of every question, not of those about applies alone.
+#[tokio::test]
+async fn notifiers_are_told_of_a_change_that_people_decide_about() {
+    let rules = TestRules {
+        notifiers: vec![Notifier::Slack, Notifier::Email],
+        ..TestRules::default()
+    };
+    let setup = Setup {
+        rules: rules.build(),
+        ..Setup::default()
+    };
+    let people = People::over(Scene::with(setup).await, ["anna", "ben", "carl"]).await;
+    let security = people.group("security", &[0, 1, 2]).await;
+    let saved = people.ledger.run(put(wanting(&[of(security, 2)]), 0)).await;
+    assert!(saved.unwrap().changed().is_some());
+    let asked = proposed(&people, 0, denying()).await;
+    let events = people.all().await.into_iter();
+    let owed: Vec<_> = events
+        .filter_map(|event| match event {
+            Event::DeliveryOwed(owed) => Some(owed),
+            _ => None,
+        })
+        .filter(|owed| owed.approval_id == Some(asked.id))
+        .collect();
+    let told: Vec<_> = owed.iter().map(|owed| owed.callback_id).collect();
+    assert_eq!(
+        told,
+        [Notifier::Slack, Notifier::Email].map(Notifier::callback_id)
+    );
+    for owed in &owed {
+        assert_eq!(owed.of_task(), None);
+        let event: serde_json::Value = serde_json::from_str(&owed.event).unwrap();
+        assert_eq!(event["event_type"], "approval.pending");
+        assert_eq!(event["task_id"], serde_json::Value::Null);
+        assert_eq!(event["payload"]["kind"], "policy_change");
+    }
+    let closed = people.scene.ledger.close().await;
+    let history = History::read(closed.path());
+    assert_eq!(history.verify().findings, []);
+    // A task's callback is never told of it.
+    let at = history.first("delivery.owed");
+    let other = altered(&history, |history| {
+        history.alter(at, |event| {
+            if let Event::DeliveryOwed(owed) = event {
+                owed.callback_id = CallbackId::from_bytes([7; 16]);
+            }
+        });
+    });
+    is_found(&other, Check::DeliveryEvent, at);
 }

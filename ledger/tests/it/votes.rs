@@ -40,7 +40,10 @@ impl std::ops::Deref for People {
 
 impl People {
     pub(crate) async fn of<const N: usize>(names: [&str; N]) -> Self {
-        let scene = Scene::new().await;
+        Self::over(Scene::new().await, names).await
+    }
+
+    pub(crate) async fn over<const N: usize>(scene: Scene, names: [&str; N]) -> Self {
         let (mut users, mut passkeys) = (Vec::new(), Vec::new());
         for name in names {
             let id = user(&scene.ledger, name, Role::Admin).await;

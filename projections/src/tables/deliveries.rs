@@ -101,6 +101,15 @@ row! {
     }
 }
 
+impl DeliveryView {
+    /// The task; `None` of a question that belongs to none, whose id stands in its place.
+    #[must_use]
+    pub fn of_task(&self) -> Option<TaskId> {
+        let question = self.approval_id.map(|id| *id.as_bytes());
+        (question != Some(*self.task_id.as_bytes())).then_some(self.task_id)
+    }
+}
+
 /// A delivery whose next try is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueDelivery {

@@ -85,8 +85,6 @@ async fn stories_tell_of_everything_that_can_happen() {
         "approval.voted",
         "approval.vote_withdrawn",
         "approval.vote_voided",
-        // Needs a document that has people approve its changes: the lists of the API have it.
-        "approval.asked",
         // Needs a document that became stricter: standing.rs has the way there.
         "apply.asked_anew",
         // To store a key erases the one before it, and stories erase nothing.
@@ -126,7 +124,9 @@ async fn agrees_with_aggregates(ledger: &Ledger, projections: &Projections) {
                 let running = apply_agrees(ledger, projections, stream).await;
                 queued.extend(running.then(|| ledger::ApplyId::from(stream)));
             }
-            Event::ApprovalRequested(_) => approval_agrees(ledger, projections, stream).await,
+            Event::ApprovalRequested(_) | Event::ApprovalAsked(_) => {
+                approval_agrees(ledger, projections, stream).await;
+            }
             Event::DeliveryOwed(_) => delivery_agrees(ledger, projections, stream).await,
             Event::TaskCreated(_) => task_agrees(projections, stream.into()).await,
             Event::AgentRegistered(registered) => {

@@ -148,6 +148,7 @@ impl Story {
             match &recorded.event {
                 Event::ApplyAccepted(accepted) => self.applies.push(accepted.apply_id),
                 Event::ApprovalRequested(requested) => self.approvals.push(requested.approval_id),
+                Event::ApprovalAsked(asked) => self.approvals.push(asked.approval_id),
                 Event::DeliveryOwed(owed) => self.deliveries.push(owed.delivery_id),
                 _ => {}
             }

@@ -16,7 +16,7 @@ mod tests;
 pub use mail_server::{InvalidMail, MailAddress, MailServer};
 
 use crate::callback::{AttemptFailure, CallbackSender, CallbackSetupError};
-use crate::question::{Question, visible};
+use crate::question::{Asker, Question, visible};
 use ledger::aggregate::ApprovalState;
 use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, CallbackUrlError, Notifier};
 use serde_json::Value;
@@ -141,6 +141,34 @@ pub(crate) fn message(notifier: Notifier, question: &Question, url: &str) -> Opt
 /// The words on the way to the page.
 const REVIEW: &str = "Review and decide";
 
+/// Who asks, in one line.
+fn asks(asker: &Asker) -> String {
+    let names = |names: &[String]| {
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| visible(name, LONGEST_AGENT))
+            .collect();
+        names.join(", ")
+    };
+    match asker {
+        Asker::Agent { name, task } => {
+            let agent = visible(name, LONGEST_AGENT);
+            let task = visible(task, LONGEST_TASK);
+            format!("{agent} asks, in task \u{201c}{task}\u{201d}:")
+        }
+        Asker::People(wanting) if wanting.is_empty() => {
+            "Wanted with the service token or at the command line:".to_owned()
+        }
+        Asker::People(wanting) => format!("Wanted by {}:", names(wanting)),
+        Asker::Deciders(deciders) if deciders.is_empty() => {
+            "Somebody approved alone in an emergency:".to_owned()
+        }
+        Asker::Deciders(deciders) => {
+            format!("{} approved alone in an emergency:", names(deciders))
+        }
+    }
+}
+
 /// The parts of a message, not yet escaped for a system. Each is one line.
 pub(crate) struct Text {
     /// Words of this service alone.
@@ -155,25 +183,33 @@ pub(crate) struct Text {
 
 impl Text {
     pub(crate) fn of(question: &Question) -> Self {
-        let agent = visible(&question.agent, LONGEST_AGENT);
-        let task = visible(&question.task_name, LONGEST_TASK);
-        let risk = question.risk.as_str();
-        let title = match question.state {
-            ApprovalState::Pending => format!("A decision is wanted (risk: {risk})"),
-            over => {
-                let over = over.as_str();
-                format!("Nothing to decide any more ({over}; risk: {risk})")
-            }
+        let risk = question.risk.map(|risk| format!("risk: {}", risk.as_str()));
+        let over = match question.state {
+            ApprovalState::Pending => None,
+            over => Some(over.as_str().to_owned()),
+        };
+        let title = match over {
+            None => "A decision is wanted",
+            Some(_) => "Nothing to decide any more",
+        };
+        let more: Vec<String> = over.into_iter().chain(risk).collect();
+        let title = match more.as_slice() {
+            [] => title.to_owned(),
+            more => format!("{title} ({})", more.join("; ")),
         };
         let reason = question.purpose.reason.as_deref();
         Self {
             title,
-            asks: format!("{agent} asks, in task \u{201c}{task}\u{201d}:"),
+            asks: asks(&question.asker),
             acts: question.sentences(LINES),
-            says: reason.map(|reason| {
-                let reason = visible(reason, LONGEST_REASON);
-                format!("{agent} says: \u{201c}{reason}\u{201d}")
-            }),
+            says: match (&question.asker, reason) {
+                (Asker::Agent { name, .. }, Some(reason)) => {
+                    let agent = visible(name, LONGEST_AGENT);
+                    let reason = visible(reason, LONGEST_REASON);
+                    Some(format!("{agent} says: \u{201c}{reason}\u{201d}"))
+                }
+                _ => None,
+            },
         }
     }
 

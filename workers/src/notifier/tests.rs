@@ -14,11 +14,13 @@ const CHATS: [(Notifier, Chat); 3] = [
 
 pub(super) fn question(agent: &str, task_name: &str, act: &str, reason: &str) -> Question {
     Question {
-        agent: agent.to_owned(),
-        task_name: task_name.to_owned(),
+        asker: Asker::Agent {
+            name: agent.to_owned(),
+            task: task_name.to_owned(),
+        },
         summary: vec![visible(act, 300); 20],
         operations: 50,
-        risk: Risk::Sensitive,
+        risk: Some(Risk::Sensitive),
         state: ApprovalState::Pending,
         purpose: Purpose {
             reason: Reason::parse(reason).unwrap(),
@@ -98,5 +100,41 @@ fn whatever_agents_write_a_message_is_one_that_its_system_takes() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_question_that_is_about_no_apply_says_who_wants_what() {
+    let wanted = |asker, risk| Question {
+        asker,
+        risk,
+        summary: vec!["change the policy to version 4".to_owned()],
+        operations: 1,
+        purpose: Purpose::default(),
+        ..question("", "", "", "")
+    };
+    let anna = || vec!["anna".to_owned()];
+    let cases = [
+        (Asker::People(anna()), None, "Wanted by anna:"),
+        (
+            Asker::People(Vec::new()),
+            None,
+            "Wanted with the service token or at the command line:",
+        ),
+        (
+            Asker::Deciders(anna()),
+            Some(Risk::Elevated),
+            "anna approved alone in an emergency:",
+        ),
+    ];
+    for (asker, risk, asks) in cases {
+        let text = Text::of(&wanted(asker, risk));
+        let title = match risk {
+            None => "A decision is wanted",
+            Some(_) => "A decision is wanted (risk: elevated)",
+        };
+        assert_eq!((text.title.as_str(), text.asks.as_str()), (title, asks));
+        assert_eq!(text.acts, ["change the policy to version 4"]);
+        assert_eq!(text.says, None);
     }
 }

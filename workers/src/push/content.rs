@@ -29,17 +29,20 @@ pub(super) fn of(question: &Question, url: &str, room: usize) -> Vec<u8> {
 mod tests {
     use super::super::encryption::ROOM;
     use super::*;
+    use crate::question::Asker;
     use ledger::aggregate::ApprovalState;
     use ledger::{Purpose, Reason, Risk};
     use serde_json::Value;
 
     fn question(words: &str) -> Question {
         Question {
-            agent: "deployer".to_owned(),
-            task_name: words.to_owned(),
+            asker: Asker::Agent {
+                name: "deployer".to_owned(),
+                task: words.to_owned(),
+            },
             summary: vec![words.to_owned(); 9],
             operations: 9,
-            risk: Risk::Sensitive,
+            risk: Some(Risk::Sensitive),
             state: ApprovalState::Pending,
             purpose: Purpose {
                 reason: Reason::parse(&words.chars().take(400).collect::<String>()).unwrap(),

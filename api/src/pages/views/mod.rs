@@ -25,7 +25,7 @@ pub(crate) use frame::{Frame, View};
 pub(crate) use history::{AnswerRow, AnswerWord, HistoryPage};
 pub(crate) use inbox::{InboxPage, InboxRow, InboxSection, LockNotice, RowState};
 pub(crate) use people::{
-    ApproverRow, ApproversPage, CallbackRow, CallbacksPage, UserRow, UsersPage,
+    AboutLink, ApproverRow, ApproversPage, CallbackRow, CallbacksPage, UserRow, UsersPage,
 };
 pub(crate) use policy::{PolicyPage, PolicyVersionRow, RuleRow};
 pub(crate) use proxy::ProxyPage;

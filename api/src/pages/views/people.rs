@@ -41,12 +41,20 @@ pub(crate) struct CallbacksPage {
     pub(crate) owed: u64,
 }
 
+/// A link to what a callback is about.
+#[derive(Debug, Clone)]
+pub(crate) struct AboutLink {
+    pub(crate) path: String,
+    /// `its task`
+    pub(crate) words: &'static str,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct CallbackRow {
     pub(crate) id: String,
     pub(crate) event: Short,
     pub(crate) endpoint: Short,
-    pub(crate) task: String,
+    pub(crate) about: AboutLink,
     pub(crate) tries: u32,
     pub(crate) status: Option<u16>,
     pub(crate) error: Option<Short>,

@@ -3,7 +3,8 @@
 use super::{Asked, older, path_part, principal_name, user_name};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{
-    ApproverRow, ApproversPage, CallbackRow, CallbacksPage, Frame, UserRow, UsersPage, View,
+    AboutLink, ApproverRow, ApproversPage, CallbackRow, CallbacksPage, Frame, UserRow, UsersPage,
+    View,
 };
 use crate::pages::{Beside, Short};
 use crate::problem::ApiError;
@@ -88,12 +89,22 @@ pub(super) async fn callbacks(
             let Some(delivery) = views.delivery(id).await? else {
                 continue;
             };
+            let about = match delivery.of_task() {
+                Some(task) => AboutLink {
+                    path: format!("tasks/{task}"),
+                    words: "its task",
+                },
+                None => AboutLink {
+                    path: format!("requests/{}", delivery.task_id),
+                    words: "its question",
+                },
+            };
             let text = delivery.last_error_text.or(delivery.last_error);
             rows.push(CallbackRow {
                 id: delivery.id.to_string(),
                 event: Short::line(delivery.event_type, TEXT),
                 endpoint: Short::line(delivery.endpoint, TEXT),
-                task: delivery.task_id.to_string(),
+                about,
                 tries: delivery.attempts,
                 status: delivery.last_http_status,
                 error: text.map(|text| Short::line(text, TEXT)),

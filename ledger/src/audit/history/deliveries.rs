@@ -102,8 +102,11 @@ impl History {
     /// A callback that the task has at that moment, which wants this event; or one of the operator's notifiers, which
     /// are settings of the service and are told of questions only; or a device of somebody who may decide.
     fn check_callback(&mut self, now: &mut Now<'_>, owed: &DeliveryOwed) {
-        self.leaves_behind(owed.task_id.into(), now.position());
-        let callbacks = self.streams.find(owed.task_id, |state| match state {
+        let Some(task_id) = owed.of_task() else {
+            return self.told_besides(now, owed);
+        };
+        self.leaves_behind(task_id.into(), now.position());
+        let callbacks = self.streams.find(task_id, |state| match state {
             State::Task(known) => Some(&known.callbacks),
             State::ClosedTask(closed) => Some(&closed.callbacks),
             _ => None,
@@ -123,6 +126,20 @@ impl History {
             format!(
                 "the task has no callback {}, or it did not ask for {}",
                 owed.callback_id, owed.event_name
+            )
+        });
+    }
+
+    /// Of a question that belongs to no task notifiers and devices are told, and nobody else.
+    fn told_besides(&mut self, now: &mut Now<'_>, owed: &DeliveryOwed) {
+        if let Some(device) = DeviceId::of(owed.callback_id) {
+            return self.check_device(now, owed, device);
+        }
+        let wants = Notifier::of(owed.callback_id).is_some() && Notifier::wants(&owed.event_name);
+        now.expect(wants, Check::DeliveryEvent, || {
+            format!(
+                "callback {} is told of a question that belongs to no task",
+                owed.callback_id
             )
         });
     }
@@ -172,7 +189,7 @@ impl History {
         };
         let names = about.message.name.as_str() == owed.event_name
             && about.task_id == owed.task_id
-            && Some(about.apply_id) == owed.apply_id
+            && about.apply_id == owed.apply_id
             && about.approval_id == owed.approval_id;
         now.expect(names, Check::DeliveryEvent, || {
             format!(
@@ -192,7 +209,7 @@ impl History {
         let report = EventBody {
             event_id: owed.event_id,
             message: about.message.clone(),
-            task_id: owed.task_id,
+            task_id: owed.of_task(),
             approval_id: owed.approval_id,
             idempotency_key: key.as_deref(),
             at: reported.at,

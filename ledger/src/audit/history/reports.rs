@@ -8,8 +8,8 @@ use crate::audit::finding::{Findings, Obstacle};
 use crate::callback_event::CallbackEvent;
 use crate::callback_report::{self as told, Message};
 use crate::event::{
-    AggregateKind, ApplyEnd, ApplyEnded, ApplyResolved, ApprovalDecided, ApprovalRequested,
-    Approved, Denied, Event,
+    AggregateKind, ApplyEnd, ApplyEnded, ApplyResolved, ApprovalAsked, ApprovalDecided,
+    ApprovalRequested, Approved, DeliveryOwed, Denied, Event,
 };
 use crate::id::{ApplyId, ApprovalId, CallbackId, CommandId, EventId, TaskId};
 use crate::name::IdempotencyKey;
@@ -37,7 +37,8 @@ pub(super) struct Reported {
 pub(super) struct About {
     pub(super) message: Message,
     pub(super) task_id: TaskId,
-    pub(super) apply_id: ApplyId,
+    /// Nothing of a question that is about no apply.
+    pub(super) apply_id: Option<ApplyId>,
     pub(super) approval_id: Option<ApprovalId>,
     pub(super) key: Key,
 }
@@ -162,6 +163,7 @@ impl History {
         }
         let about = match event {
             Event::ApprovalRequested(asked) => Some(requested(asked)),
+            Event::ApprovalAsked(asked) => Some(asked_besides(asked)),
             Event::ApprovalApproved(Approved(decided)) => self.decided_about(now, decided, true),
             Event::ApprovalDenied(Denied(decided)) => self.decided_about(now, decided, false),
             Event::ApprovalExpired(e) => {
@@ -197,7 +199,7 @@ impl History {
                 Some(About {
                     message,
                     task_id,
-                    apply_id,
+                    apply_id: Some(apply_id),
                     approval_id: Some(ApprovalId::from_bytes(*stream.as_bytes())),
                     key: Key::Absent,
                 })
@@ -238,7 +240,7 @@ impl History {
         Some(About {
             message: message(apply_id, apply),
             task_id: apply.task_id,
-            apply_id,
+            apply_id: Some(apply_id),
             approval_id: apply.approval,
             key: Key::Named(apply.idempotency_key.clone()),
         })
@@ -266,8 +268,19 @@ fn requested(asked: &ApprovalRequested) -> About {
     About {
         message: told::pending(asked.apply_id, asked.fingerprint, asked.expires_at),
         task_id: asked.task_id,
-        apply_id: asked.apply_id,
+        apply_id: Some(asked.apply_id),
         approval_id: Some(asked.approval_id),
         key: Key::OfTheNext,
+    }
+}
+
+fn asked_besides(asked: &ApprovalAsked) -> About {
+    let kind = asked.subject.kind();
+    About {
+        message: told::pending_besides(kind, asked.fingerprint, asked.expires_at),
+        task_id: DeliveryOwed::place_of(asked.approval_id),
+        apply_id: None,
+        approval_id: Some(asked.approval_id),
+        key: Key::Absent,
     }
 }
