@@ -13,6 +13,8 @@ const NOT_CONFIGURED: &str = "not_configured";
 /// No file has the address.
 const NOT_FOUND: &str = "not_found";
 const NOT_TOLD: &str = "not_told";
+/// Characters of a name that are shown.
+const LONGEST_NAME: usize = 100;
 
 /// Where a request came from, and by which client certificate, as far as the connection and proxies of ours say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +102,31 @@ impl Places {
         self.ask(address, &path, |number: u32| {
             Some(Value::Int(number.into()))
         })
+    }
+
+    /// The English name of an address's city, for people to read. No rule reads it.
+    #[must_use]
+    pub fn city(&self, address: IpAddr) -> Option<String> {
+        self.name(address, &["city", "names", "en"])
+    }
+
+    /// The name of an address's provider, else of its autonomous system, for people to read. No rule reads it.
+    #[must_use]
+    pub fn isp(&self, address: IpAddr) -> Option<String> {
+        self.name(address, &["isp"])
+            .or_else(|| self.name(address, &["autonomous_system_organization"]))
+    }
+
+    fn name(&self, address: IpAddr, path: &[&str]) -> Option<String> {
+        let path: Vec<PathElement<'_>> = path.iter().copied().map(PathElement::Key).collect();
+        let said = self.ask(address, &path, |name: String| {
+            let name: String = name.chars().take(LONGEST_NAME).collect();
+            (!name.is_empty()).then_some(Value::Text(name))
+        });
+        match said {
+            Fact::Known(Value::Text(name)) => Some(name),
+            _ => None,
+        }
     }
 
     /// What the first file says that says it.
@@ -192,6 +219,18 @@ mod tests {
         assert_eq!(told(&both, "10.0.0.1"), (nothing(), nothing()));
         let kinds = both.files().into_iter().map(|file| file.kind);
         assert_eq!(kinds.collect::<Vec<_>>(), ["Test-Country", "Test-ASN"]);
+    }
+
+    #[test]
+    fn people_are_told_the_city_and_the_provider_that_the_files_name() {
+        let told = |address: &str| {
+            let (named, address) = (places(&["asn.mmdb", "city.mmdb"]), address.parse().unwrap());
+            (named.city(address), named.isp(address))
+        };
+        let text = |name: &str| Some(name.to_owned());
+        assert_eq!(told("192.0.2.9"), (text("Berlin"), text("Example Net")));
+        assert_eq!(told("198.51.100.9"), (None, text("Other Net")));
+        assert_eq!(told("10.0.0.1"), (None, None));
     }
 
     #[test]

@@ -5,10 +5,14 @@ use crate::app::App;
 use crate::principal::Acting;
 use crate::refusal::Error;
 use ledger::ApprovalId;
+use ledger::aggregate::Approval;
 use projections::{
-    ApplyView, ApprovalView, ClearanceView, HistoryFilter, Page, Paging, Projection,
+    ApplyView, ApprovalView, ClearanceView, HistoryFilter, Page, Paging, Projection, Projections,
 };
 use std::collections::HashMap;
+
+/// Of one question, so many earlier answers are told.
+const MOST_BEFORE: u32 = 10;
 
 /// A question that was answered, or that ended without an answer.
 #[derive(Debug)]
@@ -33,6 +37,23 @@ pub async fn page(
     let views = app.current_views(&read).await?;
     let mut page = views.history(filter, paging).await?;
     let approvals = std::mem::take(&mut page.rows);
+    let rows = answered(views, approvals).await?;
+    Ok(page.with(rows))
+}
+
+/// The answers to the same operations of the same task before this question, the newest first.
+pub async fn before(app: &App, approval: &Approval) -> Result<Vec<Answered>, Error> {
+    let read = [Projection::Tasks, Projection::Agents];
+    let views = app.current_views(&read).await?;
+    let same = views.answers_to(approval.fingerprint, approval.id, MOST_BEFORE);
+    answered(views, same.await?).await
+}
+
+/// With what each left behind.
+async fn answered(
+    views: &Projections,
+    approvals: Vec<ApprovalView>,
+) -> Result<Vec<Answered>, Error> {
     let ids: Vec<ApprovalId> = approvals.iter().map(|approval| approval.id).collect();
     let kept = views.clearances_of(&ids).await?.into_iter();
     let mut kept: HashMap<ApprovalId, ClearanceView> =
@@ -56,5 +77,5 @@ pub async fn page(
             approval,
         });
     }
-    Ok(page.with(rows))
+    Ok(rows)
 }

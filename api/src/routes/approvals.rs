@@ -15,7 +15,7 @@ use crate::shapes::votes::{QuestionView, SubjectView};
 use crate::state::AppState;
 use app::decisions::Undecided;
 use app::votes::{self, Votes};
-use app::{action, approvals, besides, decisions};
+use app::{action, approvals, besides, decisions, history};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -247,7 +247,6 @@ async fn shown(state: &AppState, approval: &Approval) -> Result<Json<QuestionVie
         return QuestionView::besides(approval, about, votes, ledger.now()).map(Json);
     }
     let (apply, _) = decisions::applies_of(ledger, approval).await?;
-    let in_force = ledger.policy().in_force.clone();
-    let policy = in_force.as_ref().map(|known| &*known.policy);
-    QuestionView::of(approval, &apply, votes, policy, ledger.now()).map(Json)
+    let before = history::before(&state.app, approval).await?;
+    QuestionView::of(state, approval, &apply, (votes, before)).map(Json)
 }

@@ -1,12 +1,16 @@
 //! A question with its needs and votes.
 
 use super::evaluation::EvaluationView;
+use super::history::HistoryRow;
 use crate::problem::ApiError;
+use crate::state::AppState;
+use app::edge::Places;
+use app::history::Answered;
 use app::policy::Change;
 use app::votes::{NeedMet, VoteCast, Votes};
 use ledger::aggregate::{Apply, Approval};
 use ledger::event::{AskedSubject, FactValue, PolicyEvaluation, PreState};
-use ledger::policy::{Assurance, NeedGroup, Policy};
+use ledger::policy::{Assurance, NeedGroup};
 use ledger::{Person, Timestamp, operations_of};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -55,6 +59,8 @@ pub(crate) struct QuestionView {
     votes: Vec<VoteView>,
     /// Whether one person approved it alone in an emergency.
     break_glass: bool,
+    /// Earlier answers to the same operations of the same task, the newest first, at most 10.
+    history: Vec<HistoryRow>,
 }
 
 /// The subject of a question that is not about an apply. Members that its kind does not have are null.
@@ -133,8 +139,12 @@ pub(crate) struct ClientView {
     address: Option<String>,
     /// Two letters of ISO 3166-1.
     country: Option<String>,
+    /// As the files of GEOIP_FILE say it now; no rule reads it.
+    city: Option<String>,
     /// The number of its autonomous system.
     asn: Option<i64>,
+    /// Its provider, as the city is told.
+    isp: Option<String>,
     tls: ClientCertificateView,
 }
 
@@ -147,7 +157,7 @@ pub(crate) struct ClientCertificateView {
 }
 
 impl ClientView {
-    fn of(said: &PolicyEvaluation) -> Self {
+    fn of(said: &PolicyEvaluation, places: &Places) -> Self {
         let fact = |name: &str| {
             let read = said.facts.iter().find(|fact| fact.name == name);
             read.map(|fact| &fact.value)
@@ -156,8 +166,12 @@ impl ClientView {
             Some(FactValue::Text(text)) => Some(text.clone()),
             _ => None,
         };
+        let address = text("address");
+        let parsed = address.as_deref().and_then(|text| text.parse().ok());
         Self {
-            address: text("address"),
+            address,
+            city: parsed.and_then(|address| places.city(address)),
+            isp: parsed.and_then(|address| places.isp(address)),
             country: text("country"),
             asn: match fact("asn") {
                 Some(FactValue::Int(number)) => Some(*number),
@@ -249,16 +263,19 @@ impl From<VoteCast> for VoteView {
 
 impl QuestionView {
     pub(crate) fn of(
+        state: &AppState,
         approval: &Approval,
         apply: &Apply,
-        votes: Votes,
-        policy: Option<&Policy>,
-        now: Timestamp,
+        (votes, history): (Votes, Vec<Answered>),
     ) -> Result<Self, ApiError> {
+        let ledger = &state.app.ledger;
+        let in_force = ledger.policy().in_force.clone();
+        let policy = in_force.as_ref().map(|known| &*known.policy);
+        let said = apply.evaluation.as_deref();
         Ok(Self {
             id: approval.id.to_string(),
             kind: approval.kind().as_str(),
-            state: approval.state_at(now).as_str(),
+            state: approval.state_at(ledger.now()).as_str(),
             task_id: Some(apply.task_id.to_string()),
             apply_id: Some(apply.id.to_string()),
             agent: Some(apply.agent.to_string()),
@@ -269,15 +286,13 @@ impl QuestionView {
             expires_at: approval.expires_at.to_string(),
             pre_state: PreStateView::of(approval),
             replaces: apply.replaced_by(approval.id).map(|id| id.to_string()),
-            client: apply.evaluation.as_deref().map(ClientView::of),
+            client: said.map(|said| ClientView::of(said, &state.app.places)),
             requirement: requirement_of(approval)?,
-            evaluation: apply
-                .evaluation
-                .as_deref()
-                .map(|said| EvaluationView::of(said, policy)),
+            evaluation: said.map(|said| EvaluationView::of(said, policy)),
             needs: votes.needs.iter().map(NeedView::from).collect(),
             votes: votes.votes.into_iter().map(VoteView::from).collect(),
             break_glass: approval.is_of_emergency(),
+            history: history.into_iter().map(HistoryRow::from).collect(),
         })
     }
 
@@ -308,6 +323,7 @@ impl QuestionView {
             needs: votes.needs.iter().map(NeedView::from).collect(),
             votes: votes.votes.into_iter().map(VoteView::from).collect(),
             break_glass: approval.is_of_emergency(),
+            history: Vec::new(),
         })
     }
 }

@@ -123,6 +123,25 @@ impl Projections {
         Ok(newest.into_iter().next())
     }
 
+    /// The answers to the same operations of the same task, besides the one to this question; the newest first, and at
+    /// most so many.
+    pub async fn answers_to(
+        &self,
+        fingerprint: Fingerprint,
+        besides: ApprovalId,
+        at_most: u32,
+    ) -> Result<Vec<ApprovalView>, Error> {
+        let query = sqlx::query(
+            "SELECT * FROM approvals WHERE operation_fingerprint = ? AND answered IS NOT NULL
+                 AND approval_id <> ? ORDER BY answered DESC LIMIT ?",
+        );
+        let query = query
+            .bind(fingerprint.to_string())
+            .bind(besides.to_string())
+            .bind(i64::from(at_most));
+        read_all(self.readers(), query).await
+    }
+
     /// The operations that a task has asked for, besides those of one apply, by what became of them.
     pub async fn carried_in_task(&self, task: TaskId, besides: ApplyId) -> Result<Carried, Error> {
         let query = sqlx::query(

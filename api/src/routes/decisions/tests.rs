@@ -16,7 +16,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Request;
-use ledger::aggregate::{Approval, ApprovalState};
+use ledger::aggregate::{Approval, ApprovalState, Task};
 use ledger::command::{
     CloseTask, OpenEnrolment, PresentedToken, RecordPreState, RevokeCredential, SubmitApply,
     Submitted,
@@ -169,15 +169,19 @@ impl Stage {
 
     async fn question_about(&self, operations: Vec<Operation>) -> Asked {
         let (issued, _) = self.task(AGENT).await;
+        self.question_in(&issued.task, "key-1", operations).await
+    }
+
+    async fn question_in(&self, task: &Task, key: &str, operations: Vec<Operation>) -> Asked {
         let token = PresentedToken {
-            token_id: issued.task.tokens[0].id,
-            task_id: issued.task.id,
-            claims_hash: issued.task.tokens[0].claims_hash.clone(),
+            token_id: task.tokens[0].id,
+            task_id: task.id,
+            claims_hash: task.tokens[0].claims_hash.clone(),
             subject: ClientSubject::unchecked(CLIENT),
         };
         let command = SubmitApply {
             token: token.into(),
-            key: IdempotencyKey::parse("key-1").unwrap(),
+            key: IdempotencyKey::parse(key).unwrap(),
             operations,
             purpose: ledger::Purpose::default(),
             on_approval: ledger::event::OnApproval::Wait,
@@ -194,7 +198,7 @@ impl Stage {
         let approval_id = submitted.apply.approval_id.unwrap();
         Asked {
             approval_id,
-            task_id: issued.task.id,
+            task_id: task.id,
             path: format!(
                 "/a/{}",
                 self.state.app.keys.short_link.seal(approval_id).reveal()

@@ -1,6 +1,6 @@
 //! Questions that are bound to the state upstream, and denials that block what asked.
 
-use super::votes::call;
+use super::votes::{call, purge};
 use super::{Asked, Person};
 use crate::testing::{Answer, Stage};
 use ledger::Origin;
@@ -65,7 +65,9 @@ async fn an_approval_waits_for_the_state_that_it_is_bound_to_and_signs_it() {
     assert_eq!(shown.body["replaces"], Value::Null);
     // The policy of this test reads nothing of it.
     let unread = json!({"subject": null, "fingerprint": null});
-    let client = json!({"address": null, "country": null, "asn": null, "tls": unread});
+    let client = json!({
+        "address": null, "country": null, "city": null, "asn": null, "isp": null, "tls": unread,
+    });
     assert_eq!(shown.body["client"], client);
     let digest = state["digest"].as_str().unwrap();
     let (_, html) = stage.look(&asked.path).await;
@@ -153,4 +155,30 @@ async fn a_list_for_a_credential_leaves_out_what_it_may_not_answer() {
     assert_eq!(none.body["approvals"], json!([]));
     let wrong = call(&stage, "GET", &of("!"), &Value::Null).await;
     assert_eq!(wrong.status, 400);
+}
+
+#[tokio::test]
+async fn a_question_tells_the_earlier_answers_to_the_same() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let (issued, _) = stage.task(crate::testing::AGENT).await;
+    let ask = async |key: &str| stage.question_in(&issued.task, key, vec![purge()]).await;
+    let first = ask("key-1").await;
+    let words = json!({"decision": "deny", "reason": "Not today"});
+    let denied = person.decide(&stage, &first, &words).await;
+    assert_eq!(denied.status, 200, "{denied:?}");
+    // Of another task, which is another question.
+    stage.question_about(vec![purge()]).await;
+
+    let second = ask("key-2").await;
+    let path = format!("/v1/approvals/{}", second.approval_id);
+    let shown = call(&stage, "GET", &path, &Value::Null).await;
+    let before = shown.body["history"].as_array().unwrap();
+    assert_eq!(before.len(), 1, "{before:?}");
+    assert_eq!(before[0]["approval_id"], first.approval_id.to_string());
+    assert_eq!(before[0]["action"], "DENIED");
+    assert_eq!(before[0]["reason"], "Not today");
+    let path = format!("/v1/approvals/{}", first.approval_id);
+    let shown = call(&stage, "GET", &path, &Value::Null).await;
+    assert_eq!(shown.body["history"], json!([]));
 }
