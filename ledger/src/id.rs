@@ -183,6 +183,14 @@ id!(
     UpstreamSecretId
 );
 id!(
+    /// A call that a proxy sends on, and its stream.
+    CallId
+);
+id!(
+    /// The sums of what some calls used, and their stream.
+    UsageId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -252,5 +260,7 @@ stream!(
     AdmissionId,
     ScheduleId,
     UpstreamKeyId,
-    UpstreamSecretId
+    UpstreamSecretId,
+    CallId,
+    UsageId
 );

@@ -554,6 +554,9 @@ refusals! {
     /// No key is stored there.
     #[error("no key is stored there")]
     UpstreamKeyNotFound => NotFound, "upstream_key_not_found";
+    /// No call of that id has begun.
+    #[error("no such call has begun")]
+    CallNotFound => NotFound, "call_not_found";
     /// A credential that stands for no person.
     #[error("a lock on all, a user or a credential is lifted by a person: log in as an admin with a passkey, or use the command line on the service's machine with --local --reason TEXT")]
     PersonRequired => Forbidden, "person_required";

@@ -78,8 +78,9 @@ fn or_else(phrases: &[String], none: &str) -> Vec<String> {
 
 fn called(call: &Call, by: &Actor) -> Value {
     let mut api = json!({"operation": call.operation});
-    if call.upstream {
-        put(&mut api, "service", json!({"name": UPSTREAM}));
+    let own = call.upstream.then_some(UPSTREAM);
+    if let Some(service) = call.service.as_deref().or(own) {
+        put(&mut api, "service", json!({"name": service}));
     }
     if let Some(id) = &call.request {
         put(&mut api, "request", json!({"uid": id}));

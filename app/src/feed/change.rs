@@ -150,6 +150,8 @@ pub(super) async fn changes(
         };
         let stream = recorded.stream_id();
         let topic = match kind.aggregate {
+            // Nothing that lists show changes with each call.
+            AggregateKind::Call | AggregateKind::Usage => continue,
             AggregateKind::Ledger => {
                 if let Event::LedgerErased(erased) = &recorded.event
                     && let Some(task) = erased.subject.task()
@@ -319,6 +321,9 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
             }
         }
         // The event beside it says so.
-        AggregateKind::UpstreamSecret | AggregateKind::Ledger => Topic::None,
+        AggregateKind::UpstreamSecret
+        | AggregateKind::Call
+        | AggregateKind::Usage
+        | AggregateKind::Ledger => Topic::None,
     })
 }

@@ -86,6 +86,8 @@ checks! {
     Admission = "admission", "Nothing is accepted of a client that is blocked, as far as the record says who asked, and nothing is blocked that an allow covers.";
     Schedule = "schedule", "A schedule fires at an instant that its terms name, each once and in order, while it is active, for the operations and the agent that it was put with, where people are needed after they approved it as it was put and were enough, and the scheduler does nothing else.";
     UpstreamKey = "upstream_key", "A key of an upstream is stored for one who is there, by its user or for an agent by an administrator, one at a time, and its sealed bytes are erased once it was removed, and not before.";
+    Call = "call", "A call is sent on for one who is there, with a credential of theirs, one that changes something upstream only after its beginning was recorded, and it ends as the call that began.";
+    Usage = "usage", "What calls used is added up for one who is there, over times that do not overlap and have passed.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
     Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";
     PermissionCheck = "permission_check", "What an apply was checked for is what it asks for, within its task's allowlist, which takes nothing for less than the catalog does.";

@@ -202,12 +202,27 @@ pub struct HistoryReport {
     pub delivery_attempts: u64,
     /// Deliveries that arrived.
     pub delivered: u64,
+    /// Calls that the proxies have sent on, as far as they are recorded.
+    #[serde(skip_serializing_if = "is_none")]
+    pub calls: u64,
+    /// Calls that change something upstream and whose end was not recorded: upstream may have carried them out.
+    #[serde(skip_serializing_if = "is_none")]
+    pub calls_without_end: u64,
     /// The keys that decided.
     pub deciding_keys: Vec<DecidingKey>,
     /// Positions whose payloads were erased, as later events say.
     pub erased: Vec<Range>,
     /// Where the ledger went on from an older state of itself.
     pub forks: Vec<ForkReport>,
+}
+
+/// What most ledgers have none of stands in no report.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A place where the ledger went on from an older state, under another origin and key.

@@ -95,6 +95,13 @@ impl Report {
             "\noperations    {} sent, {} simulated",
             told.operations_started, told.operations_simulated
         )?;
+        if told.calls > 0 || told.calls_without_end > 0 {
+            write!(
+                f,
+                "\ncalls         {} sent on, {} begun without a recorded end",
+                told.calls, told.calls_without_end
+            )?;
+        }
         for key in &told.deciding_keys {
             write!(
                 f,

@@ -14,6 +14,7 @@ mod approvers;
 mod asked_anew;
 mod authority;
 mod callbacks;
+mod calls;
 mod clearances;
 mod continuations;
 mod decisions;
@@ -63,6 +64,7 @@ pub use authority::{
     check_opened_by_key, check_token, permission_check,
 };
 pub use callbacks::NewCallback;
+pub use calls::{BeginCall, EndCalls, RecordUsage, Used};
 pub(crate) use clearances::offers;
 pub use clearances::{EndClearance, check_retention};
 pub use continuations::{ContinueApply, Resume};

@@ -198,6 +198,8 @@ pub struct Call {
     pub operation: String,
     /// It goes to the operation's upstream.
     pub upstream: bool,
+    /// The upstream, where it is named.
+    pub service: Option<String>,
     /// The id of the apply, or of the execution.
     pub request: Option<String>,
     /// The scopes that it acts on, each a type and an id.

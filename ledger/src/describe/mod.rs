@@ -10,6 +10,7 @@ mod agent;
 mod apply;
 mod approval;
 mod approver;
+mod call;
 mod clearance;
 mod delivery;
 mod facts;

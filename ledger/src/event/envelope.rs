@@ -31,7 +31,7 @@ pub enum Via {
 pub enum Actor {
     /// A worker of the service itself.
     System {
-        /// Which one: `executor`, `dispatcher`, `expirer`, `ledger`.
+        /// Which one: `executor`, `dispatcher`, `expirer`, `gateway`, `ledger`.
         component: String,
     },
     /// An agent with a capability token.

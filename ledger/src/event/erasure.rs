@@ -109,6 +109,10 @@ pub enum StreamKind {
     FailedLogin,
     /// A stored key of an upstream, sealed.
     UpstreamSecret,
+    /// A call that was sent on.
+    Call,
+    /// The sums of what some calls used.
+    Usage,
 }
 
 impl StreamKind {
@@ -127,6 +131,8 @@ impl StreamKind {
             Self::Session => "session",
             Self::FailedLogin => "failed login",
             Self::UpstreamSecret => "stored key",
+            Self::Call => "call",
+            Self::Usage => "usage",
         }
     }
 }

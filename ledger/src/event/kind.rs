@@ -34,7 +34,7 @@ pub struct Traits {
     pub answers: bool,
     /// It changes what decisions look up.
     pub looked_up: bool,
-    /// No other event follows in its stream: it stands for a refusal.
+    /// No other event follows in its stream: it stands for a refusal, or for the end of a call.
     pub alone: bool,
     /// A human decided, with a passkey.
     pub decides: bool,
@@ -108,6 +108,10 @@ pub enum AggregateKind {
     UpstreamKey,
     /// Such a key, sealed.
     UpstreamSecret,
+    /// A call that was sent on.
+    Call,
+    /// The sums of what some calls used.
+    Usage,
 }
 
 impl AggregateKind {
@@ -134,6 +138,8 @@ impl AggregateKind {
             Self::Schedule => "schedule",
             Self::UpstreamKey => "upstream_key",
             Self::UpstreamSecret => "upstream_secret",
+            Self::Call => "call",
+            Self::Usage => "usage",
         }
     }
 
@@ -162,6 +168,8 @@ impl AggregateKind {
             170..=179 => Self::Schedule,
             190..=194 => Self::UpstreamKey,
             195..=199 => Self::UpstreamSecret,
+            200..=201 | 203..=205 => Self::Call,
+            202 | 206..=209 => Self::Usage,
             _ => return None,
         })
     }
@@ -267,6 +275,8 @@ pub(super) mod by {
         &[Operator, User, ServiceToken, Service("scheduler")];
     /// Who stores an upstream's key: a user their own, an administrator an agent's.
     pub(in super::super) const KEEPERS: &[ActorKind] = &[Administrator, User, ServiceToken];
+    /// The proxies, for those whose calls they send on.
+    pub(in super::super) const GATEWAY: &[ActorKind] = &[Service("gateway")];
     pub(in super::super) const USERS: &[ActorKind] = &[User];
     /// A push service says of a device that it is gone.
     pub(in super::super) const DEVICE_ENDERS: &[ActorKind] = &[User, Service("dispatcher")];

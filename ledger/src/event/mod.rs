@@ -11,6 +11,7 @@ mod agent;
 mod apply;
 mod approval;
 mod approver;
+mod call;
 mod clearance;
 mod delivery;
 mod envelope;
@@ -50,6 +51,10 @@ pub use approval::{
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
+};
+pub use call::{
+    BodyDigest, CallBegun, CallCredential, CallEnded, CallOutcome, CallSubject, UsageCounts,
+    UsageRecorded,
 };
 pub use clearance::{ClearanceEnd, ClearanceEnded, ClearanceMade};
 pub use delivery::{
@@ -123,10 +128,11 @@ pub struct LedgerCreated {
 mod stream {
     pub(super) use crate::id::{
         AdmissionId as Admission, AgentId as Agent, ApplyId as Apply, ApprovalId as Approval,
-        ApproverId as Approver, ClearanceId as Clearance, DeliveryId as Delivery, GroupId as Group,
-        KeyId as Key, LedgerId as Ledger, LockId as Lock, PolicyId as Policy,
+        ApproverId as Approver, CallId as Call, ClearanceId as Clearance, DeliveryId as Delivery,
+        GroupId as Group, KeyId as Key, LedgerId as Ledger, LockId as Lock, PolicyId as Policy,
         ScheduleId as Schedule, SessionId as Session, TaskId as Task, TemplateId as Template,
-        UpstreamKeyId as UpstreamKey, UpstreamSecretId as UpstreamSecret, UserId as User,
+        UpstreamKeyId as UpstreamKey, UpstreamSecretId as UpstreamSecret, UsageId as Usage,
+        UserId as User,
     };
 }
 
@@ -338,6 +344,12 @@ events! {
         in UpstreamKey by MANAGERS under UpstreamKey [looked_up];
     195, 1, "upstream_secret.sealed" => UpstreamKeySealed(UpstreamKeySealed)
         in UpstreamSecret by KEEPERS under UpstreamKey [begins];
+    200, 1, "call.begun" => CallBegun(CallBegun)
+        in Call by GATEWAY under Call [begins] within subject.task_id;
+    201, 1, "call.ended" => CallEnded(CallEnded)
+        in Call by GATEWAY under Call [alone] within subject.task_id;
+    202, 1, "usage.recorded" => UsageRecorded(UsageRecorded)
+        in Usage by GATEWAY under Usage [begins, alone] within task_id;
 }
 
 impl Event {
@@ -352,6 +364,8 @@ impl Event {
     pub const fn begins(&self) -> bool {
         match (self, self.kind()) {
             (Self::Erased(_), _) | (_, None) => false,
+            // A call that changes nothing has no other event.
+            (Self::CallEnded(ended), _) => !ended.is_begun,
             (_, Some(kind)) => kind.traits.begins,
         }
     }
@@ -417,6 +431,18 @@ impl Event {
         match self {
             Self::SessionOpened(opened) => Some(opened.user_id),
             Self::LoginFailed(failed) => failed.user_id,
+            _ => None,
+        }
+    }
+
+    /// The user or agent whose stored key it speaks of.
+    #[must_use]
+    pub const fn key_owner(&self) -> Option<UpstreamKeyOwner> {
+        match self {
+            Self::UpstreamKeyStored(stored) => Some(stored.owner),
+            Self::CallBegun(begun) => Some(begun.subject.owner),
+            Self::CallEnded(ended) => Some(ended.subject.owner),
+            Self::UsageRecorded(recorded) => Some(recorded.owner),
             _ => None,
         }
     }

@@ -40,7 +40,8 @@ macro_rules! events {
         $({ $($old:literal => $old_form:ident),+ })?
         in $aggregate:ident by $causes:ident under $rule:ident $(told as $($told:ident),+)?
         $([$($trait:ident),+])?
-        $(of $task:ident $(, $agent:ident)?)?;
+        $(of $task:ident $(, $agent:ident)?)?
+        $(within $($maybe:ident).+)?;
     )+) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,11 +97,12 @@ macro_rules! events {
                 }
             }
 
-            /// The task that it says it belongs to. Later events of a stream do not say it again.
+            /// The task that it says it belongs to, if it is of one. Later events of a stream do not say it again.
             #[must_use]
             $visibility const fn task_id(&self) -> Option<TaskId> {
                 match self {
                     $($(Self::$variant(form) => Some(form.$task),)?)+
+                    $($(Self::$variant(form) => form.$($maybe).+,)?)+
                     _ => None,
                 }
             }

@@ -458,6 +458,8 @@ fn the_words_of_stored_events_keep_their_numbers() {
         8 => Session = StreamKind::Session,
         9 => FailedLogin = StreamKind::FailedLogin,
         10 => UpstreamSecret = StreamKind::UpstreamSecret,
+        11 => Call = StreamKind::Call,
+        12 => Usage = StreamKind::Usage,
     );
     frozen!(NameKind:
         0 => Agent = NameKind::Agent,

@@ -1,8 +1,8 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
 use crate::aggregate::{
-    Admission, Agent, Aggregate, Apply, Approval, Approver, Clearance, Delivery, Group, Key, Lock,
-    PolicyVersion, Schedule, Session, Task, Template, UpstreamKey, UpstreamSecret, User,
+    Admission, Agent, Aggregate, Apply, Approval, Approver, Call, Clearance, Delivery, Group, Key,
+    Lock, PolicyVersion, Schedule, Session, Task, Template, UpstreamKey, UpstreamSecret, User,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -39,6 +39,7 @@ pub(crate) enum State {
     Schedule(Arc<Schedule>),
     UpstreamKey(Arc<UpstreamKey>),
     UpstreamSecret(Arc<UpstreamSecret>),
+    Call(Arc<Call>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -91,7 +92,8 @@ stored!(
     Admission,
     Schedule,
     UpstreamKey,
-    UpstreamSecret
+    UpstreamSecret,
+    Call
 );
 
 impl State {
@@ -113,6 +115,7 @@ impl State {
             Self::Apply(apply) => Some(apply.task_id),
             Self::Approval(approval) => approval.task_id(),
             Self::Delivery(delivery) => delivery.owed.of_task(),
+            Self::Call(call) => call.subject.task_id,
             Self::None
             | Self::Agent(_)
             | Self::Approver(_)
@@ -152,6 +155,7 @@ impl State {
             Self::User(_) => StreamKind::User,
             Self::Session(_) => StreamKind::Session,
             Self::UpstreamSecret(_) => StreamKind::UpstreamSecret,
+            Self::Call(_) => StreamKind::Call,
             Self::None
             | Self::Group(_)
             | Self::Key(_)
@@ -189,6 +193,7 @@ impl State {
             Self::Schedule(state) => state.weight(),
             Self::UpstreamKey(state) => state.weight(),
             Self::UpstreamSecret(state) => state.weight(),
+            Self::Call(state) => state.weight(),
         }
     }
 
@@ -303,7 +308,8 @@ impl State {
                 Some(AggregateKind::UpstreamSecret) => {
                     step(self, None, State::UpstreamSecret, event, at);
                 }
-                Some(AggregateKind::Ledger) | None => {}
+                Some(AggregateKind::Call) => step(self, None, State::Call, event, at),
+                Some(AggregateKind::Ledger | AggregateKind::Usage) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
             Self::Apply(state) => step(self, Some(state), State::Apply, event, at),
@@ -327,6 +333,7 @@ impl State {
             Self::UpstreamSecret(state) => {
                 step(self, Some(state), State::UpstreamSecret, event, at);
             }
+            Self::Call(state) => step(self, Some(state), State::Call, event, at),
         }
     }
 }
@@ -465,6 +472,10 @@ impl Cache {
     }
 
     pub(crate) fn put(&self, stream: StreamId, entry: Entry) {
+        // A stream that leaves no state is not asked for again, and there are many of them: each call is one.
+        if matches!(entry.state, State::None) {
+            return;
+        }
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.put(stream, entry);
     }

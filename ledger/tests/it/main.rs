@@ -13,6 +13,7 @@ mod approvals;
 mod audit;
 mod bound;
 mod callback_proof;
+mod calls;
 mod checkpoints;
 mod clearances;
 mod consistency;

@@ -90,13 +90,6 @@ fn said(folding: &mut Folding<'_, impl Parts>) -> Result<TopicRow, Error> {
             topic.approver = Some(registered.principal.clone());
         }
         Event::UserCreated(created) => topic.user_id = Some(created.user_id),
-        Event::UpstreamKeyStored(stored) => match stored.owner {
-            UpstreamKeyOwner::User(user_id) => topic.user_id = Some(user_id),
-            UpstreamKeyOwner::Agent(agent_id) => {
-                let agent = folding.get::<TopicRow>(&agent_id.into())?;
-                topic.agent = agent.and_then(|agent| agent.agent.clone());
-            }
-        },
         event => {
             topic.user_id = event.logs_in();
             topic.task_id = event.task_id();
@@ -108,6 +101,14 @@ fn said(folding: &mut Folding<'_, impl Parts>) -> Result<TopicRow, Error> {
                 }
                 (None, None) => None,
             };
+            match event.key_owner() {
+                Some(UpstreamKeyOwner::User(user_id)) => topic.user_id = Some(user_id),
+                Some(UpstreamKeyOwner::Agent(agent_id)) => {
+                    let agent = folding.get::<TopicRow>(&agent_id.into())?;
+                    topic.agent = agent.and_then(|agent| agent.agent.clone());
+                }
+                None => {}
+            }
         }
     }
     Ok(topic)

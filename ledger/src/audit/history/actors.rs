@@ -202,9 +202,14 @@ impl History {
             {
                 Role::Viewer
             }
-            Some(AggregateKind::User | AggregateKind::Group | AggregateKind::Policy) | None => {
-                Role::Admin
-            }
+            Some(
+                AggregateKind::User
+                | AggregateKind::Group
+                | AggregateKind::Policy
+                | AggregateKind::Call
+                | AggregateKind::Usage,
+            )
+            | None => Role::Admin,
         }
     }
 

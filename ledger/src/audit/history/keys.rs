@@ -23,6 +23,12 @@ pub(super) struct KeyState {
     pub(super) minted_by: Option<UserId>,
 }
 
+impl KeyState {
+    pub(super) const fn agent_id(&self) -> AgentId {
+        self.agent_id
+    }
+}
+
 /// A task template that stands.
 #[derive(Debug)]
 pub(super) struct TemplateState {

@@ -12,6 +12,7 @@ mod approvals;
 mod approvers;
 mod backtest;
 mod besides;
+mod calls;
 mod carried_out;
 mod clearances;
 mod closings;
@@ -63,6 +64,7 @@ use admissions::Blocking;
 use approvers::KnownCredential;
 use backtest::Backtesting;
 use besides::Changing;
+use calls::Usages;
 use carried_out::Promise;
 use clearances::Keeping;
 use closings::Closing;
@@ -115,6 +117,7 @@ pub(super) struct History {
     /// A task that the newest command opened for a schedule.
     firing: Option<Firing>,
     upstream_keys: UpstreamKeys,
+    usages: Usages,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -247,6 +250,7 @@ impl History {
             schedule_clock: options.schedules.clone(),
             firing: None,
             upstream_keys: UpstreamKeys::default(),
+            usages: Usages::default(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             hidden_users: HashSet::new(),
@@ -493,6 +497,7 @@ impl History {
             Some(AggregateKind::UpstreamKey | AggregateKind::UpstreamSecret) => {
                 self.upstream_key_event(now, &event);
             }
+            Some(AggregateKind::Call | AggregateKind::Usage) => self.call_event(now, event),
             Some(AggregateKind::Ledger) | None => {}
         }
     }

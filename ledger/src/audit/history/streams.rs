@@ -14,7 +14,7 @@ use super::upstream_keys::KnownUpstreamKey;
 use crate::aggregate::{Admission, Group, Lock, Session, User};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
-use crate::event::{AggregateKind, ErasedStream, Event, StreamKind};
+use crate::event::{AggregateKind, CallSubject, ErasedStream, Event, StreamKind};
 use crate::id::StreamId;
 use crate::record::Header;
 use std::collections::HashMap;
@@ -32,6 +32,8 @@ pub(super) const fn erased_kind(kind: StreamKind) -> AggregateKind {
         StreamKind::User => AggregateKind::User,
         StreamKind::Session | StreamKind::FailedLogin => AggregateKind::Session,
         StreamKind::UpstreamSecret => AggregateKind::UpstreamSecret,
+        StreamKind::Call => AggregateKind::Call,
+        StreamKind::Usage => AggregateKind::Usage,
     }
 }
 
@@ -58,6 +60,8 @@ pub(super) enum State {
     Admission(Arc<Admission>),
     Schedule(Box<KnownSchedule>),
     UpstreamKey(Box<KnownUpstreamKey>),
+    /// A call that has begun.
+    Call(Box<CallSubject>),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -89,6 +93,7 @@ impl State {
             Self::Admission(_) => AggregateKind::Admission,
             Self::Schedule(_) => AggregateKind::Schedule,
             Self::UpstreamKey(_) => AggregateKind::UpstreamKey,
+            Self::Call(_) => AggregateKind::Call,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

@@ -78,13 +78,15 @@ fn kind_of(state: &State, stream_id: StreamId, events: &[Recorded]) -> Result<St
         _ => {}
     }
     let first = events.first().and_then(|recorded| recorded.event.kind());
-    let refusal = first.filter(|kind| kind.traits.alone);
+    let alone = first.filter(|kind| kind.traits.alone);
     let kind = state.stream_kind();
-    let of_refusal = |kind: &EventKind| match kind.aggregate {
+    let of_alone = |kind: &EventKind| match kind.aggregate {
         AggregateKind::Session => StreamKind::FailedLogin,
+        AggregateKind::Call => StreamKind::Call,
+        AggregateKind::Usage => StreamKind::Usage,
         _ => StreamKind::Refusal,
     };
-    kind.or(refusal.map(of_refusal)).ok_or_else(|| {
+    kind.or(alone.map(of_alone)).ok_or_else(|| {
         let position = events.first().map_or(0, Recorded::position);
         let what = format!("stream {stream_id} does not begin as one of its kind does");
         ReadError::Damaged { position, what }.into()

@@ -4,6 +4,7 @@ mod actors;
 mod admissions;
 mod backtest;
 mod bundles;
+mod calls;
 mod carried_out;
 mod checkpoints;
 mod clearances;

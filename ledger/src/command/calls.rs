@@ -1,0 +1,148 @@
+//! Calls that the proxies send on: the intent of one that changes something upstream, the ends of all, and what
+//! they used.
+
+use super::Command;
+use super::acting::acting_session;
+use super::authority::check_key;
+use super::locked::admit_agent;
+use crate::aggregate::{Agent, Call, Key, User};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::{
+    CallBegun, CallCredential, CallEnded, CallSubject, UpstreamKeyOwner, UsageCounts, UsageRecorded,
+};
+use crate::id::{CallId, TaskId};
+use crate::rejection::Rejection;
+use crate::storage::NewEvent;
+use crate::writer::Transaction;
+
+/// Records that a call is about to be sent that changes something upstream. Only who gets the answer may send it.
+#[derive(Debug, Clone)]
+pub struct BeginCall {
+    /// The id that its end names too.
+    pub call_id: CallId,
+    /// The call.
+    pub subject: CallSubject,
+    /// Its path as it was sent, without the query.
+    pub path: String,
+}
+
+impl Command for BeginCall {
+    type Answer = ();
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        may_call(tx, &self.subject).await?;
+        tx.needs_room()?;
+        let begun = CallBegun {
+            call_id: self.call_id,
+            subject: self.subject,
+            path: self.path,
+        };
+        let event = tx.context().event(self.call_id, begun);
+        tx.append(vec![event]).await
+    }
+}
+
+/// Holds the caller to what was decided before: nothing begins with a credential that has ended, or for one who is
+/// locked.
+async fn may_call(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(), Error> {
+    match (subject.owner, subject.credential) {
+        (UpstreamKeyOwner::Agent(agent_id), CallCredential::AgentKey(key_id)) => {
+            let agent = tx.named::<Agent>(agent_id).await?;
+            let key = tx.load::<Key>(key_id).await?;
+            check_key(key_id, agent_id, key.as_deref())?;
+            Ok(admit_agent(tx, Some(&agent), &[])?)
+        }
+        (UpstreamKeyOwner::User(user_id), CallCredential::Session(session_id)) => {
+            let user = tx.load::<User>(user_id).await?;
+            let user = user.ok_or(Rejection::SessionEnded)?;
+            acting_session(tx, &user, session_id).await?;
+            Ok(())
+        }
+        (_, CallCredential::Token(_)) => Err(Rejection::TokenRevoked.into()),
+        (UpstreamKeyOwner::Agent(_), CallCredential::Session(_))
+        | (UpstreamKeyOwner::User(_), CallCredential::AgentKey(_)) => {
+            Err(Error::defect("a call is made with another's credential"))
+        }
+    }
+}
+
+/// Records how calls have ended. Each that begins no stream has its beginning on record.
+#[derive(Debug, Clone)]
+pub struct EndCalls {
+    /// The ends, each of another call.
+    pub ended: Vec<CallEnded>,
+}
+
+impl Command for EndCalls {
+    type Answer = ();
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        let mut events: Vec<NewEvent> = Vec::with_capacity(self.ended.len());
+        for ended in self.ended {
+            if ended.is_begun && !goes_on(tx, &ended).await? {
+                continue;
+            }
+            events.push(tx.context().event(ended.call_id, ended));
+        }
+        tx.append(events).await
+    }
+}
+
+/// Whether the call is under way as of the log. One that was recorded as ended before, by a commit whose answer was lost,
+/// is not; nor is one whose beginning was refused after its client had gone.
+async fn goes_on(tx: &mut Transaction<'_>, ended: &CallEnded) -> Result<bool, Error> {
+    match tx.load::<Call>(ended.call_id).await? {
+        None => Ok(false),
+        Some(call) if call.subject == ended.subject => Ok(call.ended_at.is_none()),
+        Some(_) => Err(Error::defect("a call ends as another than it began as")),
+    }
+}
+
+/// What calls of one owner with one model used, added up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    /// Whose calls.
+    pub owner: UpstreamKeyOwner,
+    /// The task, where they were made with a task's credential.
+    pub task_id: Option<TaskId>,
+    /// The model, as upstream named it.
+    pub model: String,
+    /// When the first of them ended.
+    pub from: Timestamp,
+    /// When the last of them had ended.
+    pub to: Timestamp,
+    /// The sums.
+    pub counts: UsageCounts,
+}
+
+/// Records what calls used.
+#[derive(Debug, Clone)]
+pub struct RecordUsage {
+    /// One for each owner, task and model.
+    pub used: Vec<Used>,
+}
+
+impl Command for RecordUsage {
+    type Answer = ();
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        let context = tx.context();
+        let events = self.used.into_iter().map(|used| {
+            let usage_id = context.id();
+            let to = used.to.min(context.now);
+            let recorded = UsageRecorded {
+                usage_id,
+                owner: used.owner,
+                task_id: used.task_id,
+                model: used.model,
+                from: used.from.min(to),
+                to,
+                counts: used.counts,
+            };
+            context.event(usage_id, recorded)
+        });
+        let events = events.collect();
+        tx.append(events).await
+    }
+}
