@@ -160,6 +160,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Template(args) => command::ask_api(&environment, args),
         Command::Clearance(args) => command::ask_api(&environment, args),
         Command::Schedule(args) => command::ask_api(&environment, args),
+        Command::Usage(args) => command::read_api(&environment, args),
         Command::Lock(args) => command::lock(&environment, args),
         Command::Block(args) => command::admission(&environment, args, "blocks"),
         Command::Allow(args) => command::admission(&environment, args, "allows"),

@@ -272,6 +272,8 @@ actions! {
     LiftLock -> Acting: [ADMIN, Operator];
     /// Read the policy and its versions.
     ReadPolicy -> Acting: [RUNNER];
+    /// Read what calls through the proxies used.
+    ReadUsage -> Acting: [VIEWER];
     /// Save a policy, or bring back an earlier one.
     ChangePolicy -> Acting: [ADMIN];
     /// Look what a policy would be worth.

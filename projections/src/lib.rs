@@ -34,5 +34,5 @@ pub use tables::{
     ApproverView, AttemptView, CallbackView, Carried, ClearanceView, CredentialView, DecidedKind,
     DeliveryView, DoneUnasked, DueDelivery, DueSearch, ErasedView, HistoryFilter, LockView,
     OperationSummary, PermissionView, ScheduleRunView, TaskFilter, TaskView, TemplateView,
-    TimelineEntry, TimelineTopic, Unproven,
+    TimelineEntry, TimelineTopic, Unproven, UsageFilter, UsageView,
 };

@@ -9,6 +9,7 @@ use std::str::FromStr;
 /// A group of read tables that is folded, and stops, on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Projection {
+    /// Agents with their permissions and keys, templates, locks, blocks, schedules, and what calls used.
     Agents,
     /// Approvers with their credentials, and sessions of users.
     Approvers,
@@ -48,7 +49,7 @@ impl Projection {
     pub(crate) const fn folds(self, event_type: u16) -> bool {
         use AggregateKind::{
             Admission, Agent, Apply, Approval, Approver, Clearance, Delivery, Key, Lock, Schedule,
-            Session, Task, Template, User,
+            Session, Task, Template, Usage, User,
         };
         let Some(EventKind {
             aggregate, traits, ..
@@ -60,7 +61,7 @@ impl Projection {
             || match self {
                 Self::Agents => matches!(
                     aggregate,
-                    Agent | Key | Template | Lock | Admission | Schedule
+                    Agent | Key | Template | Lock | Admission | Schedule | Usage
                 ),
                 Self::Approvers => matches!(aggregate, Approver | Session | User) || traits.decides,
                 Self::Tasks => {

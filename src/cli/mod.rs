@@ -29,6 +29,7 @@ mod status;
 mod tail;
 mod tasks;
 mod texts;
+mod usage;
 mod witness;
 
 pub(crate) use access::{Access, ApiArgs, ApiRead};
@@ -68,6 +69,7 @@ pub(crate) use tasks::{
     AddGrant, ApprovalCommand, GrantCommand, OpenApproval, TaskCommand, WatchApprovals, grants_of,
 };
 pub(crate) use texts::{CompletionsArgs, ManArgs};
+pub(crate) use usage::UsageArgs;
 pub(crate) use witness::{InitArgs, KeyArgs, ServeWitnessArgs, WitnessCommand};
 
 use clap::{Args, Parser, Subcommand};
@@ -192,6 +194,8 @@ pub(crate) enum Command {
     Lock(LockArgs),
     /// Lift a lock
     Unlock(ApiRead<UnlockArgs>),
+    /// Print what calls through the proxies used, by agent, task and model
+    Usage(ApiRead<UsageArgs>),
     /// Check, try and compare policy documents
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -73,6 +73,7 @@ pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/v1/locks", Action::ReadLocks),
     ("POST", "/v1/locks", Action::SetLock),
     ("DELETE", "/v1/locks/{lock_id}", Action::LiftLock),
+    ("GET", "/v1/usage", Action::ReadUsage),
     ("GET", "/v1/policy", Action::ReadPolicy),
     ("PUT", "/v1/policy", Action::ChangePolicy),
     ("GET", "/v1/policy/versions", Action::ReadPolicy),

@@ -11,7 +11,7 @@ use crate::tables::{
     self, AdmissionView, AgentKeyView, AgentView, ApplyView, ApprovalView, ApproverView,
     AttemptView, CallbackView, ClearanceView, CredentialView, DeciderRow, DeliveryView, ErasedView,
     KeyUseRow, LockView, MentionRow, PermissionView, QueueRow, ScheduleRunView, SessionRow,
-    TaskView, TemplateView, TimelineEntry, TokenRow, TopicRow,
+    TaskView, TemplateView, TimelineEntry, TokenRow, TopicRow, UsageView,
 };
 use ledger::event::LedgerErased;
 use ledger::{Event, Recorded};
@@ -32,7 +32,8 @@ macro_rules! for_each_row {
             tables::TemplateView,
             tables::LockView,
             tables::AdmissionView,
-            tables::ScheduleRunView
+            tables::ScheduleRunView,
+            tables::UsageView
         )
     };
     (Approvers, $each:ident) => {
@@ -179,6 +180,7 @@ tables! {
         locks: Table<LockView>,
         admissions: Table<AdmissionView>,
         schedule_runs: Table<ScheduleRunView>,
+        usage_hours: Table<UsageView>,
     }
 }
 
@@ -230,6 +232,7 @@ fn fold_agents(of: &mut AgentTables, stored: Stored<'_>, recorded: &Recorded) ->
     if let Event::LedgerErased(erased) = &recorded.event {
         settle(of, stored)?;
         tables::permissions::erase(stored, erased)?;
+        tables::usage_hours::erase(stored, erased)?;
         return tables::agents::erase(stored, erased);
     }
     let mut folding = Folding::of(of, stored, recorded);
@@ -240,6 +243,7 @@ fn fold_agents(of: &mut AgentTables, stored: Stored<'_>, recorded: &Recorded) ->
     tables::locks::fold(&mut folding)?;
     tables::admissions::fold(&mut folding)?;
     tables::schedule_runs::fold(&mut folding);
+    tables::usage_hours::fold(&mut folding)?;
     tables::agents::fold(&mut folding)
 }
 

@@ -28,6 +28,7 @@ pub(crate) mod task_templates;
 pub(crate) mod tasks;
 pub(crate) mod timeline_mentions;
 pub(crate) mod timeline_topics;
+pub(crate) mod usage_hours;
 
 mod operation_summary;
 
@@ -58,3 +59,4 @@ pub use task_templates::TemplateView;
 pub use tasks::{TaskFilter, TaskView};
 pub(crate) use timeline_mentions::MentionRow;
 pub(crate) use timeline_topics::TopicRow;
+pub use usage_hours::{UsageFilter, UsageView};
