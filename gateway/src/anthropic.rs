@@ -1,6 +1,6 @@
 //! The routes of Anthropic's API, as its clients ask for them below `/proxy/anthropic`.
 
-use crate::call::{Access, Call};
+use crate::call::Call;
 use crate::refusal::{Refusal, Word};
 use http::{Method, StatusCode};
 use std::borrow::Cow;
@@ -17,22 +17,6 @@ const MODELS: Duration = Duration::from_secs(3);
 impl Call {
     const fn about_batches(operation: &'static str) -> Self {
         Self::new(operation, BATCHES).with_links()
-    }
-
-    /// # Errors
-    /// The refusal of a call that leaves something behind upstream: no intent of it is recorded, and nothing is done
-    /// without one.
-    pub(crate) fn refuse_unrecorded(&self) -> Result<(), Refusal> {
-        if self.access != Access::Key || !self.operation.as_str().ends_with(".write") {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            Word::Forbidden,
-            format!(
-                "{} changes something upstream, which this version does not record, and therefore does not do",
-                self.operation
-            ),
-        ))
     }
 }
 

@@ -115,9 +115,7 @@ impl Api {
     pub(crate) fn route(&self, method: &Method, path: &str) -> Result<Routed, Refusal> {
         match self.routes {
             Routes::Anthropic { has_files } => {
-                let call = anthropic::route(method, path, has_files)?;
-                call.refuse_unrecorded()?;
-                Ok(Routed::Call(call))
+                anthropic::route(method, path, has_files).map(Routed::Call)
             }
             Routes::Cloudflare => cloudflare::route(method, path),
         }

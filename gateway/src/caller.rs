@@ -2,11 +2,13 @@
 
 use crate::credentials::Credential;
 use crate::refusal::Refusal;
-use crate::usage::Usage;
 use futures_util::future::BoxFuture;
 use http::Extensions;
+use ledger::event::{CallCredential, UpstreamKeyOwner};
 use ledger::operation::Scope;
-use ledger::{AgentId, AgentName, KeyId, Level, OperationId, Risk, ScopeType, SessionId, UserId};
+use ledger::{
+    AgentId, AgentName, KeyId, Level, OperationId, Risk, SHARED_KEY, ScopeType, SessionId, UserId,
+};
 use secrecy::SecretString;
 use std::fmt;
 
@@ -17,6 +19,17 @@ pub enum Owner {
     User(UserId),
 }
 
+impl Owner {
+    /// As stored keys and events name it.
+    #[must_use]
+    pub const fn recorded(&self) -> UpstreamKeyOwner {
+        match self {
+            Self::Agent(id, _) => UpstreamKeyOwner::Agent(*id),
+            Self::User(id) => UpstreamKeyOwner::User(*id),
+        }
+    }
+}
+
 /// The credential that open calls are counted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CountedFor {
@@ -24,6 +37,18 @@ pub enum CountedFor {
     Agent(AgentId),
     AgentKey(KeyId),
     Session(SessionId),
+}
+
+impl CountedFor {
+    /// The credential, as events name it.
+    #[must_use]
+    pub const fn credential(self) -> CallCredential {
+        match self {
+            Self::Agent(_) => CallCredential::AgentKey(SHARED_KEY),
+            Self::AgentKey(id) => CallCredential::AgentKey(id),
+            Self::Session(id) => CallCredential::Session(id),
+        }
+    }
 }
 
 /// A caller whose credential counts at this moment.
@@ -94,9 +119,4 @@ pub trait Permits: Send + Sync + 'static {
         asked: &'a Asked,
         seen: &'a Extensions,
     ) -> BoxFuture<'a, Result<(), Refusal>>;
-}
-
-/// Is told what calls have used, once each, when it is known. It must not block.
-pub trait Usages: Send + Sync + 'static {
-    fn used(&self, owner: &Owner, usage: Usage);
 }

@@ -3,15 +3,16 @@
 use crate::api::Api;
 use crate::bodies::{Buffers, Content, too_large};
 use crate::call::{Access, Call, Routed};
-use crate::caller::{Asked, Caller, Callers, Keys, Owner, Permits, Reach, Usages};
+use crate::caller::{Asked, Caller, Callers, Keys, Owner, Permits, Reach};
 use crate::cloudflare;
 use crate::credentials;
 use crate::headers::{accept_encoding, is_event_stream, judge_framing};
 use crate::links;
 use crate::path::judge;
 use crate::places::Places;
+use crate::record::{Given, Recording, Records};
 use crate::refusal::{Envelope, Refusal, Word};
-use crate::relay::{Meter, Relayed};
+use crate::relay::Relayed;
 use crate::upload::{Progress, Upload};
 use crate::upstream::{Limits, SetupError, Upstream};
 use crate::usage::Reader;
@@ -22,6 +23,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, St
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use ledger::RequestId;
+use ledger::event::CallSubject;
 use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
@@ -67,7 +69,7 @@ pub struct Ports {
     pub callers: Arc<dyn Callers>,
     pub keys: Arc<dyn Keys>,
     pub permits: Arc<dyn Permits>,
-    pub usages: Arc<dyn Usages>,
+    pub records: Arc<dyn Records>,
     /// `None`: no write is carried out.
     pub writes: Option<Arc<dyn Writes>>,
 }
@@ -188,17 +190,32 @@ impl Shared {
                 turn = pace.turn(&key, *id) => turn?,
             }
         }
-        let progress = Progress::begin();
-        let upload = Upload::new(body, call.most, &progress);
-        let request = to_upstream(api, &parts, (path, &call), &key, upload)?;
         let Caller {
-            owner, mut ended, ..
+            owner,
+            counted_for,
+            mut ended,
         } = caller;
+        let subject = CallSubject {
+            owner: owner.recorded(),
+            credential: counted_for.credential(),
+            task_id: None,
+            upstream: api.name.clone(),
+            operation: call.operation.to_string(),
+            method: parts.method.to_string(),
+            route: call.route.clone().into_owned(),
+        };
+        let mut recording = Recording::begin(&self.ports.records, subject, path).await?;
+
+        let progress = Progress::begin();
+        let upload = Upload::new(body, call.most, &progress, recording.goes_up());
+        let request = to_upstream(api, &parts, (path, &call), &key, upload);
+        let request = request.inspect_err(|refused| recording.refused(refused))?;
         let answer = tokio::select! {
             biased;
-            refused = &mut ended => return Err(refused),
-            answer = self.answer_of(api, request, &call, &progress) => answer?,
+            refused = &mut ended => Err(refused),
+            answer = self.answer_of(api, request, &call, &progress) => answer,
         };
+        let answer = recording.heard(answer)?;
         let headers = answer.headers();
         let mut passed = api.from.of(headers);
         if is_event_stream(headers) {
@@ -209,19 +226,18 @@ impl Shared {
         if call.has_links && parts.status.is_success() {
             let body = tokio::select! {
                 biased;
-                refused = &mut ended => return Err(refused),
-                body = self.led_here(api, &parts.headers, body) => body?,
+                refused = &mut ended => Err(refused),
+                body = self.led_here(api, &parts.headers, body) => body,
             };
+            let body = body.inspect_err(|refused| recording.refused(refused))?;
             passed.insert(header::CONTENT_LENGTH, body.len().into());
-            return Ok(response(parts.status, passed, Body::from(body)));
+            let given = Body::new(Given::new(body, recording));
+            return Ok(response(parts.status, passed, given));
         }
-        let reader = match call.is_metered {
-            true => Reader::of(parts.status, &parts.headers),
-            false => None,
-        };
-        let usages = &self.ports.usages;
-        let meter = reader.map(|reader| Meter::new(reader, owner, Arc::clone(usages)));
-        let relayed = Relayed::new(body, &parts.headers, ended, idle, meter, place);
+        if call.is_metered {
+            recording.count(Reader::of(parts.status, &parts.headers));
+        }
+        let relayed = Relayed::new(body, &parts.headers, ended, idle, recording, place);
         Ok(response(parts.status, passed, Body::new(relayed)))
     }
 

@@ -15,6 +15,7 @@
 //! | `upstream` | connections to an upstream |
 //! | `upload`, `relay` | bodies on their way up and down |
 //! | `bodies`, `multipart` | bodies of writes, read whole and judged |
+//! | `record` | what is recorded of a call, and the port for it |
 //! | `links` | links in answers, which are made to lead here |
 //! | `usage` | the tokens of an answer, from a copy beside it |
 //! | `write` | what carries writes out that may wait for people, as a port |
@@ -36,6 +37,7 @@ mod multipart;
 mod pace;
 mod path;
 mod places;
+mod record;
 mod refusal;
 mod relay;
 mod upload;
@@ -43,9 +45,10 @@ mod upstream;
 mod usage;
 mod write;
 
-pub use caller::{Asked, Caller, Callers, CountedFor, Keys, Owner, Permits, Reach, Usages};
+pub use caller::{Asked, Caller, Callers, CountedFor, Keys, Owner, Permits, Reach};
 pub use credentials::Credential;
 pub use gateway::{Gateway, Ports, Settings};
+pub use record::Records;
 pub use refusal::{CODE, Envelope, Refusal, Word};
 pub use upstream::SetupError;
 pub use usage::Usage;

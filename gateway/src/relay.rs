@@ -1,10 +1,9 @@
 //! The body of an answer on its way down: each piece as it comes. An answer that upstream did not end, that
 //! went silent, or whose caller lost its credential is broken off, and never ends as if it were whole.
 
-use crate::caller::{Owner, Usages};
 use crate::places::Place;
+use crate::record::Recording;
 use crate::refusal::Refusal;
-use crate::usage::Reader;
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::task::AtomicWaker;
@@ -56,32 +55,6 @@ impl Held {
     }
 }
 
-/// Counts what an answer uses, and says it when the answer goes, however it ends.
-pub(crate) struct Meter {
-    reader: Reader,
-    owner: Owner,
-    usages: Arc<dyn Usages>,
-    is_whole: bool,
-}
-
-impl Meter {
-    pub(crate) fn new(reader: Reader, owner: Owner, usages: Arc<dyn Usages>) -> Self {
-        Self {
-            reader,
-            owner,
-            usages,
-            is_whole: false,
-        }
-    }
-}
-
-impl Drop for Meter {
-    fn drop(&mut self) {
-        let usage = self.reader.end(self.is_whole);
-        self.usages.used(&self.owner, usage);
-    }
-}
-
 /// The body of an answer that is relayed.
 pub(crate) struct Relayed {
     held: Arc<Held>,
@@ -90,7 +63,7 @@ pub(crate) struct Relayed {
     longest_idle: Duration,
     ending: Ending,
     broken: Option<Broken>,
-    meter: Option<Meter>,
+    recording: Recording,
     _place: Place,
 }
 
@@ -137,12 +110,15 @@ impl Relayed {
         headers: &HeaderMap,
         ended: BoxFuture<'static, Refusal>,
         longest_idle: Duration,
-        meter: Option<Meter>,
+        mut recording: Recording,
         place: Place,
     ) -> Self {
         // No body follows whatever its head says (RFC 9112, section 6.3).
         let ending = match body.is_end_stream() {
-            true => Ending::Framed,
+            true => {
+                recording.is_over();
+                Ending::Framed
+            }
             false => Ending::of(headers),
         };
         let held = Arc::new(Held {
@@ -161,7 +137,7 @@ impl Relayed {
             longest_idle,
             ending,
             broken: None,
-            meter,
+            recording,
             _place: place,
         }
     }
@@ -169,17 +145,13 @@ impl Relayed {
     /// Looks at a piece on its way.
     fn look(&mut self, data: &[u8]) {
         self.ending.look(data);
-        if let Some(meter) = &mut self.meter {
-            meter.reader.read(data);
-            // A client may go once it has the last byte, without waiting for the end.
-            meter.is_whole = meter.reader.has_stopped() || self.held.is_at_end();
-        }
+        let is_last = self.held.is_at_end();
+        self.recording.look(data, is_last);
     }
 
     /// Whether an end of the bytes is the end of the answer.
     fn is_whole(&self) -> bool {
-        let has_stopped = |meter: &Meter| meter.reader.has_stopped();
-        !matches!(self.ending, Ending::ByEvent(_)) || self.meter.as_ref().is_some_and(has_stopped)
+        !matches!(self.ending, Ending::ByEvent(_)) || self.recording.has_stopped()
     }
 
     /// Breaks the answer off at the next poll: what came before it goes out first.
@@ -229,9 +201,7 @@ impl HttpBody for Relayed {
                 Poll::Ready(None) if !this.is_whole() => Broken::Unfinished,
                 Poll::Ready(None) => {
                     // A stream ends here for its client, whoever goes first.
-                    if let Some(meter) = &mut this.meter {
-                        meter.is_whole = true;
-                    }
+                    this.recording.is_over();
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Some(Err(None))) => Broken::Ended,

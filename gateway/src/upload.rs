@@ -1,6 +1,7 @@
 //! The body of a request on its way up: counted as it goes, so that more than the route takes never becomes a
 //! whole request.
 
+use crate::record::GoesUp;
 use axum::body::{Body, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
@@ -65,15 +66,17 @@ pub(crate) struct Upload {
     body: Body,
     left: u64,
     progress: Arc<Progress>,
+    goes_up: GoesUp,
 }
 
 impl Upload {
     /// At most so many bytes of a body.
-    pub(crate) fn new(body: Body, most: u64, progress: &Arc<Progress>) -> Self {
+    pub(crate) fn new(body: Body, most: u64, progress: &Arc<Progress>, goes_up: GoesUp) -> Self {
         Self {
             body,
             left: most,
             progress: Arc::clone(progress),
+            goes_up,
         }
     }
 }
@@ -103,6 +106,7 @@ impl HttpBody for Upload {
                 return Poll::Ready(Some(Err(Broken::TooLarge)));
             };
             self.left = left;
+            self.goes_up.measured().take(&data);
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }

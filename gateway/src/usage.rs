@@ -12,6 +12,9 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// The longest answer that is no stream.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
+/// No answer uses more of anything; upstream may say so, and sums must hold.
+const MOST: u64 = 1 << 40;
+
 /// In each event that says something here.
 const MESSAGE: &[u8] = b"\"message_";
 
@@ -88,7 +91,7 @@ impl Usage {
     fn take(&mut self, said: Said) {
         let set = |place: &mut u64, count: Option<u64>| {
             if let Some(count) = count {
-                *place = count;
+                *place = count.min(MOST);
             }
         };
         set(&mut self.input_tokens, said.input_tokens);

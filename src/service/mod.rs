@@ -4,6 +4,7 @@ mod banner;
 mod control;
 mod first_admin;
 mod opened_ledger;
+mod proxied_calls;
 mod proxies;
 mod read_tables;
 mod readiness;

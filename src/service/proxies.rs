@@ -1,5 +1,6 @@
 //! The proxies, with the service's callers and stored keys.
 
+use super::proxied_calls::ProxiedCalls;
 use crate::config::Config;
 use anyhow::Context;
 use api::AppState;
@@ -9,7 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
     Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Permits, Ports, Reach,
-    Refusal, Settings, Usage, Usages, Word,
+    Refusal, Settings, Word,
 };
 use http::Extensions;
 use ledger::command::ReadAsked;
@@ -22,7 +23,11 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// An upstream's address that cannot be used.
-pub(super) fn proxies(config: &Config, state: &AppState) -> anyhow::Result<api::Proxies> {
+pub(super) fn proxies(
+    config: &Config,
+    state: &AppState,
+    records: Arc<ProxiedCalls>,
+) -> anyhow::Result<api::Proxies> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let base_url = config.http.base_url.clone();
     let cloudflare = UpstreamName::cloudflare();
@@ -52,8 +57,8 @@ pub(super) fn proxies(config: &Config, state: &AppState) -> anyhow::Result<api::
     let ports = Ports {
         callers: service.clone(),
         keys: service.clone(),
-        permits: service.clone(),
-        usages: service,
+        permits: service,
+        records,
         writes: None,
     };
     let gateway =
@@ -190,39 +195,5 @@ impl Permits for OfService {
             })
         }
         .boxed()
-    }
-}
-
-impl Usages for OfService {
-    fn used(&self, owner: &Owner, usage: Usage) {
-        let (agent, user) = match owner {
-            Owner::Agent(_, name) => (Some(name.as_str()), None),
-            Owner::User(id) => (None, Some(id.to_string())),
-        };
-        tracing::info!(
-            target: "usage",
-            {
-                agent.name = agent,
-                user.id = user,
-                model = usage.model,
-                interrupted = usage.is_interrupted,
-                input_tokens = usage.input_tokens,
-                output_tokens = usage.output_tokens,
-                cache_creation_5m = usage.cache_creation_5m,
-                cache_creation_1h = usage.cache_creation_1h,
-                cache_read = usage.cache_read,
-                web_searches = usage.web_searches,
-            },
-            "tokens were used"
-        );
-        for (kind, count) in [
-            ("input", usage.input_tokens),
-            ("output", usage.output_tokens),
-            ("cache_creation_5m", usage.cache_creation_5m),
-            ("cache_creation_1h", usage.cache_creation_1h),
-            ("cache_read", usage.cache_read),
-        ] {
-            metrics::counter!("proxy_tokens_total", "kind" => kind).increment(count);
-        }
     }
 }

@@ -4,6 +4,7 @@ use super::banner::greet;
 use super::control::Control;
 use super::first_admin::FirstAdminLink;
 use super::opened_ledger::{OpenedLedger, close_writer, writer_end};
+use super::proxied_calls::CallWriter;
 use super::proxies::proxies;
 use super::read_tables::ReadTables;
 use super::readiness::Readiness;
@@ -169,7 +170,8 @@ impl Stages<'_> {
         let server = self.server();
         let state = self.state(projections, workers, &server)?;
         let first_admin = self.first_admin(&state).await?;
-        let gateway = proxies(self.config, &state)?;
+        let calls = CallWriter::start(&self.ledger);
+        let gateway = proxies(self.config, &state, calls.calls())?;
         let router = build_router(state.clone()).context("preparing the HTTP surface")?;
         let router = with_proxies(router, state, gateway);
         let address = listener.local_addr().context("the listener's address")?;
@@ -179,6 +181,7 @@ impl Stages<'_> {
             greet(self.config, &self.ledger, address).await?;
         }
         let served = server.serve(listener, router, self.stop).await;
+        calls.close().await;
         let closed = match control {
             Some(control) => control.close().await,
             None => Ok(()),

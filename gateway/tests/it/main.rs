@@ -10,6 +10,7 @@
 mod cloudflare;
 mod cutting;
 mod limits;
+mod recording;
 mod relaying;
 mod stage;
 mod standing;

@@ -205,19 +205,3 @@ async fn links_about_batches_lead_here_and_results_come_as_they_are() {
         assert!(answer.refuses(Word::Unreachable));
     }
 }
-
-#[tokio::test]
-async fn nothing_is_changed_upstream_without_a_record_of_it() {
-    let mut stage = Stage::with(|settings| settings.files = true).await;
-    for line in [
-        "POST /proxy/anthropic/v1/messages/batches",
-        "POST /proxy/anthropic/v1/messages/batches/b1/cancel",
-        "DELETE /proxy/anthropic/v1/messages/batches/b1",
-        "POST /proxy/anthropic/v1/files",
-        "DELETE /proxy/anthropic/v1/files/f1",
-    ] {
-        let answer = stage.ask(request(line, "", "{}")).await;
-        assert!(answer.refuses(Word::Forbidden), "{line}");
-    }
-    assert!(stage.is_quiet());
-}

@@ -6,17 +6,19 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
     Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Permits, Ports, Reach,
-    Refusal, Settings, Usage, Usages, Word, Write, Writes,
+    Records, Refusal, Settings, Usage, Word, Write, Writes,
 };
 use http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use ledger::{AgentId, AgentName, KeyId, UserId};
+use ledger::event::{CallEnded, CallSubject, UpstreamKeyOwner};
+use ledger::{AgentId, AgentName, CallId, KeyId, UserId};
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -38,7 +40,7 @@ pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
     pub(crate) gateway: Gateway,
     known: Arc<Known>,
-    told: Arc<Told>,
+    pub(crate) told: Arc<Told>,
     carried: Arc<Carried>,
     upstream: mpsc::UnboundedReceiver<TcpStream>,
 }
@@ -80,13 +82,45 @@ impl Callers for Known {
     }
 }
 
-/// What was used, in its order.
+/// What was recorded, in its order.
 #[derive(Default)]
-pub(crate) struct Told(Mutex<Vec<(Owner, Usage)>>);
+pub(crate) struct Told {
+    begun: Mutex<Vec<(CallId, CallSubject, String)>>,
+    ended: Mutex<Vec<(CallEnded, Option<Usage>)>>,
+    /// Nothing is recorded any more.
+    pub(crate) fails: AtomicBool,
+}
 
-impl Usages for Told {
-    fn used(&self, owner: &Owner, usage: Usage) {
-        self.0.lock().unwrap().push((owner.clone(), usage));
+impl Told {
+    /// Whether nothing was recorded.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.begun.lock().unwrap().is_empty() && self.ended.lock().unwrap().is_empty()
+    }
+}
+
+impl Records for Told {
+    fn call_id(&self) -> CallId {
+        CallId::from_bytes([7; 16])
+    }
+
+    fn begin(
+        &self,
+        call_id: CallId,
+        subject: CallSubject,
+        path: String,
+    ) -> BoxFuture<'static, Result<(), Refusal>> {
+        let recorded = match self.fails.load(Ordering::Relaxed) {
+            true => Err(Refusal::new(Word::Internal, "the disk is full")),
+            false => {
+                self.begun.lock().unwrap().push((call_id, subject, path));
+                Ok(())
+            }
+        };
+        async { recorded }.boxed()
+    }
+
+    fn ended(&self, ended: CallEnded, usage: Option<Usage>) {
+        self.ended.lock().unwrap().push((ended, usage));
     }
 }
 
@@ -208,7 +242,7 @@ impl Stage {
             callers: known.clone(),
             keys: Arc::new(Stored),
             permits: Arc::new(Granted),
-            usages: told.clone(),
+            records: told.clone(),
             writes: Some(carried.clone()),
         };
         let gateway = Gateway::new(settings, ports).unwrap();
@@ -244,25 +278,41 @@ impl Stage {
         known[credential].send_replace(false);
     }
 
-    /// What the next call to end has used.
+    /// What the next call to end has used, of those that use something.
     pub(crate) async fn used(&self) -> Usage {
+        loop {
+            let (ended, usage) = self.ended().await;
+            assert_eq!(
+                ended.subject.owner,
+                UpstreamKeyOwner::Agent(AgentId::from_bytes([1; 16]))
+            );
+            if let Some(usage) = usage {
+                return usage;
+            }
+        }
+    }
+
+    /// The next call to end.
+    pub(crate) async fn ended(&self) -> (CallEnded, Option<Usage>) {
         let told = async {
             loop {
                 let first = {
-                    let mut told = self.told.0.lock().unwrap();
+                    let mut told = self.told.ended.lock().unwrap();
                     (!told.is_empty()).then(|| told.remove(0))
                 };
                 match first {
-                    Some((owner, usage)) => {
-                        assert!(matches!(owner, Owner::Agent(_, name) if name.as_str() == "agent"));
-                        return usage;
-                    }
+                    Some(told) => return told,
                     None => tokio::time::sleep(Duration::from_millis(1)).await,
                 }
             }
         };
         let told = tokio::time::timeout(SOON, told).await;
         told.expect("nothing was told")
+    }
+
+    /// The calls that have begun so far.
+    pub(crate) fn begun(&self) -> Vec<(CallId, CallSubject, String)> {
+        self.told.begun.lock().unwrap().clone()
     }
 
     /// Connects and sends, and does not read yet.
