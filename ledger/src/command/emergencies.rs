@@ -142,6 +142,6 @@ pub(super) async fn owe_review(
     let review = EmergencyReview {
         approval_id: approval.id,
     };
-    ask(tx, AskedSubject::Review(review), Some(asked_by)).await?;
+    ask(tx, AskedSubject::Review(review), Some(asked_by), None).await?;
     Ok(())
 }

@@ -217,7 +217,13 @@ async fn change_or_ask(
         document,
         restores,
     };
-    let asked = ask(tx, AskedSubject::PolicyChange(proposal), Some(asked_by)).await?;
+    let asked = ask(
+        tx,
+        AskedSubject::PolicyChange(proposal),
+        Some(asked_by),
+        None,
+    )
+    .await?;
     Ok(PolicyChanging::Asked(asked))
 }
 

@@ -43,7 +43,8 @@ pub(super) fn asked_by(
 }
 
 /// Asks people about something else than an apply: those whom the policy wants, or without one any approver of the
-/// configuration. The same question that the same people may answer is not asked twice while it is open.
+/// configuration. The same question that the same people may answer is not asked twice while it is open. It stays open
+/// for `waits`, else as long as the policy says or the configuration.
 ///
 /// # Errors
 /// [`Rejection::ApprovalUnsatisfiable`] where those who may answer are not enough, [`Rejection::TooManyQuestions`].
@@ -51,6 +52,7 @@ pub(super) async fn ask(
     tx: &mut Transaction<'_>,
     subject: AskedSubject,
     policy: Option<AskedByPolicy>,
+    waits: Option<Duration>,
 ) -> Result<Arc<Approval>, Error> {
     tx.needs_room()?;
     let context = tx.context();
@@ -92,7 +94,7 @@ pub(super) async fn ask(
     let context = tx.context();
     let approval_id: ApprovalId = context.id();
     let time = question_time(None, &context);
-    let time = required.ttl().unwrap_or(time);
+    let time = waits.or_else(|| required.ttl()).unwrap_or(time);
     let asked = ApprovalAsked {
         approval_id,
         subject,

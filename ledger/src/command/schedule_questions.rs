@@ -26,6 +26,10 @@ use crate::policy::{Edge, PreState, Requirement};
 use crate::rejection::Rejection;
 use crate::writer::Transaction;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long people have to answer. Nothing waits for them but the schedule, and its instants may be at night.
+const WAITS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The comment of what is cancelled because its schedule is another one or gone.
 const WITHDRAWN: &str = "its schedule was changed or deleted";
@@ -198,7 +202,7 @@ async fn ask_whole(
         schedule_id: schedule.id.into(),
         definition: definition(schedule)?,
     });
-    let approval_id = ask(tx, subject, policy).await?.id;
+    let approval_id = ask(tx, subject, policy, Some(WAITS)).await?.id;
     let asked = ScheduleAsked { approval_id };
     let event = tx.context().event(schedule.id, asked);
     tx.append(vec![event]).await?;
