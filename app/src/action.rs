@@ -275,7 +275,7 @@ actions! {
     /// Read what calls through the proxies used.
     ReadUsage -> Acting: [VIEWER];
     /// Save a policy, or bring back an earlier one.
-    ChangePolicy -> Acting: [ADMIN];
+    ChangePolicy -> Acting: [ADMIN, Operator];
     /// Look what a policy would be worth.
     TryPolicy -> Acting: [RUNNER];
     /// Read the decisions that are kept.

@@ -95,7 +95,22 @@ pub async fn versions(
 /// [`Error::PolicyInvalid`] with everything that is wrong with it; [`Rejection::PolicyVersionMismatch`] where it
 /// does not follow the newest version.
 pub async fn put(app: &App, who: Acting, document: Document, follows: u64) -> Result<Saved, Error> {
-    let read = check_document(app, &document).await?;
+    put_or_override(&app.ledger, who, document, follows, None).await
+}
+
+/// As [`put`]; with a reason the operator of the machine makes it where people decide about a change and not enough of
+/// them are left.
+///
+/// # Errors
+/// [`Rejection::PolicyNotLocked`] for a reason in any other case.
+pub async fn put_or_override(
+    ledger: &Ledger,
+    who: Acting,
+    document: Document,
+    follows: u64,
+    overrides: Option<String>,
+) -> Result<Saved, Error> {
+    let read = check_document(ledger, &document).await?;
     let (read, source) = match (read, String::from_utf8(document.source)) {
         (Ok(read), Ok(source)) => (read, source),
         (Err(problems), _) => return Err(Error::PolicyInvalid(problems)),
@@ -109,13 +124,14 @@ pub async fn put(app: &App, who: Acting, document: Document, follows: u64) -> Re
         },
         policy: Arc::new(read.policy),
         follows,
+        overrides,
     };
-    let saved = match app.ledger.execute(who.origin, command).await? {
+    let saved = match ledger.execute(who.origin, command).await? {
         PolicyChanging::Changed(saved) => saved,
         PolicyChanging::Asked(approval) => return Ok(Saved::Asked(approval)),
     };
     Ok(Saved::InForce(Box::new(Version {
-        changed: of_version(&app.ledger, saved.version).await?,
+        changed: of_version(ledger, saved.version).await?,
         warnings: read.warnings,
     })))
 }
@@ -127,7 +143,7 @@ pub async fn put(app: &App, who: Acting, document: Document, follows: u64) -> Re
 pub async fn rollback(app: &App, who: Acting, version: u64, follows: u64) -> Result<Saved, Error> {
     if version > 0
         && let Some(document) = source_of(&of_version(&app.ledger, version).await?)
-        && let Err(problems) = check_document(app, &document).await?
+        && let Err(problems) = check_document(&app.ledger, &document).await?
     {
         return Err(Error::PolicyInvalid(problems));
     }
@@ -142,7 +158,7 @@ pub async fn rollback(app: &App, who: Acting, version: u64, follows: u64) -> Res
 
 /// What a document is worth. Nothing is recorded.
 pub async fn check(app: &App, _: &Acting, document: Document) -> Result<Checked, Error> {
-    Ok(match check_document(app, &document).await? {
+    Ok(match check_document(&app.ledger, &document).await? {
         Ok(read) => Checked {
             errors: Vec::new(),
             digest: Some(read.policy.digest()),
@@ -209,10 +225,10 @@ fn prepared(policy: Policy) -> Result<Arc<Prepared>, Vec<Problem>> {
 
 /// Reads a document with the names of now.
 async fn check_document(
-    app: &App,
+    ledger: &Ledger,
     document: &Document,
 ) -> Result<Result<Read, Vec<Problem>>, Error> {
-    let names = names(&app.ledger).await?;
+    let names = names(ledger).await?;
     let Document { source, format } = document.clone();
     // It goes through up to 64 KiB of text; requests are not kept waiting meanwhile.
     let read = tokio::task::spawn_blocking(move || policy::read(&source, format, &names));
@@ -257,7 +273,7 @@ fn source_of(changed: &Changed) -> Option<Document> {
 /// The version with what its author would be told now: a group that it names may be gone.
 async fn told(app: &App, changed: Changed) -> Result<Version, Error> {
     let warnings = match source_of(&changed) {
-        Some(document) => match check_document(app, &document).await? {
+        Some(document) => match check_document(&app.ledger, &document).await? {
             Ok(read) => read.warnings,
             Err(problems) => problems,
         },

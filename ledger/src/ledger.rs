@@ -5,10 +5,12 @@ mod erasing;
 mod measuring;
 mod policies;
 mod starting;
+mod voters_at;
 mod votes;
 
 pub use policies::policy_at;
 pub use starting::{Opened, Surroundings, Unprovable};
+pub use voters_at::can_meet_at;
 pub use votes::Voter;
 
 use crate::admissions::Admissions;

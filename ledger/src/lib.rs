@@ -101,7 +101,9 @@ pub use id::{
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
-pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, Voter, WriterTask, policy_at};
+pub use ledger::{
+    Ledger, Opened, Origin, Surroundings, Unprovable, Voter, WriterTask, can_meet_at, policy_at,
+};
 pub use locks::Locks;
 pub use name::{
     AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,

@@ -527,6 +527,9 @@ refusals! {
     /// No such schedule.
     #[error("there is no such schedule")]
     ScheduleNotFound => NotFound, "schedule_not_found";
+    /// Nobody has to be passed over.
+    #[error("this is for a policy that wants people for a change and has not enough of them left; change it over the API, with an admin's session or the service token")]
+    PolicyNotLocked => Conflict, "policy_not_locked";
     /// People have not approved the schedule yet.
     #[error("the schedule waits for approval {approval_id} of what it asks for, and does not run before")]
     ScheduleWaits {

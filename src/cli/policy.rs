@@ -45,6 +45,15 @@ document. With --json each difference is an object on a line of its own. What me
 the same, however it is written. Exits with 0 when the two mean the same and with 1 when they
 differ.";
 
+const APPLY_HELP: &str = "\
+Examples:
+  llm-permission-proxy policy apply policy.toml
+  llm-permission-proxy policy apply policy.toml --local --reason 'both of security have left'
+
+Where the policy in force has people approve a change, they are asked. With --local a document is
+put on the machine of the service, whether or not that runs, where not enough of those people are
+left: nobody else could change the policy. It is in force at once, with the reason on record.";
+
 const BACKTEST_HELP: &str = "\
 Examples:
   llm-permission-proxy policy backtest policy.toml
@@ -78,7 +87,7 @@ pub(crate) enum PolicyCommand {
     #[command(after_help = DIFF_HELP)]
     Diff(ApiRead<DiffPolicies>),
     /// Save a document in a service, or have people approve it where its policy wants that
-    #[command(after_help = ACCESS_HELP)]
+    #[command(after_help = APPLY_HELP)]
     Apply(ApiRead<ApplyPolicy>),
     /// Print the document that is in force in a service, or that of a version
     #[command(after_help = ACCESS_HELP)]

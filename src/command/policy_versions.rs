@@ -1,11 +1,13 @@
 //! `policy apply|show|rollback`, which ask a service.
 
 use super::ask_api::{ask, client};
+use super::operate;
 use crate::api_client::{ApiClient, ApiRequest, Refused, Shown};
 use crate::cli::{
     Access, ApiRead, ApplyPolicy, RollbackPolicy, ShowPolicy, back_to, in_force, of_version,
 };
 use crate::config::Environment;
+use crate::operator::Action;
 use crate::output::{note, say};
 use anyhow::{Context, ensure};
 use app::policy::Format;
@@ -72,9 +74,17 @@ pub(super) fn apply(
     args: ApiRead<ApplyPolicy>,
 ) -> anyhow::Result<ExitCode> {
     let (access, asked) = (args.access, args.asked);
-    over_api(&access)?;
     let text = read(&asked.file)?;
     let is_json = asked.file.extension().is_some_and(|end| end == "json");
+    if let Some(reason) = access.reason {
+        let put = Action::PutPolicy {
+            source: text,
+            json: is_json,
+            follows: asked.follows,
+            reason,
+        };
+        return operate(environment, put);
+    }
     let kind = if is_json {
         "application/json"
     } else {

@@ -51,7 +51,7 @@ pub(crate) async fn examine(environment: &Environment) -> Examination {
             let has_service_token = environment
                 .part(config::service_token)
                 .is_ok_and(|(token, _)| token.is_some());
-            findings.extend(policy::look(&storage, has_service_token).await);
+            findings.extend(policy::look(&storage, has_service_token, &approvers).await);
             findings.extend(read_tables::look(&storage, ledger, &approvers).await);
             findings.extend(running::look(environment, &storage));
             findings.extend(leftovers::look(&storage));

@@ -52,6 +52,17 @@ pub(crate) enum Action {
         /// Why, without repeating it.
         reason: String,
     },
+    /// Put a policy document where people decide about a change and not enough of them are left.
+    PutPolicy {
+        /// The document's text.
+        source: String,
+        /// It is JSON, else TOML.
+        json: bool,
+        /// The version that it follows; the one in force when absent.
+        follows: Option<u64>,
+        /// Why.
+        reason: String,
+    },
     /// Do what the API does, where the API would ask for a passkey.
     Asked(Asked),
     /// Make the first admin.

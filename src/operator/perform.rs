@@ -5,6 +5,8 @@ use super::action::{Action, Erased, Performed, Settlement};
 use super::links::Links;
 use super::on_this_machine;
 use super::people::create_admin;
+use app::policies::{self, Document, Saved};
+use app::policy::Format;
 use app::{
     Act, Principal, Request, action, agents, applies, approvers, authorize, deliveries, tasks,
 };
@@ -35,6 +37,29 @@ async fn carry_out(
     let told = match action {
         Action::Asked(asked) => {
             return on_this_machine::carry_out(ledger, links, account, asked).await;
+        }
+        Action::PutPolicy {
+            source,
+            json,
+            follows,
+            reason,
+        } => {
+            let document = Document {
+                source: source.into_bytes(),
+                format: if json { Format::Json } else { Format::Toml },
+            };
+            let follows = follows.unwrap_or_else(|| ledger.policy().version);
+            let by = access::<action::ChangePolicy>(ledger, account).await?;
+            let saved = policies::put_or_override(ledger, by, document, follows, Some(reason));
+            Ok(match saved.await.map_err(failure)? {
+                Saved::InForce(_) => {
+                    let version = ledger.policy().version;
+                    format!("version {version} of the policy is in force, by {who}")
+                }
+                Saved::Asked(approval) => {
+                    format!("people have to approve it, in approval {}", approval.id)
+                }
+            })
         }
         Action::CreateAdmin { name, password } => {
             return create_admin(ledger, links, account, &name, password).await;

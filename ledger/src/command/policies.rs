@@ -29,7 +29,13 @@ pub struct PutPolicy {
     pub policy: Arc<Policy>,
     /// The version that it is to follow.
     pub follows: u64,
+    /// Why it is made without the people who would decide about it, of whom not enough are left. Heard from the
+    /// operator of the machine alone.
+    pub overrides: Option<String>,
 }
+
+/// The longest reason of one that is made without people, in bytes.
+const MAX_REASON_BYTES: usize = 1000;
 
 /// Brings back the document of an earlier version, or none.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +91,11 @@ impl Command for PutPolicy {
             source: self.source,
             tree: self.policy.into(),
         };
-        change_or_ask(tx, Some(document), None).await
+        let overrides = self.overrides.as_deref().map(str::trim);
+        if overrides.is_some_and(|why| why.is_empty() || why.len() > MAX_REASON_BYTES) {
+            return Err(invalid(format!("reason: 1 to {MAX_REASON_BYTES} bytes")).into());
+        }
+        change_or_ask(tx, Some(document), None, overrides).await
     }
 }
 
@@ -107,7 +117,7 @@ impl Command for RollbackPolicy {
         if let Some(document) = &document {
             can_hold(tx, document.tree.policy()).await?;
         }
-        change_or_ask(tx, document, Some(self.version)).await
+        change_or_ask(tx, document, Some(self.version), None).await
     }
 }
 
@@ -195,12 +205,26 @@ async fn change_or_ask(
     tx: &mut Transaction<'_>,
     document: Option<PolicyDocument>,
     restores: Option<u64>,
+    overrides: Option<&str>,
 ) -> Result<PolicyChanging, Error> {
     let in_force = tx.policy().cloned();
     let wanted = in_force.as_deref();
     let wanted = wanted.and_then(|known| Some((known, known.policy.policy_change.as_ref()?)));
+    if let Some(why) = overrides {
+        let is_operator = matches!(tx.envelope().actor, Actor::Operator { .. });
+        let is_locked = match wanted {
+            Some((_, wanted)) => !can_meet(tx, &wanted.needs).await?,
+            None => false,
+        };
+        // Who has the machine waits for those who are left, while they are enough.
+        if !is_operator || !is_locked {
+            return Err(Rejection::PolicyNotLocked.into());
+        }
+        let changed = change(tx, document, restores, Some(why)).await?;
+        return Ok(PolicyChanging::Changed(changed));
+    }
     let Some((known, wanted)) = wanted else {
-        let changed = change(tx, document, restores).await?;
+        let changed = change(tx, document, restores, None).await?;
         return Ok(PolicyChanging::Changed(changed));
     };
     let author = match tx.envelope().actor {
@@ -242,7 +266,7 @@ pub(super) async fn take_effect(
     if let Some(document) = &proposal.document {
         can_hold(tx, document.tree.policy()).await?;
     }
-    change(tx, proposal.document.clone(), proposal.restores).await?;
+    change(tx, proposal.document.clone(), proposal.restores, None).await?;
     Ok(())
 }
 
@@ -250,6 +274,7 @@ async fn change(
     tx: &mut Transaction<'_>,
     document: Option<PolicyDocument>,
     restores: Option<u64>,
+    overrides: Option<&str>,
 ) -> Result<Arc<PolicyVersion>, Error> {
     tx.needs_room()?;
     // Other changes follow a version that is not the newest any more.
@@ -261,6 +286,7 @@ async fn change(
         version: tx.current_policy().version.saturating_add(1),
         document,
         restores,
+        overrides: overrides.map(ToOwned::to_owned),
     };
     tx.append(vec![context.event(policy_id, changed)]).await?;
     tx.existing::<PolicyVersion>(policy_id).await

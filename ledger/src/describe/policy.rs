@@ -1,12 +1,12 @@
 //! Changes of the policy.
 
-use super::{Act, Change, Describe, Facts, Severity, Topic};
+use super::{Act, Change, Describe, Facts, Severity, Topic, because};
 use crate::event::PolicyChanged;
 
 impl Describe for PolicyChanged {
-    fn text(&self, _: &Topic) -> String {
+    fn text(&self, topic: &Topic) -> String {
         let version = self.version;
-        match (&self.document, self.restores) {
+        let text = match (&self.document, self.restores) {
             (None, _) => format!("policy version {version}: no document, as in version 0"),
             (Some(document), Some(earlier)) => format!(
                 "policy version {version}: rolled back to version {earlier}, digest {}",
@@ -17,6 +17,13 @@ impl Describe for PolicyChanged {
                 document.tree.policy().rules.len(),
                 document.digest
             ),
+        };
+        match &self.overrides {
+            Some(why) => format!(
+                "{text}, made without the people whom the version before wants, as not enough were left{}",
+                because(Some(why), topic)
+            ),
+            None => text,
         }
     }
 

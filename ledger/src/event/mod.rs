@@ -74,7 +74,7 @@ pub use group::{GroupChanged, GroupCreated, GroupDeleted};
 pub use key::{KeyCreated, KeyOrigin, KeyRevoked};
 pub use kind::{ActorKind, AggregateKind, EventKind, Traits};
 pub use lock::{LockLifted, LockSet, LockTarget, LockedOperation};
-pub use policy::{PolicyChanged, PolicyDocument, PolicyFormat, StoredTree};
+pub use policy::{PolicyChanged, PolicyChangedV1, PolicyDocument, PolicyFormat, StoredTree};
 pub use question::{
     ApprovalAsked, AskedSubject, EmergencyReview, PolicyProposal, ScheduleProposal,
 };
@@ -306,7 +306,7 @@ events! {
         in Lock by MANAGERS under Lock [begins, looked_up];
     121, 1, "lock.lifted" => LockLifted(LockLifted)
         in Lock by MANAGERS under Lock;
-    130, 1, "policy.changed" => PolicyChanged(PolicyChanged)
+    130, 2, "policy.changed" => PolicyChanged(PolicyChanged) { 1 => PolicyChangedV1 }
         in Policy by POLICY_CHANGERS under Policy [begins, looked_up];
     140, 1, "clearance.made" => ClearanceMade(ClearanceMade)
         in Clearance by APPROVER under Clearance [begins, looked_up];

@@ -6,7 +6,7 @@ use crate::policy::{Policy, PolicyDigest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
 
-/// `policy.changed` 1: from here on this version is in force, with its document or without one.
+/// `policy.changed` 2: from here on this version is in force, with its document or without one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyChanged {
     /// The stream of this one version.
@@ -17,6 +17,34 @@ pub struct PolicyChanged {
     pub document: Option<PolicyDocument>,
     /// The earlier version whose document it brings back, 0 for none; `None`: a document was saved.
     pub restores: Option<u64>,
+    /// Why it was made without the people whom the policy before it wants, of whom there were not enough; absent where
+    /// it was not.
+    pub overrides: Option<String>,
+}
+
+/// `policy.changed` 1: nobody could make one without the people whom the policy before it wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyChangedV1 {
+    /// The stream of this one version.
+    pub policy_id: PolicyId,
+    /// One more than the version before; the first is 1.
+    pub version: u64,
+    /// `None`: grants and risk alone decide, as before the first document.
+    pub document: Option<PolicyDocument>,
+    /// The earlier version whose document it brings back, 0 for none; `None`: a document was saved.
+    pub restores: Option<u64>,
+}
+
+impl From<PolicyChangedV1> for PolicyChanged {
+    fn from(old: PolicyChangedV1) -> Self {
+        Self {
+            policy_id: old.policy_id,
+            version: old.version,
+            document: old.document,
+            restores: old.restores,
+            overrides: None,
+        }
+    }
 }
 
 /// A document as it was saved.

@@ -179,7 +179,7 @@ async fn usage_at(log: &dyn Log, size: u64, rules: &Rules) -> Usage {
 }
 
 /// Every lock of the log. Without them nothing may be decided.
-async fn locks_at(log: &dyn Log, size: u64) -> Result<Locks, ReadError> {
+pub(super) async fn locks_at(log: &dyn Log, size: u64) -> Result<Locks, ReadError> {
     let mut locks = Locks::default();
     for (key, value) in log.all_lookups(LookupKind::Lock).await? {
         let stream = StreamId::from_slice(&value).ok_or_else(|| key.misleads())?;

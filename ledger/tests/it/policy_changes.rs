@@ -12,8 +12,10 @@ use fixtures::rules::TestRules;
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Approval, ApprovalState, User};
 use ledger::audit::Check;
-use ledger::command::{ChangeGroup, ExpireApproval, PolicyChanging, RollbackPolicy, SetLock};
-use ledger::event::{Event, LockTarget};
+use ledger::command::{
+    ChangeGroup, ExpireApproval, PolicyChanging, PutPolicy, RollbackPolicy, SetLock,
+};
+use ledger::event::{Actor, Event, LockTarget};
 use ledger::policy::{DefaultAction, Need, Policy, PolicyChange};
 use ledger::{
     Binding, Breadth, CallbackId, Decision, GroupId, KeptMode, Notifier, Origin, QuestionKind,
@@ -393,4 +395,67 @@ async fn notifiers_are_told_of_a_change_that_people_decide_about() {
         });
     });
     is_found(&other, Check::DeliveryEvent, at);
+}
+
+/// Everybody of `security` has left.
+async fn nobody_is_left(people: &People, security: GroupId) {
+    let change = ChangeGroup {
+        group_id: security,
+        name: None,
+        members: Some(Vec::new()),
+        reason: None,
+    };
+    people.run(change).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_machines_operator_puts_a_policy_that_nobody_is_left_to_approve() {
+    let (people, security) = people().await;
+    let operator = || Origin {
+        actor: Actor::Operator {
+            name: "root".to_owned(),
+        },
+        request_id: None,
+    };
+    let overriding = |why: &str| PutPolicy {
+        overrides: Some(why.to_owned()),
+        ..put(denying(), 1)
+    };
+    let why = "both of security have left";
+    // While enough are left, they decide.
+    let too_early = people.execute(operator(), overriding(why)).await;
+    assert_eq!(refusal(too_early), Rejection::PolicyNotLocked);
+    nobody_is_left(&people, security).await;
+    let by_token = people.run(overriding(why)).await;
+    assert_eq!(refusal(by_token), Rejection::PolicyNotLocked);
+    let without_a_reason = people.execute(operator(), overriding(" ")).await;
+    assert_eq!(refusal(without_a_reason).code(), "policy_invalid");
+    let made = people.execute(operator(), overriding(why)).await.unwrap();
+    assert_eq!(made.changed().unwrap().version, 2);
+    let closed = people.scene.ledger.close().await;
+    let history = History::read(closed.path());
+    assert_eq!(history.verify().findings, []);
+    let at = history.last("policy.changed");
+    let (_, event) = history.event(at);
+    let Event::PolicyChanged(changed) = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(changed.overrides.as_deref(), Some(why));
+    // Nobody else could, nor he without saying so.
+    let by_token = altered(&history, |history| {
+        history.alter_all(at, |envelope, _| {
+            envelope.actor = Actor::Service {
+                fingerprint: [7; 8],
+            };
+        });
+    });
+    is_found(&by_token, Check::Policy, at);
+    let silent = altered(&history, |history| {
+        history.alter(at, |event| {
+            if let Event::PolicyChanged(changed) = event {
+                changed.overrides = None;
+            }
+        });
+    });
+    is_found(&silent, Check::Policy, at);
 }

@@ -43,6 +43,7 @@ impl Command for Put {
             policy_id,
             version: self.0,
             restores: document.is_none().then_some(0),
+            overrides: None,
             document,
         };
         let event = tx.context().event(policy_id, changed);

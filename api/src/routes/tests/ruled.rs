@@ -26,6 +26,7 @@ impl Command for Put {
             version: self.0,
             document: Some(document),
             restores: None,
+            overrides: None,
         };
         let event = tx.context().event(policy_id, changed);
         tx.append(vec![event]).await

@@ -143,13 +143,21 @@ impl History {
             });
             let in_force = self.policies.in_force.as_ref();
             let wants = in_force.is_some_and(|known| known.policy.policy_change.is_some());
+            if changed.overrides.is_some() {
+                let by_operator = matches!(now.envelope.actor, Actor::Operator { .. });
+                return now.expect(wants && by_operator, Check::Policy, || {
+                    "it says that it was made without people, and nobody wants them or its actor has not the machine"
+                        .to_owned()
+                });
+            }
             return now.expect(!wants, Check::Policy, || {
                 "the policy before it has people approve a change, and nobody did".to_owned()
             });
         };
         let digest = changed.document.as_ref().map(|document| document.digest);
         let same = (changed.version, digest, changed.restores)
-            == (approved.version, approved.digest, approved.restores);
+            == (approved.version, approved.digest, approved.restores)
+            && changed.overrides.is_none();
         now.expect(same, Check::Policy, || {
             "it is another change than the one that was approved".to_owned()
         });
