@@ -294,3 +294,38 @@ async fn alerts_tell_each_question_once_also_over_a_restart() {
     assert_eq!(all.matches(&of_first).count(), 1, "{all}");
     assert!(service.stop().await.success());
 }
+
+/// Much depends on what fires by itself: it is shown at a terminal in words, and approved at one or on the page.
+#[tokio::test]
+async fn a_schedule_is_shown_at_a_terminal_in_words_and_denied_from_it() {
+    let ann = Person::new().await;
+    let task = ann.service.open_task().await;
+    let known = ann.service.apply(&task, "k", &purge("one")).await;
+    let agents = done_by(&ann.sandbox, "GET", "/v1/agents", TOKEN, Value::Null).await;
+    let agent = &agents["agents"][0]["agent"];
+    assert_eq!(known.status, 202, "{agents}");
+    let wanted = json!({
+        "cron": "30 2 * * *", "zone": "Europe/Berlin", "misfire": "skip",
+        "agent": agent, "operations": [purge("two")],
+    });
+    let path = "/v1/schedules/nightly";
+    let put = done_by(&ann.sandbox, "PUT", path, TOKEN, wanted).await;
+    assert_eq!(put["state"], "waiting_approval", "{put}");
+    let id = put["approval_id"].as_str().unwrap();
+    assert!(ann.pending().iter().any(|one| one["kind"] == "schedule"));
+    let told = ann.refused(&format!("approve {id} --yes"), "");
+    assert!(told.contains("there is no terminal"), "{told}");
+    let output = run(&ann.sandbox, &ann.line(&format!("deny {id}")), "no\n");
+    let told = said(&output).1;
+    for part in [
+        "cache.purge.execute on zone",
+        "At 02:30",
+        "30 2 * * * in Europe/Berlin",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    ann.done(&format!("deny {id} not at night --yes"), "");
+    let denied = done_by(&ann.sandbox, "GET", path, TOKEN, Value::Null).await;
+    assert_eq!(denied["state"], "denied", "{denied}");
+    assert!(ann.service.stop().await.success());
+}

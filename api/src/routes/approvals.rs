@@ -243,7 +243,8 @@ async fn shown(state: &AppState, approval: &Approval) -> Result<Json<QuestionVie
             AskedSubject::PolicyChange(change) => besides::differences(ledger, change).await?,
             AskedSubject::Schedule(_) | AskedSubject::Review(_) => Vec::new(),
         };
-        let about = SubjectView::of(subject, changes);
+        let lines = besides::lines(ledger, subject).await?;
+        let about = SubjectView::of(subject, changes, lines);
         return QuestionView::besides(approval, about, votes, ledger.now()).map(Json);
     }
     let (apply, _) = decisions::applies_of(ledger, approval).await?;

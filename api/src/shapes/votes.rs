@@ -69,6 +69,9 @@ pub(crate) struct SubjectView {
     /// In words.
     #[schema(example = "change the policy to version 4")]
     act: String,
+    /// The same in more words: where a policy would differ, what a schedule asks for and when, what was approved in an
+    /// emergency.
+    lines: Vec<String>,
     /// Of a policy change: the version that it follows.
     follows: Option<u64>,
     /// The version that it brings back; null where a document was handed over.
@@ -335,9 +338,10 @@ fn requirement_of(approval: &Approval) -> Result<Option<Value>, ApiError> {
 }
 
 impl SubjectView {
-    pub(crate) fn of(subject: &AskedSubject, changes: Vec<Change>) -> Self {
+    pub(crate) fn of(subject: &AskedSubject, changes: Vec<Change>, lines: Vec<String>) -> Self {
         let mut view = Self {
             act: app::besides::act(subject),
+            lines,
             ..Self::default()
         };
         match subject {

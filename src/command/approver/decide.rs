@@ -40,6 +40,13 @@ struct Options {
 #[derive(Deserialize)]
 struct Asked {
     pre_state: Option<StateBefore>,
+    subject: Option<Subject>,
+}
+
+/// The subject of a question that is not about an apply, in words.
+#[derive(Deserialize)]
+struct Subject {
+    lines: Vec<String>,
 }
 
 /// The state upstream before its operations.
@@ -96,6 +103,7 @@ pub(super) fn decide(args: ByKey<DecideArgs>, decision: Decision) -> anyhow::Res
         };
         check(&options.statement, &question, decision, &words, &wanted)?;
         let state = bound_state(&client, &question, &options.statement).await?;
+        let subject = subject_lines(&client, &question).await?;
         let is_sensitive =
             decision == Decision::Approve && is_sensitive(&client, &question).await?;
         let says = Says {
@@ -103,6 +111,7 @@ pub(super) fn decide(args: ByKey<DecideArgs>, decision: Decision) -> anyhow::Res
             decision,
             means: &options.means,
             state: &state,
+            subject: &subject,
             reason: words.reason.as_deref(),
         };
         confirm(&says, is_sensitive, args.asked.yes)?;
@@ -257,7 +266,7 @@ async fn bound_state(
         return Ok(Vec::new());
     };
     let asked = ApiRequest::get(&["approvals", &question.approval_id], Shown::Members);
-    let Asked { pre_state } = client.ask_json(&asked).await?;
+    let Asked { pre_state, .. } = client.ask_json(&asked).await?;
     let told = pre_state.map(|state| state.operations).unwrap_or_default();
     let read: Vec<PreState> = told.iter().map(read_state).collect();
     ensure!(
@@ -265,6 +274,16 @@ async fn bound_state(
         "the service shows another state than it asks to sign: nothing is signed"
     );
     Ok(told.iter().map(ToString::to_string).collect())
+}
+
+/// What a question asks for that is not about an apply, line by line.
+async fn subject_lines(client: &ApiClient, question: &Question) -> anyhow::Result<Vec<String>> {
+    if question.kind() == "apply" {
+        return Ok(Vec::new());
+    }
+    let asked = ApiRequest::get(&["approvals", &question.approval_id], Shown::Members);
+    let Asked { subject, .. } = client.ask_json(&asked).await?;
+    Ok(subject.map(|subject| subject.lines).unwrap_or_default())
 }
 
 fn read_state(told: &Value) -> PreState {
@@ -305,6 +324,8 @@ struct Says<'a> {
     means: &'a str,
     /// The state upstream that an approval is bound to.
     state: &'a [String],
+    /// What is asked for, where it is not about an apply.
+    subject: &'a [String],
     reason: Option<&'a str>,
 }
 
@@ -317,17 +338,22 @@ impl Says<'_> {
             decision,
             means,
             state,
+            subject,
             reason,
         } = self;
         let state = state
             .iter()
             .map(|read| format!("there now {}\n", shown(read, MOST_STATE)));
         let state: String = state.collect();
+        let subject = subject
+            .iter()
+            .map(|line| format!("what      {}\n", shown(line, MOST_STATE)));
+        let subject: String = subject.collect();
         let reason = reason.map_or(String::new(), |reason| {
             format!("reason    {}\n", shown(reason, 1000))
         });
         format!(
-            "agent     {}\ntask      {}\nuntil     {}\ndigest    {}\n{reason}{state}{}\n{} {}",
+            "agent     {}\ntask      {}\nuntil     {}\ndigest    {}\n{reason}{state}{subject}{}\n{} {}",
             shown(question.asker(), MOST),
             shown(question.task(), MOST),
             shown(&question.expires_at, MOST),
@@ -424,6 +450,7 @@ mod tests {
             question: &question,
             decision: Decision::Approve,
             state: &[],
+            subject: &[],
             means: "Agent x may purge\r\u{9b}1A everything, once.",
             reason: None,
         };
