@@ -191,6 +191,10 @@ id!(
     UsageId
 );
 id!(
+    /// One put of an API that is opened to its own clients, and its stream.
+    UpstreamId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -262,5 +266,6 @@ stream!(
     UpstreamKeyId,
     UpstreamSecretId,
     CallId,
-    UsageId
+    UsageId,
+    UpstreamId
 );

@@ -16,7 +16,7 @@ pub use votes::Voter;
 use crate::admissions::Admissions;
 use crate::agent_key::AgentKeyHash;
 use crate::aggregate::{
-    Agent, Apply, Approval, Approver, Credential, Group, Key, Session, Task, UpstreamKey,
+    Agent, Apply, Approval, Approver, Credential, Group, Key, Session, Task, Upstream, UpstreamKey,
     UpstreamSecret, User,
 };
 use crate::checkpoints::Checkpoints;
@@ -398,6 +398,22 @@ impl Ledger {
         let text = std::str::from_utf8(&opened).map_err(|_| SealError::Damaged)?;
         let hash = PasswordHash::parse(text).map_err(|_| SealError::Damaged)?;
         Ok(Some(hash))
+    }
+
+    /// The API that is open under a name, as of the last commit.
+    pub async fn upstream(&self, name: &UpstreamName) -> Result<Option<Arc<Upstream>>, Error> {
+        self.find(LookupKey::upstream(name)).await
+    }
+
+    /// Every API that is open, by its name.
+    pub async fn upstreams(&self) -> Result<Vec<Arc<Upstream>>, Error> {
+        let rows = self.log.all_lookups(LookupKind::Upstream).await?;
+        let mut upstreams = Vec::with_capacity(rows.len());
+        for (row, _) in rows {
+            upstreams.extend(self.find::<Upstream>(row).await?);
+        }
+        upstreams.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(upstreams)
     }
 
     /// The key that is stored for a user or an agent and an upstream; `None` where none is.

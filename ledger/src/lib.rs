@@ -62,6 +62,7 @@ pub mod statement;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 pub mod storage;
 pub mod tlog;
+mod upstream_api;
 mod upstream_key;
 mod voters;
 mod word;
@@ -97,7 +98,7 @@ pub use id::{
     AdmissionId, AgentId, ApplyId, ApprovalId, ApproverId, CallId, CallbackId, ClearanceId,
     CommandId, DeliveryId, DeviceId, EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId,
     LedgerId, LockId, PolicyId, RequestId, ScheduleId, SessionId, StreamId, TaskId, TemplateId,
-    TokenId, UpstreamKeyId, UpstreamSecretId, UsageId, UserId,
+    TokenId, UpstreamId, UpstreamKeyId, UpstreamSecretId, UsageId, UserId,
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
@@ -132,6 +133,7 @@ pub use statement::{
     Choice, Decision, DecisionStatement, InvalidDecision, QuestionKind, ReasonDigest, Statement,
 };
 pub use storage::{Log, NewEvent, ReadError, Scan, Scanned, StoredRecord};
+pub use upstream_api::{Described, RouteScope, UpstreamApi, UpstreamAuth, UpstreamRoute};
 pub use upstream_key::{InvalidUpstreamKey, UpstreamApiKey};
 pub use voters::{Person, Progress};
 pub use word::Word;

@@ -244,6 +244,13 @@ impl ScopePattern {
         fits.then(|| Self::unchecked(text))
     }
 
+    /// As [`Self::parse`], of the objects of an API that is no provider's.
+    #[must_use]
+    pub fn of_route(text: &str) -> Option<Self> {
+        let fits = text == "*" || ScopeId::of_route(text).is_some();
+        fits.then(|| Self::unchecked(text))
+    }
+
     /// True when the object is among them.
     #[must_use]
     pub fn covers(&self, id: &ScopeId) -> bool {

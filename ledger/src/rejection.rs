@@ -551,8 +551,11 @@ refusals! {
     /// No such lock.
     #[error("there is no such lock")]
     LockNotFound => NotFound, "lock_not_found";
+    /// No API of that name.
+    #[error("there is no upstream of that name")]
+    NoSuchUpstream => NotFound, "upstream_not_found";
     /// No such upstream.
-    #[error("there is no such upstream: keys are stored for anthropic and cloudflare")]
+    #[error("there is no such upstream: keys are stored for anthropic, cloudflare and those of /v1/upstreams")]
     UpstreamNotFound => NotFound, "upstream_not_found";
     /// No key is stored there.
     #[error("no key is stored there")]

@@ -320,6 +320,8 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
                 }
             }
         }
+        // No list shows them as they change.
+        AggregateKind::Upstream => Topic::None,
         // The event beside it says so.
         AggregateKind::UpstreamSecret
         | AggregateKind::Call

@@ -88,7 +88,7 @@ async fn exists(tx: &mut Transaction<'_>, target: &LockTarget) -> Result<(), Err
             holder.ok_or(Rejection::CredentialNotFound)?;
         }
         LockTarget::Operation(id) => {
-            if tx.context().rules.providers.find(id.as_str()).is_none() {
+            if tx.context().rules.providers.entry(id.as_str()).is_err() {
                 return Err(Rejection::Invalid {
                     code: "unknown_operation",
                     detail: format!("there is no operation {:?}", id.as_str()),

@@ -46,6 +46,7 @@ mod standing;
 mod tasks;
 mod templates;
 mod upstream_keys;
+mod upstreams;
 mod users;
 mod votes;
 
@@ -96,6 +97,7 @@ pub(crate) use tasks::seconds;
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
 pub use templates::{CreateTemplate, DeleteTemplate, OpenTask};
 pub use upstream_keys::{PutUpstreamKey, RemoveUpstreamKey, UpstreamKeyHolder};
+pub use upstreams::{PutUpstream, RemoveUpstream};
 pub use users::{
     ChangeUser, ChangedUser, CreateUser, DeleteUser, EndSessions, LeftBehind, NewPassword,
     SetPassword,

@@ -25,6 +25,7 @@ mod session;
 mod task;
 mod template;
 mod topic;
+mod upstream;
 mod upstream_key;
 mod user;
 

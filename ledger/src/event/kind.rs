@@ -112,6 +112,8 @@ pub enum AggregateKind {
     Call,
     /// The sums of what some calls used.
     Usage,
+    /// Another API.
+    Upstream,
 }
 
 impl AggregateKind {
@@ -140,6 +142,7 @@ impl AggregateKind {
             Self::UpstreamSecret => "upstream_secret",
             Self::Call => "call",
             Self::Usage => "usage",
+            Self::Upstream => "upstream",
         }
     }
 
@@ -170,6 +173,7 @@ impl AggregateKind {
             195..=199 => Self::UpstreamSecret,
             200..=201 | 203..=205 => Self::Call,
             202 | 206..=209 => Self::Usage,
+            210..=219 => Self::Upstream,
             _ => return None,
         })
     }

@@ -30,6 +30,7 @@ mod session;
 mod table;
 mod task;
 mod template;
+mod upstream;
 mod upstream_key;
 mod user;
 
@@ -93,6 +94,7 @@ pub use task::{
     TokenRevoked,
 };
 pub use template::{TemplateCreated, TemplateCreatedV1, TemplateDeleted};
+pub use upstream::{UpstreamDefined, UpstreamEnd, UpstreamEnded};
 pub use upstream_key::{
     UpstreamKeyEnd, UpstreamKeyOwner, UpstreamKeyRemoved, UpstreamKeySealed, UpstreamKeyStored,
 };
@@ -131,8 +133,8 @@ mod stream {
         ApproverId as Approver, CallId as Call, ClearanceId as Clearance, DeliveryId as Delivery,
         GroupId as Group, KeyId as Key, LedgerId as Ledger, LockId as Lock, PolicyId as Policy,
         ScheduleId as Schedule, SessionId as Session, TaskId as Task, TemplateId as Template,
-        UpstreamKeyId as UpstreamKey, UpstreamSecretId as UpstreamSecret, UsageId as Usage,
-        UserId as User,
+        UpstreamId as Upstream, UpstreamKeyId as UpstreamKey, UpstreamSecretId as UpstreamSecret,
+        UsageId as Usage, UserId as User,
     };
 }
 
@@ -350,6 +352,10 @@ events! {
         in Call by GATEWAY under Call [alone] within subject.task_id;
     202, 1, "usage.recorded" => UsageRecorded(UsageRecorded)
         in Usage by GATEWAY under Usage [begins, alone] within task_id;
+    210, 1, "upstream.defined" => UpstreamDefined(UpstreamDefined)
+        in Upstream by MANAGERS under Upstream [begins, looked_up];
+    211, 1, "upstream.ended" => UpstreamEnded(UpstreamEnded)
+        in Upstream by MANAGERS under Upstream [looked_up];
 }
 
 impl Event {

@@ -349,6 +349,10 @@ fn the_words_of_stored_events_keep_their_numbers() {
         1 => Replaced = UpstreamKeyEnd::Replaced,
         2 => OwnerDeleted = UpstreamKeyEnd::OwnerDeleted,
     );
+    frozen!(UpstreamEnd:
+        0 => Removed = UpstreamEnd::Removed,
+        1 => Replaced = UpstreamEnd::Replaced,
+    );
     frozen!(KeyOrigin:
         0 => Created = KeyOrigin::Created,
         1 => Paired = KeyOrigin::Paired,

@@ -34,7 +34,7 @@ pub use shown::{MARK, is_plain, shown, shown_name, unspelled};
 pub use unchecked::Unchecked;
 pub use warning::{Warning, WarningLevel};
 
-use crate::catalog::{CatalogEntry, ScopeType};
+use crate::catalog::{CatalogEntry, OperationId, ScopeType};
 use crate::fingerprint::{SubmissionError, operations_of};
 use crate::provider::{Effect, Provider, Providers};
 use fields::{Fields, Marks};
@@ -55,6 +55,21 @@ impl ScopeId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         is_safe_segment(text).then(|| Self::unchecked(text))
+    }
+
+    /// Of the segments of a request to an API that is no provider's, which no other request is made of: 1..=128
+    /// characters of `[A-Za-z0-9_.~-]` in segments with slashes between them, none of which is dots.
+    #[must_use]
+    pub fn of_route(text: &str) -> Option<Self> {
+        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"_.~-".contains(&byte);
+        let mut segments = text.split('/');
+        let holds = text.len() <= 128
+            && segments.all(|segment| {
+                !segment.is_empty()
+                    && ![".", ".."].contains(&segment)
+                    && segment.bytes().all(is_fine)
+            });
+        holds.then(|| Self::unchecked(text))
     }
 }
 
@@ -137,6 +152,15 @@ impl PartialEq for Operation {
     }
 }
 
+fn through_the_proxy(operation: &str) -> InvalidOperation {
+    InvalidOperation::new(
+        "operation_id",
+        format!(
+            "{operation} is a request of the API's own, through the proxy of that API: no apply is of it"
+        ),
+    )
+}
+
 impl Providers {
     /// Reads an operation of a request.
     ///
@@ -150,6 +174,10 @@ impl Providers {
         scope_id: &str,
         params: &Value,
     ) -> Result<Operation, InvalidOperation> {
+        let is_opened = |id: OperationId| self.find(id.as_str()).is_none() && self.is_proxied(id);
+        if operation_id.parse().is_ok_and(is_opened) {
+            return Err(through_the_proxy(operation_id));
+        }
         let (provider, entry) = self.find(operation_id).ok_or_else(|| {
             let known = self.catalog().map(|known| known.id);
             let known = known.filter(|known| !self.is_proxied(*known));
@@ -165,12 +193,7 @@ impl Providers {
         })?;
         let (id, expected) = (entry.id, entry.scope_type);
         if self.is_proxied(id) {
-            return Err(InvalidOperation::new(
-                "operation_id",
-                format!(
-                    "{id} is a request of the API's own, through the proxy of that API: no apply is of it"
-                ),
-            ));
+            return Err(through_the_proxy(id.as_str()));
         }
         if scope_type.parse() != Ok(expected) {
             return Err(InvalidOperation::new(

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// An answer that upstream is being asked for.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -339,45 +339,72 @@ impl Snapshot {
     }
 }
 
-/// The providers of a service or of an auditor. Cheap to clone.
+/// The providers of a service or of an auditor, and the operations of APIs that administrators opened. Cheap to clone;
+/// clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Providers(Arc<[Arc<dyn Provider>]>);
+pub struct Providers {
+    all: Arc<[Arc<dyn Provider>]>,
+    opened: Arc<RwLock<Arc<[CatalogEntry]>>>,
+}
 
 impl Providers {
     /// These, in the catalog's order.
     #[must_use]
     pub fn new(providers: Vec<Arc<dyn Provider>>) -> Self {
-        Self(providers.into())
+        Self {
+            all: providers.into(),
+            opened: Arc::default(),
+        }
     }
 
     /// Every provider.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// Says which operations the APIs have that are open now. They are requests through a proxy alone.
+    pub fn set_opened(&self, operations: Vec<CatalogEntry>) {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        *opened = operations.into();
+    }
+
+    fn opened(&self) -> Arc<[CatalogEntry]> {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&opened)
     }
 
     /// Everything that can be asked for, in the catalog's order.
-    pub fn catalog(&self) -> impl Iterator<Item = &'static CatalogEntry> + '_ {
+    pub fn catalog(&self) -> impl Iterator<Item = CatalogEntry> + '_ {
         let all = |provider: &'_ Arc<dyn Provider>| {
             let (applied, proxied) = (provider.catalog(), provider.proxied());
             applied.iter().chain(proxied)
         };
-        self.0.iter().flat_map(all)
+        let opened = self.opened();
+        let opened: Vec<CatalogEntry> = opened.to_vec();
+        self.all.iter().flat_map(all).copied().chain(opened)
     }
 
     /// The catalog's entry of an operation.
     ///
     /// # Errors
     /// When no provider has it.
-    pub fn entry(&self, operation: &str) -> Result<&'static CatalogEntry, UnknownName> {
-        self.find(operation)
-            .map(|(_, entry)| entry)
+    pub fn entry(&self, operation: &str) -> Result<CatalogEntry, UnknownName> {
+        let known = self.find(operation).map(|(_, entry)| *entry);
+        known
+            .or_else(|| {
+                let opened = self.opened();
+                opened
+                    .iter()
+                    .find(|entry| entry.id.as_str() == operation)
+                    .copied()
+            })
             .ok_or_else(|| UnknownName::new("operation", operation))
     }
 
-    /// The provider of an operation, and its entry.
+    /// The provider of an operation, and its entry; `None` for one of an API that an administrator opened.
     #[must_use]
     pub fn find(&self, operation: &str) -> Option<(&Arc<dyn Provider>, &'static CatalogEntry)> {
-        self.0.iter().find_map(|provider| {
+        self.all.iter().find_map(|provider| {
             let mut entries = provider.catalog().iter().chain(provider.proxied());
             let entry = entries.find(|entry| entry.id.as_str() == operation)?;
             Some((provider, entry))
@@ -387,7 +414,8 @@ impl Providers {
     /// Whether an operation is a request through a proxy alone.
     #[must_use]
     pub fn is_proxied(&self, operation: OperationId) -> bool {
-        let mut proxied = self.0.iter().flat_map(|provider| provider.proxied());
+        let mut proxied = self.all.iter().flat_map(|provider| provider.proxied());
         proxied.any(|entry| entry.id == operation)
+            || self.opened().iter().any(|entry| entry.id == operation)
     }
 }

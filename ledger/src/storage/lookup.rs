@@ -68,6 +68,8 @@ pub enum LookupKind {
     Schedule = 24,
     /// (Owner, upstream) → the key that is stored there.
     UpstreamKey = 25,
+    /// Name of an API → the description that holds.
+    Upstream = 27,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -207,6 +209,10 @@ impl LookupKey {
         Self(LookupKind::UpstreamKey, key)
     }
 
+    pub(crate) fn upstream(name: &UpstreamName) -> Self {
+        Self(LookupKind::Upstream, name.as_bytes().to_vec())
+    }
+
     /// True for the row of a stored key of that owner.
     pub(crate) fn is_of_owner(&self, owner: UpstreamKeyOwner) -> bool {
         self.0 == LookupKind::UpstreamKey && self.1.starts_with(&Self::owner(owner))
@@ -270,7 +276,8 @@ impl LookupKey {
             | LookupKind::Clearance
             | LookupKind::Admission
             | LookupKind::Schedule
-            | LookupKind::UpstreamKey => return None,
+            | LookupKind::UpstreamKey
+            | LookupKind::Upstream => return None,
         };
         Some((kind, &self.1))
     }
@@ -529,6 +536,12 @@ impl Lookups {
             Event::UpstreamKeyRemoved(e) => {
                 self.remove(LookupKey::upstream_key(e.owner, &e.upstream));
             }
+            Event::UpstreamDefined(e) => {
+                let key = LookupKey::upstream(&e.name);
+                self.removed.remove(&key);
+                self.values.insert(key, stream.as_bytes().to_vec());
+            }
+            Event::UpstreamEnded(e) => self.remove(LookupKey::upstream(&e.name)),
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {

@@ -2,7 +2,8 @@
 
 use crate::aggregate::{
     Admission, Agent, Aggregate, Apply, Approval, Approver, Call, Clearance, Delivery, Group, Key,
-    Lock, PolicyVersion, Schedule, Session, Task, Template, UpstreamKey, UpstreamSecret, User,
+    Lock, PolicyVersion, Schedule, Session, Task, Template, Upstream, UpstreamKey, UpstreamSecret,
+    User,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -38,6 +39,7 @@ pub(crate) enum State {
     Admission(Arc<Admission>),
     Schedule(Arc<Schedule>),
     UpstreamKey(Arc<UpstreamKey>),
+    Upstream(Arc<Upstream>),
     UpstreamSecret(Arc<UpstreamSecret>),
     Call(Arc<Call>),
     /// Its payloads were erased, by the event at that position.
@@ -92,6 +94,7 @@ stored!(
     Admission,
     Schedule,
     UpstreamKey,
+    Upstream,
     UpstreamSecret,
     Call
 );
@@ -130,6 +133,7 @@ impl State {
             | Self::Admission(_)
             | Self::Schedule(_)
             | Self::UpstreamKey(_)
+            | Self::Upstream(_)
             | Self::UpstreamSecret(_)
             | Self::Erased(_) => None,
         }
@@ -166,6 +170,7 @@ impl State {
             | Self::Admission(_)
             | Self::Schedule(_)
             | Self::UpstreamKey(_)
+            | Self::Upstream(_)
             | Self::Erased(_) => {
                 return None;
             }
@@ -192,6 +197,7 @@ impl State {
             Self::Admission(state) => state.weight(),
             Self::Schedule(state) => state.weight(),
             Self::UpstreamKey(state) => state.weight(),
+            Self::Upstream(state) => state.weight(),
             Self::UpstreamSecret(state) => state.weight(),
             Self::Call(state) => state.weight(),
         }
@@ -234,6 +240,7 @@ impl State {
             (Self::Clearance(clearance), LookupKind::Clearance) => clearance.key.as_bytes() == key,
             (Self::Admission(state), LookupKind::Admission) => state.id.as_bytes() == key,
             (Self::Schedule(state), LookupKind::Schedule) => state.name.as_bytes() == key,
+            (Self::Upstream(state), LookupKind::Upstream) => state.name.as_bytes() == key,
             (Self::UpstreamKey(state), LookupKind::UpstreamKey) => {
                 let own = LookupKey::upstream_key(state.owner, &state.upstream);
                 state.removed_at.is_none() && own.parts().1 == key
@@ -302,6 +309,7 @@ impl State {
                 }
                 Some(AggregateKind::Admission) => step(self, None, State::Admission, event, at),
                 Some(AggregateKind::Schedule) => step(self, None, State::Schedule, event, at),
+                Some(AggregateKind::Upstream) => step(self, None, State::Upstream, event, at),
                 Some(AggregateKind::UpstreamKey) => {
                     step(self, None, State::UpstreamKey, event, at);
                 }
@@ -330,6 +338,7 @@ impl State {
             Self::Admission(state) => step(self, Some(state), State::Admission, event, at),
             Self::Schedule(state) => step(self, Some(state), State::Schedule, event, at),
             Self::UpstreamKey(state) => step(self, Some(state), State::UpstreamKey, event, at),
+            Self::Upstream(state) => step(self, Some(state), State::Upstream, event, at),
             Self::UpstreamSecret(state) => {
                 step(self, Some(state), State::UpstreamSecret, event, at);
             }

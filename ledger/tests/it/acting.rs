@@ -16,8 +16,8 @@ use ledger::aggregate::{Session, User};
 use ledger::command::{
     AgentChanges, ChangeGroup, ChangeUser, CloseTask, Command, CreateAgent, DeleteGroup,
     DeleteSchedule, DeleteTemplate, DescribeAgent, EndClearance, EndSession, LiftAdmission,
-    LiftLock, OpenEnrolment, OpenUserEnrolment, RemoveUpstreamKey, ResolveApply, RetryDelivery,
-    RevokeCredential, RevokeKey, RevokeUserPasskey, RollbackPolicy, SetAdmission,
+    LiftLock, OpenEnrolment, OpenUserEnrolment, RemoveUpstream, RemoveUpstreamKey, ResolveApply,
+    RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey, RollbackPolicy, SetAdmission,
     UpstreamKeyHolder,
 };
 use ledger::event::ClientTarget;
@@ -74,6 +74,8 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Operator: DeleteSchedule { name: ScheduleName::unchecked("nightly") };
         Admin: put_upstream_key();
         Admin: RemoveUpstreamKey { holder: UpstreamKeyHolder::Agent(ci()), upstream: ledger::UpstreamName::cloudflare() };
+        Admin: fixtures::commands::put_upstream("github");
+        Admin: RemoveUpstream { name: ledger::UpstreamName::unchecked("github") };
         Operator: RevokeKey { agent: ci(), key_id: KeyId::from_bytes([1; 16]), reason: None };
         Admin: permissions(vec![grant(cloudflare::DNS_RECORD_WRITE)]);
         Admin: SoftApprover::new("alice").registration();

@@ -59,6 +59,7 @@ mod tampering;
 mod tasks;
 mod templates;
 mod upstream_keys;
+mod upstreams;
 mod users;
 mod votes;
 mod walk;

@@ -192,6 +192,7 @@ impl History {
             Some(
                 AggregateKind::UpstreamKey | AggregateKind::UpstreamSecret | AggregateKind::Ledger,
             ) => upstream_keys::least_role(event),
+            Some(AggregateKind::Upstream) => Role::Admin,
             Some(AggregateKind::Agent) => self.role_for_agents(stream, event, user_id),
             Some(AggregateKind::Approver) => self.role_for_passkeys(stream, event, user_id),
             Some(AggregateKind::Key) => self.role_for_keys(event, user_id),

@@ -38,6 +38,7 @@ mod streams;
 mod submission;
 mod tasks;
 mod upstream_keys;
+mod upstreams;
 mod users;
 mod votes;
 
@@ -50,12 +51,15 @@ use super::report::{DecidingKey, HistoryReport, Range};
 use crate::admissions::Admissions;
 use crate::agent_key::AgentKeyHash;
 use crate::assertion::KeyThumbprint;
+use crate::catalog::OperationId;
 use crate::clock::Timestamp;
 use crate::event::{Actor, AggregateKind, Envelope, Event, Role, SessionTokenHash};
 use crate::id::{CommandId, DeviceId, LedgerId, RequestId, ScheduleId, StreamId, UserId};
 use crate::label::{GroupName, UserName};
 use crate::locks::Locks;
-use crate::name::{AgentName, ApproverName, CredentialId, ScheduleName, TemplateName};
+use crate::name::{
+    AgentName, ApproverName, CredentialId, ScheduleName, TemplateName, UpstreamName,
+};
 use crate::provider::Providers;
 use crate::questions::Questions;
 use crate::record::Header;
@@ -73,7 +77,7 @@ use erasures::Unproven;
 use policies::Policies;
 use reports::{Owing, Reports};
 use schedules::Firing;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use streams::{State, Streams, rule_of};
 use upstream_keys::UpstreamKeys;
 use users::Departure;
@@ -118,6 +122,8 @@ pub(super) struct History {
     firing: Option<Firing>,
     upstream_keys: UpstreamKeys,
     usages: Usages,
+    /// The operations of each API that is open.
+    upstreams: HashMap<UpstreamName, BTreeSet<OperationId>>,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -251,6 +257,7 @@ impl History {
             firing: None,
             upstream_keys: UpstreamKeys::default(),
             usages: Usages::default(),
+            upstreams: HashMap::new(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             hidden_users: HashSet::new(),
@@ -498,6 +505,7 @@ impl History {
                 self.upstream_key_event(now, &event);
             }
             Some(AggregateKind::Call | AggregateKind::Usage) => self.call_event(now, event),
+            Some(AggregateKind::Upstream) => self.upstream_event(now, &event),
             Some(AggregateKind::Ledger) | None => {}
         }
     }

@@ -16,6 +16,7 @@ use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::event::{AggregateKind, CallSubject, ErasedStream, Event, StreamKind};
 use crate::id::StreamId;
+use crate::name::UpstreamName;
 use crate::record::Header;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub(super) enum State {
     UpstreamKey(Box<KnownUpstreamKey>),
     /// A call that has begun.
     Call(Box<CallSubject>),
+    /// By its name.
+    Upstream(UpstreamName),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -94,6 +97,7 @@ impl State {
             Self::Schedule(_) => AggregateKind::Schedule,
             Self::UpstreamKey(_) => AggregateKind::UpstreamKey,
             Self::Call(_) => AggregateKind::Call,
+            Self::Upstream(_) => AggregateKind::Upstream,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

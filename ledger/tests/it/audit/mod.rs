@@ -29,6 +29,7 @@ mod schedules;
 mod software_keys;
 mod streams;
 mod upstream_keys;
+mod upstreams;
 mod votes;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};

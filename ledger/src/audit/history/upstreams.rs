@@ -1,0 +1,58 @@
+//! Other APIs: described so that it can be read, one of a name at a time, without an operation of another.
+
+use super::streams::State;
+use super::{History, Now};
+use crate::audit::check::Check;
+use crate::event::{AggregateKind, Event, UpstreamDefined};
+use crate::id::StreamId;
+use crate::upstream_api::UpstreamApi;
+use std::collections::BTreeSet;
+
+impl History {
+    pub(super) fn upstream_event(&mut self, now: &mut Now<'_>, event: &Event) {
+        let stream = now.header.stream_id;
+        match event {
+            Event::UpstreamDefined(defined) => self.upstream_defined(now, defined),
+            Event::UpstreamEnded(ended) => {
+                if let Some(State::Upstream(name)) = self.streams.state(stream) {
+                    let same = *name == ended.name;
+                    now.expect(same, Check::Upstream, || {
+                        "it says another name than the API was opened under".to_owned()
+                    });
+                }
+                self.upstreams.remove(&ended.name);
+                self.streams
+                    .put(stream, State::Ended(AggregateKind::Upstream));
+            }
+            _ => {}
+        }
+    }
+
+    fn upstream_defined(&mut self, now: &mut Now<'_>, defined: &UpstreamDefined) {
+        let stream = now.header.stream_id;
+        let id = defined.upstream_id;
+        now.expect(StreamId::from(id) == stream, Check::Upstream, || {
+            format!("it begins upstream {id} in stream {stream}")
+        });
+        let is_free = !self.upstreams.contains_key(&defined.name);
+        now.expect(is_free, Check::Upstream, || {
+            format!("an upstream named {} is open already", defined.name)
+        });
+        let api = UpstreamApi::parse(&defined.document);
+        now.expect(api.is_ok(), Check::Upstream, || {
+            "its description cannot be read".to_owned()
+        });
+        let catalog = api.map(|api| api.catalog()).unwrap_or_default();
+        let own: BTreeSet<_> = catalog.iter().map(|entry| entry.id).collect();
+        let mut others = self.upstreams.iter();
+        let shared =
+            others.find(|(name, theirs)| **name != defined.name && !theirs.is_disjoint(&own));
+        now.expect(shared.is_none(), Check::Upstream, || {
+            let name = shared.map(|(name, _)| name.to_string()).unwrap_or_default();
+            format!("it has an operation of upstream {name}")
+        });
+        self.upstreams.insert(defined.name.clone(), own);
+        self.streams
+            .put(stream, State::Upstream(defined.name.clone()));
+    }
+}

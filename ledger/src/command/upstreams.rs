@@ -1,0 +1,135 @@
+//! Other APIs: described by administrators, and taken away.
+
+use super::Command;
+use super::acting::still_acts;
+use crate::aggregate::Upstream;
+use crate::error::Error;
+use crate::event::{Role, UpstreamDefined, UpstreamEnd, UpstreamEnded};
+use crate::id::UpstreamId;
+use crate::name::UpstreamName;
+use crate::rejection::Rejection;
+use crate::storage::{LookupKey, LookupKind};
+use crate::upstream_api::UpstreamApi;
+use crate::writer::Transaction;
+use std::sync::Arc;
+
+/// The most APIs that are open at a time.
+const MOST: usize = 100;
+
+/// Opens an API as a description says, in the place of the one that has its name.
+#[derive(Debug, Clone)]
+pub struct PutUpstream {
+    /// Its name.
+    pub name: UpstreamName,
+    /// The description.
+    pub api: UpstreamApi,
+}
+
+impl Command for PutUpstream {
+    type Answer = Arc<Upstream>;
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Upstream>, Error> {
+        still_acts(tx, Role::Admin).await?;
+        tx.needs_room()?;
+        let known = standing(tx, &self.name).await?;
+        if let Some(known) = &known
+            && known.api.as_deref() == Some(&self.api)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let mut count = 0_usize;
+        for (row, _) in tx.all_lookups(LookupKind::Upstream).await? {
+            let Some(other) = tx.find_state::<Upstream>(&row).await? else {
+                continue;
+            };
+            if other.name == self.name {
+                continue;
+            }
+            count += 1;
+            let Some(api) = &other.api else { continue };
+            let theirs = api.catalog();
+            let own = self.api.catalog();
+            if let Some(taken) = own
+                .iter()
+                .find(|own| theirs.iter().any(|it| it.id == own.id))
+            {
+                return Err(Rejection::Invalid {
+                    code: "invalid_upstream",
+                    detail: format!(
+                        "routes: operation {} is upstream {}'s",
+                        taken.id, other.name
+                    ),
+                }
+                .into());
+            }
+        }
+        if count >= MOST {
+            return Err(Rejection::Invalid {
+                code: "too_many_upstreams",
+                detail: format!("there are {MOST} upstreams, which is the most; remove one first"),
+            }
+            .into());
+        }
+        let providers = &tx.context().rules.providers;
+        let own = self.api.catalog();
+        if let Some(taken) = own
+            .iter()
+            .find(|own| providers.find(own.id.as_str()).is_some())
+        {
+            return Err(Rejection::Invalid {
+                code: "invalid_upstream",
+                detail: format!("routes: operation {} is this service's own", taken.id),
+            }
+            .into());
+        }
+        let context = tx.context();
+        let upstream_id: UpstreamId = context.id();
+        let mut events = Vec::new();
+        if let Some(known) = known {
+            let ended = UpstreamEnded {
+                name: self.name.clone(),
+                why: UpstreamEnd::Replaced,
+            };
+            events.push(context.event(known.id, ended));
+        }
+        let defined = UpstreamDefined {
+            upstream_id,
+            name: self.name,
+            document: self.api.text(),
+        };
+        events.push(context.event(upstream_id, defined));
+        tx.append(events).await?;
+        tx.existing::<Upstream>(upstream_id).await
+    }
+}
+
+/// Takes an API away. Nothing is open under its name from then on.
+#[derive(Debug, Clone)]
+pub struct RemoveUpstream {
+    /// Its name.
+    pub name: UpstreamName,
+}
+
+impl Command for RemoveUpstream {
+    type Answer = ();
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        still_acts(tx, Role::Admin).await?;
+        let known = standing(tx, &self.name).await?;
+        let known = known.ok_or(Rejection::NoSuchUpstream)?;
+        let ended = UpstreamEnded {
+            name: self.name,
+            why: UpstreamEnd::Removed,
+        };
+        let event = tx.context().event(known.id, ended);
+        tx.append(vec![event]).await
+    }
+}
+
+/// The API that has a name now.
+async fn standing(
+    tx: &mut Transaction<'_>,
+    name: &UpstreamName,
+) -> Result<Option<Arc<Upstream>>, Error> {
+    tx.find_state::<Upstream>(&LookupKey::upstream(name)).await
+}
