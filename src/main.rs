@@ -158,6 +158,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Key(args) => command::ask_api(&environment, args),
         Command::Pairing(args) => command::ask_api(&environment, args),
         Command::Template(args) => command::ask_api(&environment, args),
+        Command::Upstream(args) => command::ask_api(&environment, args),
         Command::Clearance(args) => command::ask_api(&environment, args),
         Command::Schedule(args) => command::ask_api(&environment, args),
         Command::Usage(args) => command::read_api(&environment, args),

@@ -9,7 +9,7 @@ use crate::routes::{
     admissions, agents, applies, approvals, approvers, auth, callbacks, catalog, clearances,
     decisions, docs, enrolments, groups, health, history, keys, landing, ledger, lists, locks, me,
     pairing, policy, projections, schedules, setup, shortcuts, stream, tasks, templates,
-    upstream_keys, usage, users, views,
+    upstream_keys, upstreams, usage, users, views,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -36,6 +36,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(agents::router())
         .merge(keys::router())
         .merge(upstream_keys::router())
+        .merge(upstreams::router())
         .merge(usage::router())
         .merge(pairing::router())
         .merge(setup::router())

@@ -254,6 +254,10 @@ actions! {
     ReadAgentUpstreamKeys -> Acting: [RUNNER];
     /// Store and remove an upstream's key of an agent.
     ManageAgentUpstreamKeys -> Acting: [ADMIN];
+    /// Read which other APIs are open to their clients.
+    ReadUpstreams -> Acting: [RUNNER];
+    /// Open other APIs, and take them away.
+    ManageUpstreams -> Acting: [ADMIN];
     /// Take a key away from an agent.
     RevokeAgentKey -> Acting: [RUNNER];
     /// Ask for a key of an agent that somebody else confirms, and wait for it.

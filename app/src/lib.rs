@@ -48,6 +48,7 @@ pub mod tasks;
 pub mod templates;
 pub mod token;
 pub mod upstream_keys;
+pub mod upstreams;
 pub mod usage;
 pub mod users;
 pub mod votes;

@@ -18,10 +18,11 @@ pub const UPSTREAMS: [&str; 2] = [UpstreamName::ANTHROPIC, UpstreamName::CLOUDFL
 
 /// # Errors
 /// [`Rejection::UpstreamNotFound`].
-pub fn known(name: &str) -> Result<UpstreamName, Rejection> {
-    match UPSTREAMS.contains(&name) {
-        true => Ok(UpstreamName::unchecked(name)),
-        false => Err(Rejection::UpstreamNotFound),
+pub async fn known(ledger: &Ledger, name: &str) -> Result<UpstreamName, Error> {
+    let known = UpstreamName::unchecked(name);
+    match UPSTREAMS.contains(&name) || ledger.upstream(&known).await?.is_some() {
+        true => Ok(known),
+        false => Err(Rejection::UpstreamNotFound.into()),
     }
 }
 

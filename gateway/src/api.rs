@@ -7,12 +7,16 @@ use crate::caller::Owner;
 use crate::cloudflare;
 use crate::credentials::Forms;
 use crate::headers::Passing;
+use crate::opened;
 use crate::pace::Pace;
 use crate::refusal::{Envelope, Refusal, Word};
-use crate::upstream::Upstream;
+use crate::upstream::{Limits, SetupError, Upstream};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use ledger::UpstreamName;
+use ledger::{UpstreamApi, UpstreamAuth, UpstreamName};
 use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::Arc;
 use url::Url;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -39,16 +43,24 @@ pub(crate) struct Api {
 }
 
 /// Where upstream wants its key.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum KeyForm {
     XApiKey,
     Bearer,
+    /// As the password of this user.
+    Basic(String),
+    /// In this header, behind that text.
+    Header(HeaderName, String),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Routes {
-    Anthropic { has_files: bool },
+    Anthropic {
+        has_files: bool,
+    },
     Cloudflare,
+    /// As an administrator describes them.
+    Opened(Arc<UpstreamApi>),
 }
 
 impl Api {
@@ -86,6 +98,51 @@ impl Api {
         }
     }
 
+    /// An API that an administrator opened.
+    ///
+    /// # Errors
+    /// [`SetupError`] when its URL cannot be used.
+    pub(crate) fn opened(
+        name: &UpstreamName,
+        api: &Arc<UpstreamApi>,
+        limits: &Limits,
+    ) -> Result<Self, SetupError> {
+        const SETTING: &str = "base_url";
+        let described = api.described();
+        let base: Url = described
+            .base_url
+            .parse()
+            .map_err(|_| SetupError::BaseUrl(SETTING))?;
+        let key = match &described.auth {
+            UpstreamAuth::Bearer {} => KeyForm::Bearer,
+            UpstreamAuth::Basic { username } => KeyForm::Basic(username.clone()),
+            UpstreamAuth::Header { name, prefix } => {
+                let name = HeaderName::from_bytes(name.as_bytes());
+                let name = name.map_err(|_| SetupError::BaseUrl(SETTING))?;
+                KeyForm::Header(name, prefix.clone())
+            }
+        };
+        Ok(Self {
+            name: name.clone(),
+            inner: "",
+            envelope: Envelope::Problem,
+            credentials: Forms::OPENED,
+            to: Passing::to_opened(&described.request_headers),
+            from: Passing::from_opened(&described.response_headers),
+            key,
+            routes: Routes::Opened(Arc::clone(api)),
+            takes_sessions: false,
+            upstream: Upstream::new(SETTING, &base, limits)?,
+            base,
+            pace: None,
+        })
+    }
+
+    /// Whether writes of it can be carried out.
+    pub(crate) const fn has_writes(&self) -> bool {
+        matches!(self.routes, Routes::Cloudflare)
+    }
+
     /// The path of the API, of what follows its place.
     ///
     /// # Errors
@@ -104,20 +161,21 @@ impl Api {
 
     /// The answers that are given here, to anybody.
     pub(crate) fn answered_here(&self, method: &Method, path: &str) -> Option<StatusCode> {
-        match self.routes {
+        match &self.routes {
             Routes::Anthropic { .. } => anthropic::answered_here(method, path),
-            Routes::Cloudflare => None,
+            Routes::Cloudflare | Routes::Opened(_) => None,
         }
     }
 
     /// # Errors
     /// The refusal of what is closed, unknown, or asked with another method.
     pub(crate) fn route(&self, method: &Method, path: &str) -> Result<Routed, Refusal> {
-        match self.routes {
+        match &self.routes {
             Routes::Anthropic { has_files } => {
-                anthropic::route(method, path, has_files).map(Routed::Call)
+                anthropic::route(method, path, *has_files).map(Routed::Call)
             }
             Routes::Cloudflare => cloudflare::route(method, path),
+            Routes::Opened(api) => opened::route(api, method, path),
         }
     }
 
@@ -132,8 +190,8 @@ impl Api {
         path: &str,
         content: &Content,
     ) -> Result<Vec<String>, Refusal> {
-        match self.routes {
-            Routes::Anthropic { .. } => Ok(Vec::new()),
+        match &self.routes {
+            Routes::Anthropic { .. } | Routes::Opened(_) => Ok(Vec::new()),
             Routes::Cloudflare => cloudflare::judge_write(method, path, content),
         }
     }
@@ -147,7 +205,14 @@ impl Api {
         headers: &mut HeaderMap,
         key: &SecretString,
     ) -> Result<(), Refusal> {
-        let (name, text) = match self.key {
+        let (name, text) = match &self.key {
+            KeyForm::Basic(user) => {
+                let pair = STANDARD.encode(format!("{user}:{}", key.expose_secret()));
+                (header::AUTHORIZATION, format!("Basic {pair}"))
+            }
+            KeyForm::Header(name, prefix) => {
+                (name.clone(), format!("{prefix}{}", key.expose_secret()))
+            }
             KeyForm::XApiKey => (X_API_KEY, key.expose_secret().to_owned()),
             KeyForm::Bearer => (
                 header::AUTHORIZATION,
@@ -172,13 +237,17 @@ impl Api {
                 format!("store it at /me/proxy, or with PUT /v1/me/{upstream}-key")
             }
         };
-        match (self.routes, owner) {
+        match (&self.routes, owner) {
             (Routes::Anthropic { .. }, Owner::User(_)) => {
                 Refusal::unauthorized(format!("no {upstream} key of yours is stored: {how}"))
             }
             (Routes::Anthropic { .. }, Owner::Agent(_, name)) => Refusal::unauthorized(format!(
                 "no {upstream} key is stored for agent {name}: {how}"
             )),
+            (Routes::Opened(_), _) => Refusal::new(
+                Word::Forbidden,
+                format!("no {upstream} key is stored for this agent: {how}"),
+            ),
             (Routes::Cloudflare, _) => Refusal::new(
                 Word::Forbidden,
                 format!(

@@ -7,10 +7,12 @@ use http::Extensions;
 use ledger::event::{CallCredential, UpstreamKeyOwner};
 use ledger::operation::Scope;
 use ledger::{
-    AgentId, AgentName, KeyId, Level, OperationId, Risk, SHARED_KEY, ScopeType, SessionId, UserId,
+    AgentId, AgentName, KeyId, Level, OperationId, Risk, SHARED_KEY, ScopeType, SessionId,
+    UpstreamApi, UpstreamId, UpstreamName, UserId,
 };
 use secrecy::SecretString;
 use std::fmt;
+use std::sync::Arc;
 
 /// Whose stored key a call uses, and whose tokens it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -87,6 +89,24 @@ pub trait Keys: Send + Sync + 'static {
         owner: &'a Owner,
         upstream: &'a str,
     ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>>;
+}
+
+/// An API that an administrator opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Another one after each change.
+    pub id: UpstreamId,
+    pub api: Arc<UpstreamApi>,
+}
+
+/// Says which APIs administrators opened. Asked at every request.
+pub trait Upstreams: Send + Sync + 'static {
+    /// # Errors
+    /// A ledger that cannot be read.
+    fn opened<'a>(
+        &'a self,
+        name: &'a UpstreamName,
+    ) -> BoxFuture<'a, Result<Option<Opened>, Refusal>>;
 }
 
 /// What a call wants to do.

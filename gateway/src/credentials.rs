@@ -30,6 +30,14 @@ impl Forms {
         real_name: "Anthropic key",
     };
 
+    /// Of an API that an administrator opened.
+    pub(crate) const OPENED: Self = Self {
+        bare: &["x-api-key"],
+        setting: "the client's credential",
+        real: |_| false,
+        real_name: "key",
+    };
+
     pub(crate) const CLOUDFLARE: Self = Self {
         bare: &["x-api-key", "x-auth-key", "x-auth-user-service-key"],
         setting: "CLOUDFLARE_API_TOKEN",

@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::bodies::{Buffers, Content, too_large};
 use crate::call::{Access, Call, Routed};
-use crate::caller::{Asked, Caller, Callers, Keys, Owner, Permits, Reach};
+use crate::caller::{Asked, Caller, Callers, Keys, Opened, Owner, Permits, Reach, Upstreams};
 use crate::cloudflare;
 use crate::credentials;
 use crate::headers::{accept_encoding, is_event_stream, judge_framing};
@@ -22,11 +22,13 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
-use ledger::RequestId;
 use ledger::event::CallSubject;
+use ledger::{RequestId, UpstreamId, UpstreamName};
 use secrecy::SecretString;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
@@ -61,6 +63,8 @@ pub struct Settings {
     pub cloudflare_calls: u32,
     /// PROXY_BUFFER_MIB, in bytes.
     pub buffer: usize,
+    /// Says which addresses are of the public network, where an API that an administrator opened may be.
+    pub is_public: fn(IpAddr) -> bool,
 }
 
 /// What the gateway asks of the service around it.
@@ -70,6 +74,7 @@ pub struct Ports {
     pub keys: Arc<dyn Keys>,
     pub permits: Arc<dyn Permits>,
     pub records: Arc<dyn Records>,
+    pub upstreams: Arc<dyn Upstreams>,
     /// `None`: no write is carried out.
     pub writes: Option<Arc<dyn Writes>>,
 }
@@ -80,7 +85,9 @@ pub struct Gateway(Arc<Shared>);
 
 struct Shared {
     settings: Settings,
-    apis: [Api; 2],
+    apis: [Arc<Api>; 2],
+    /// Those that administrators opened, as they were last.
+    opened: Mutex<HashMap<UpstreamName, (UpstreamId, Arc<Api>)>>,
     ports: Ports,
     places: Arc<Places>,
     buffers: Buffers,
@@ -101,6 +108,7 @@ impl Gateway {
         let limits = Limits {
             connect: settings.connect,
             allowed_nets: settings.allowed_nets.clone(),
+            public: None,
         };
         let base = settings.anthropic_base.clone();
         let upstream = Upstream::new("ANTHROPIC_API_BASE", &base, &limits)?;
@@ -112,7 +120,8 @@ impl Gateway {
         let buffers = Buffers::new(settings.buffer);
         Ok(Self(Arc::new(Shared {
             settings,
-            apis: [anthropic, cloudflare],
+            apis: [Arc::new(anthropic), Arc::new(cloudflare)],
+            opened: Mutex::default(),
             ports,
             places,
             buffers,
@@ -128,12 +137,13 @@ impl Gateway {
     /// Answers a request below `/proxy/`, whose path is as it was sent.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let id = request.extensions().get::<RequestId>().copied();
-        let Some((api, rest)) = self.0.place(request.uri().path()) else {
-            let refused = Refusal::new(Word::NotFound, "there is no proxy of this name");
-            return refused.answer(Envelope::Problem, id);
+        let path = request.uri().path().to_owned();
+        let (api, rest) = match self.0.place(&path).await {
+            Ok(found) => found,
+            Err(refused) => return refused.answer(Envelope::Problem, id),
         };
-        let answer = match api.path(rest).map(str::to_owned) {
-            Ok(path) => self.0.answer(api, request, &path).await,
+        let answer = match api.path(rest) {
+            Ok(path) => self.0.answer(&api, request, path).await,
             Err(refused) => Err(refused),
         };
         answer.unwrap_or_else(|refused| refused.answer(api.envelope, id))
@@ -142,11 +152,46 @@ impl Gateway {
 
 impl Shared {
     /// The API that a path leads to, and what follows its place.
-    fn place<'a>(&self, path: &'a str) -> Option<(&Api, &'a str)> {
-        let rest = path.strip_prefix(PLACE)?;
-        let name = rest.split('/').next()?;
-        let api = self.apis.iter().find(|api| api.name.as_str() == name)?;
-        Some((api, rest.get(name.len()..)?))
+    async fn place<'a>(&self, path: &'a str) -> Result<(Arc<Api>, &'a str), Refusal> {
+        let unknown = || Refusal::new(Word::NotFound, "there is no proxy of this name");
+        let rest = path.strip_prefix(PLACE).ok_or_else(unknown)?;
+        let name = rest.split('/').next().unwrap_or_default();
+        let rest = rest.get(name.len()..).unwrap_or_default();
+        if let Some(api) = self.apis.iter().find(|api| api.name.as_str() == name) {
+            return Ok((Arc::clone(api), rest));
+        }
+        let name = UpstreamName::unchecked(name);
+        let opened = self.ports.upstreams.opened(&name).await?;
+        let api = self.opened(&name, opened).ok_or_else(unknown)?;
+        Ok((api, rest))
+    }
+
+    /// An API that an administrator opened, with its connections for as long as nothing changes.
+    fn opened(&self, name: &UpstreamName, opened: Option<Opened>) -> Option<Arc<Api>> {
+        let mut known = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Opened { id, api }) = opened else {
+            known.remove(name);
+            return None;
+        };
+        if let Some((of, api)) = known.get(name)
+            && *of == id
+        {
+            return Some(Arc::clone(api));
+        }
+        let limits = Limits {
+            connect: self.settings.connect,
+            allowed_nets: self.settings.allowed_nets.clone(),
+            public: Some(self.settings.is_public),
+        };
+        let api = match Api::opened(name, &api, &limits) {
+            Ok(api) => Arc::new(api),
+            Err(error) => {
+                tracing::warn!(%error, upstream.name = %name, "an upstream cannot be reached as it is described");
+                return None;
+            }
+        };
+        known.insert(name.clone(), (id, Arc::clone(&api)));
+        Some(api)
     }
 
     async fn answer(
@@ -172,16 +217,12 @@ impl Shared {
             Routed::Call(call) => call,
             Routed::OwnCredential => return Ok(cloudflare::verified(caller.counted_for)),
         };
-        self.admit(&caller.owner, &call, &parts.extensions).await?;
+        self.admit(api, &caller.owner, &call, &parts.extensions)
+            .await?;
         let key = self.ports.keys.key_of(&caller.owner, api.name.as_str());
         let key = key.await?.ok_or_else(|| api.keyless(&caller.owner))?;
         let place = self.places.take(caller.counted_for)?;
         refuse_long(&parts, &call)?;
-        if let Access::Write(asked) = &call.access {
-            let writing = self.write(api, &parts, body, (path, &call, asked), caller);
-            return writing.await;
-        }
-
         let mut caller = caller;
         if let (Some(pace), Owner::Agent(id, _)) = (&api.pace, &caller.owner) {
             tokio::select! {
@@ -189,6 +230,10 @@ impl Shared {
                 refused = &mut caller.ended => return Err(refused),
                 turn = pace.turn(&key, *id) => turn?,
             }
+        }
+        if let Access::Write(asked) = &call.access {
+            let writing = self.write(api, &parts, body, (path, &call, asked), caller);
+            return writing.await;
         }
         let Caller {
             owner,
@@ -308,13 +353,21 @@ impl Shared {
     }
 
     /// Holds a call to what is granted.
-    async fn admit(&self, owner: &Owner, call: &Call, seen: &Extensions) -> Result<(), Refusal> {
+    async fn admit(
+        &self,
+        api: &Api,
+        owner: &Owner,
+        call: &Call,
+        seen: &Extensions,
+    ) -> Result<(), Refusal> {
         match (&call.access, owner) {
             (Access::Key, _) => Ok(()),
             (Access::Read(asked), Owner::Agent(id, _)) => {
                 self.ports.permits.may_read(*id, asked, seen).await
             }
-            (Access::Write(_), Owner::Agent(..)) if self.ports.writes.is_none() => {
+            (Access::Write(_), Owner::Agent(..))
+                if self.ports.writes.is_none() || !api.has_writes() =>
+            {
                 Err(Refusal::new(
                     Word::Forbidden,
                     format!(

@@ -74,6 +74,43 @@ impl Passing {
         "api-version",
     ];
 
+    /// Of requests to an API that an administrator opened, with the names that they gave.
+    pub(crate) fn to_opened(named: &[String]) -> Self {
+        const ALWAYS: [&str; 7] = [
+            "accept",
+            "content-type",
+            "content-length",
+            "user-agent",
+            "if-none-match",
+            "if-modified-since",
+            "range",
+        ];
+        Self::with(&ALWAYS, named)
+    }
+
+    /// Of its answers.
+    pub(crate) fn from_opened(named: &[String]) -> Self {
+        const ALWAYS: [&str; 10] = [
+            "content-type",
+            "content-encoding",
+            "content-length",
+            "content-range",
+            "content-disposition",
+            "cache-control",
+            "date",
+            "etag",
+            "last-modified",
+            "retry-after",
+        ];
+        Self::with(&ALWAYS, named)
+    }
+
+    fn with(always: &[&'static str], named: &[String]) -> Self {
+        let always = always.iter().map(|name| Cow::Borrowed(*name));
+        let named = named.iter().map(|name| Cow::Owned(name.clone()));
+        Self(always.chain(named).collect())
+    }
+
     fn passes(&self, name: &HeaderName) -> bool {
         let name = name.as_str();
         self.0.iter().any(|known| match known.strip_suffix('*') {

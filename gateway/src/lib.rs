@@ -9,7 +9,7 @@
 //! | `path`, `headers`, `credentials` | the judgement of what was sent |
 //! | `api` | what differs from API to API, as one value of each |
 //! | `call` | one call, and what lets it through |
-//! | `anthropic`, `cloudflare` | the routes of these APIs |
+//! | `anthropic`, `cloudflare`, `opened` | the routes of these APIs, and of those that administrators open |
 //! | `caller` | who calls and whose key is used, as ports |
 //! | `places`, `pace` | the limits on open calls, and on calls in a time with one stored key |
 //! | `upstream` | connections to an upstream |
@@ -34,6 +34,7 @@ mod gateway;
 mod headers;
 mod links;
 mod multipart;
+mod opened;
 mod pace;
 mod path;
 mod places;
@@ -45,7 +46,9 @@ mod upstream;
 mod usage;
 mod write;
 
-pub use caller::{Asked, Caller, Callers, CountedFor, Keys, Owner, Permits, Reach};
+pub use caller::{
+    Asked, Caller, Callers, CountedFor, Keys, Opened, Owner, Permits, Reach, Upstreams,
+};
 pub use credentials::Credential;
 pub use gateway::{Gateway, Ports, Settings};
 pub use record::Records;

@@ -51,6 +51,9 @@ pub(crate) struct Limits {
     pub(crate) connect: Duration,
     /// Where plain http may go besides loopback.
     pub(crate) allowed_nets: Vec<IpNet>,
+    /// Says which addresses are of the public network; the ones that an upstream may have whom an administrator
+    /// describes, besides those networks.
+    pub(crate) public: Option<fn(IpAddr) -> bool>,
 }
 
 /// One upstream. Cheap to clone; clones share their connections.
@@ -81,9 +84,12 @@ impl Upstream {
         if !is_base {
             return Err(SetupError::BaseUrl(setting));
         }
-        let resolver = Guarded {
-            allowed: is_plain.then(|| limits.allowed_nets.clone().into()),
-        };
+        let nets = || limits.allowed_nets.clone().into();
+        let resolver = Guarded(match (is_plain, limits.public) {
+            (true, _) => Allowed::Plain(nets()),
+            (false, Some(public)) => Allowed::Public(public, nets()),
+            (false, None) => Allowed::Every,
+        });
         // The connector does not resolve an address.
         let literal = match base.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
@@ -188,17 +194,27 @@ fn is_late(error: &Error) -> bool {
 
 /// A name resolver that gives only addresses to which keys may go.
 #[derive(Debug, Clone)]
-struct Guarded {
-    /// The networks besides loopback; `None` where TLS says who is there.
-    allowed: Option<Arc<[IpNet]>>,
+struct Guarded(Allowed);
+
+#[derive(Debug, Clone)]
+enum Allowed {
+    /// TLS says who is there.
+    Every,
+    /// Loopback and these networks.
+    Plain(Arc<[IpNet]>),
+    /// The public network and these.
+    Public(fn(IpAddr) -> bool, Arc<[IpNet]>),
 }
 
 impl Guarded {
     fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.allowed.as_ref().is_none_or(|nets| {
-            address.is_loopback() || nets.iter().any(|net| net.contains(&address))
-        })
+        let holds = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
+        match &self.0 {
+            Allowed::Every => true,
+            Allowed::Plain(nets) => address.is_loopback() || holds(nets),
+            Allowed::Public(is_public, nets) => is_public(address) || holds(nets),
+        }
     }
 }
 
@@ -218,7 +234,7 @@ impl Service<Name> for Guarded {
             let found: Vec<SocketAddr> = found.filter(|it| guard.allows(it.ip())).collect();
             if found.is_empty() {
                 return Err(io::Error::other(
-                    "no address of the host may be reached in plain text; UPSTREAM_ALLOWED_NETS does not name it",
+                    "no address of the host may be reached; UPSTREAM_ALLOWED_NETS does not name it",
                 ));
             }
             Ok(found.into_iter())
@@ -272,6 +288,7 @@ mod tests {
         let limits = Limits {
             connect: Duration::from_secs(1),
             allowed_nets: nets.iter().map(|net| net.parse().unwrap()).collect(),
+            public: None,
         };
         Upstream::new("ANTHROPIC_API_BASE", &base.parse().unwrap(), &limits)
     }
@@ -298,13 +315,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_elsewhere_is_not_connected_to_in_plain_text() {
-        let mut guarded = Guarded {
-            allowed: Some(Arc::new([])),
-        };
+        let mut guarded = Guarded(Allowed::Plain(Arc::new([])));
         let name: Name = "localhost".parse().unwrap();
         assert!(guarded.call(name).await.is_ok());
         let name: Name = "192.0.2.1".parse().unwrap();
         assert!(guarded.call(name).await.is_err());
+    }
+
+    #[test]
+    fn what_an_administrator_describes_is_on_the_public_network_or_in_a_named_one() {
+        let nets: Vec<IpNet> = vec!["10.1.0.0/16".parse().unwrap()];
+        let is_public = |address: IpAddr| address == IpAddr::from([192, 0, 2, 1]);
+        let guarded = Guarded(Allowed::Public(is_public, nets.into()));
+        for (address, expected) in [
+            ("192.0.2.1", true),
+            ("10.1.2.3", true),
+            ("10.2.0.1", false),
+            ("127.0.0.1", false),
+            ("169.254.169.254", false),
+        ] {
+            assert_eq!(
+                guarded.allows(address.parse().unwrap()),
+                expected,
+                "{address}"
+            );
+        }
     }
 
     #[test]

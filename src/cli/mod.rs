@@ -29,6 +29,7 @@ mod status;
 mod tail;
 mod tasks;
 mod texts;
+mod upstreams;
 mod usage;
 mod witness;
 
@@ -69,6 +70,7 @@ pub(crate) use tasks::{
     AddGrant, ApprovalCommand, GrantCommand, OpenApproval, TaskCommand, WatchApprovals, grants_of,
 };
 pub(crate) use texts::{CompletionsArgs, ManArgs};
+pub(crate) use upstreams::UpstreamCommand;
 pub(crate) use usage::UsageArgs;
 pub(crate) use witness::{InitArgs, KeyArgs, ServeWitnessArgs, WitnessCommand};
 
@@ -190,6 +192,8 @@ pub(crate) enum Command {
     Pairing(ApiArgs<PairingCommand>),
     /// Templates of the tasks that agents open with their keys
     Template(ApiArgs<TemplateCommand>),
+    /// Other APIs that are open to their own clients
+    Upstream(ApiArgs<UpstreamCommand>),
     /// Stop everything, an agent, a task or a person; print the locks
     Lock(LockArgs),
     /// Lift a lock

@@ -9,8 +9,8 @@ use app::{Error, Principal, ProxyCaller, proxied_reads, upstream_keys};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Permits, Ports, Reach,
-    Refusal, Settings, Word,
+    Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Opened, Owner, Permits, Ports,
+    Reach, Refusal, Settings, Upstreams, Word,
 };
 use http::Extensions;
 use ledger::command::ReadAsked;
@@ -18,6 +18,7 @@ use ledger::event::UpstreamKeyOwner;
 use ledger::{AgentId, Rejection, SHARED_KEY, UpstreamName, with_sources};
 use secrecy::SecretString;
 use std::sync::Arc;
+use workers::callback::{AddressRange, range_of};
 
 /// What answers below `/proxy/`.
 ///
@@ -49,6 +50,7 @@ pub(super) fn proxies(
         files: config.has_files,
         buffer: count(config.buffer_mib).saturating_mul(1024 * 1024),
         cloudflare_calls: config.cloudflare_calls,
+        is_public: |address| range_of(address) == AddressRange::Public,
     };
     let service = Arc::new(OfService {
         state: state.clone(),
@@ -57,7 +59,8 @@ pub(super) fn proxies(
     let ports = Ports {
         callers: service.clone(),
         keys: service.clone(),
-        permits: service,
+        permits: service.clone(),
+        upstreams: service,
         records,
         writes: None,
     };
@@ -158,6 +161,24 @@ impl Keys for OfService {
             let is_cloudflare = upstream == UpstreamName::cloudflare();
             let own = self.cloudflare.as_ref().filter(|_| is_cloudflare);
             Ok(key.or_else(|| own.cloned()))
+        }
+        .boxed()
+    }
+}
+
+impl Upstreams for OfService {
+    fn opened<'a>(
+        &'a self,
+        name: &'a UpstreamName,
+    ) -> BoxFuture<'a, Result<Option<Opened>, Refusal>> {
+        async move {
+            let found = self.state.app.ledger.upstream(name).await;
+            let found = found.map_err(|error| refusal(&error.into()))?;
+            Ok(found.and_then(|upstream| {
+                let api = upstream.api.clone()?;
+                let id = upstream.id;
+                Some(Opened { id, api })
+            }))
         }
         .boxed()
     }

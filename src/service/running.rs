@@ -170,6 +170,9 @@ impl Stages<'_> {
         let server = self.server();
         let state = self.state(projections, workers, &server)?;
         let first_admin = self.first_admin(&state).await?;
+        app::upstreams::refresh(&self.ledger)
+            .await
+            .context("reading which APIs are open")?;
         let calls = CallWriter::start(&self.ledger);
         let gateway = proxies(self.config, &state, calls.calls())?;
         let router = build_router(state.clone()).context("preparing the HTTP surface")?;

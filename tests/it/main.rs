@@ -33,6 +33,7 @@ mod killed;
 mod logins;
 mod notifiers;
 mod once;
+mod opened_apis;
 mod operators;
 mod outputs;
 mod overload;

@@ -33,6 +33,7 @@ pub(crate) mod stream;
 pub(crate) mod tasks;
 pub(crate) mod templates;
 pub(crate) mod upstream_keys;
+pub(crate) mod upstreams;
 pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod views;

@@ -91,8 +91,8 @@ struct OfAgent {
 }
 
 impl OfAgent {
-    fn read(self) -> Result<(AgentName, UpstreamName), Rejection> {
-        let upstream = upstream_keys::known(&self.upstream)?;
+    async fn read(self, state: &AppState) -> Result<(AgentName, UpstreamName), ApiError> {
+        let upstream = upstream_keys::known(&state.app.ledger, &self.upstream).await?;
         Ok((AgentName::unchecked(self.agent), upstream))
     }
 }
@@ -104,7 +104,7 @@ impl OfAgent {
     get, path = "/v1/agents/{agent}/upstream-keys/{upstream}", tag = "agents",
     params(
         ("agent" = String, Path, description = "The agent's name"),
-        ("upstream" = String, Path, description = "`anthropic` or `cloudflare`"),
+        ("upstream" = String, Path, description = "`anthropic`, `cloudflare` or one of /v1/upstreams"),
     ),
     security(("session" = []), ("service" = [])),
     responses(
@@ -117,7 +117,7 @@ async fn agent_key(
     By(who): By<action::ReadAgentUpstreamKeys>,
     PathParams(path): PathParams<OfAgent>,
 ) -> Result<Json<UpstreamKeyStatus>, ApiError> {
-    let (agent, upstream) = path.read()?;
+    let (agent, upstream) = path.read(&state).await?;
     let key = upstream_keys::of_agent(&state.app.ledger, &who, &agent, &upstream).await?;
     Ok(Json(UpstreamKeyStatus::of(key.as_deref())))
 }
@@ -131,7 +131,7 @@ async fn agent_key(
     request_body = UpstreamKeyRequest,
     params(
         ("agent" = String, Path, description = "The agent's name"),
-        ("upstream" = String, Path, description = "`anthropic` or `cloudflare`"),
+        ("upstream" = String, Path, description = "`anthropic`, `cloudflare` or one of /v1/upstreams"),
     ),
     security(("session" = []), ("service" = [])),
     responses(
@@ -145,7 +145,7 @@ async fn put_agent_key(
     PathParams(path): PathParams<OfAgent>,
     StrictJson(request): StrictJson<UpstreamKeyRequest>,
 ) -> Result<StatusCode, ApiError> {
-    let (agent, upstream) = path.read()?;
+    let (agent, upstream) = path.read(&state).await?;
     if state.is_own_credential(&request.api_key) {
         return Err(Rejection::from(InvalidUpstreamKey::OfThisService).into());
     }
@@ -161,7 +161,7 @@ async fn put_agent_key(
     delete, path = "/v1/agents/{agent}/upstream-keys/{upstream}", tag = "agents",
     params(
         ("agent" = String, Path, description = "The agent's name"),
-        ("upstream" = String, Path, description = "`anthropic` or `cloudflare`"),
+        ("upstream" = String, Path, description = "`anthropic`, `cloudflare` or one of /v1/upstreams"),
     ),
     security(("session" = []), ("service" = [])),
     responses(
@@ -174,7 +174,7 @@ async fn remove_agent_key(
     By(who): By<action::ManageAgentUpstreamKeys>,
     PathParams(path): PathParams<OfAgent>,
 ) -> Result<StatusCode, ApiError> {
-    let (agent, upstream) = path.read()?;
+    let (agent, upstream) = path.read(&state).await?;
     let holder = UpstreamKeyHolder::Agent(agent);
     upstream_keys::remove(&state.app.ledger, who, holder, upstream).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -33,6 +33,7 @@ pub(crate) mod stream;
 pub(crate) mod tasks;
 pub(crate) mod templates;
 pub(crate) mod upstream_keys;
+pub(crate) mod upstreams;
 pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod votes;
@@ -63,7 +64,7 @@ impl Coverage {
         scope_id: &str,
         providers: &Providers,
     ) -> Result<Self, ApiError> {
-        let operation = *providers
+        let operation = providers
             .entry(operation_id)
             .map_err(|why| ApiError::bad_request(format!("{at}.operation_id: {why}")))?;
         let (operation_id, expected) = (operation.id, operation.scope_type);
@@ -72,7 +73,12 @@ impl Coverage {
                 format!("{at}.scope_type: {operation_id} acts on scope_type \"{expected}\"");
             return Err(ApiError::BadRequest { detail });
         }
-        let scope_id = ScopePattern::parse(scope_id).ok_or_else(|| {
+        // Objects of an API that an administrator opened are named by segments of paths.
+        let parse = match providers.find(operation_id.as_str()) {
+            Some(_) => ScopePattern::parse,
+            None => ScopePattern::of_route,
+        };
+        let scope_id = parse(scope_id).ok_or_else(|| {
             ApiError::bad_request(format!(
                 "{at}.scope_id: \"*\", or 1 to 64 characters of A-Z a-z 0-9 _ -"
             ))

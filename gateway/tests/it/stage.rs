@@ -5,15 +5,15 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Owner, Permits, Ports, Reach,
-    Records, Refusal, Settings, Usage, Word, Write, Writes,
+    Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Opened, Owner, Permits, Ports,
+    Reach, Records, Refusal, Settings, Upstreams, Usage, Word, Write, Writes,
 };
 use http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ledger::event::{CallEnded, CallSubject, UpstreamKeyOwner};
-use ledger::{AgentId, AgentName, CallId, KeyId, UserId};
+use ledger::{AgentId, AgentName, CallId, KeyId, UpstreamName, UserId};
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -165,6 +165,15 @@ impl Permits for Granted {
     }
 }
 
+/// No administrator has opened an API.
+struct Described;
+
+impl Upstreams for Described {
+    fn opened<'a>(&'a self, _: &'a UpstreamName) -> BoxFuture<'a, Result<Option<Opened>, Refusal>> {
+        async { Ok(None) }.boxed()
+    }
+}
+
 /// Carries out at once, but for what names a hold, which nobody answers.
 #[derive(Default)]
 struct Carried {
@@ -231,6 +240,7 @@ impl Stage {
             connect: Duration::from_secs(10),
             files: false,
             buffer: 1 << 24,
+            is_public: |address| address.is_loopback(),
             cloudflare_calls: 0,
         };
         change(&mut settings);
@@ -243,6 +253,7 @@ impl Stage {
             keys: Arc::new(Stored),
             permits: Arc::new(Granted),
             records: told.clone(),
+            upstreams: Arc::new(Described),
             writes: Some(carried.clone()),
         };
         let gateway = Gateway::new(settings, ports).unwrap();

@@ -80,17 +80,20 @@ async fn what_can_be_read_in_two_ways_is_too_long_or_of_another_type_is_not_hand
             "--b--\r\n",
             Word::Malformed,
         ),
-        ("application/json", &format!("{long}{{}}"), Word::TooLarge),
     ] {
         let answer = stage.ask(write(line, content_type, body)).await;
         assert!(answer.refuses_cloudflare(word), "{content_type}");
     }
+    let said = write(line, "application/json", &format!("{long}{{}}"));
+    let head = said.split_inclusive("\r\n\r\n").next().unwrap();
+    let answer = stage.ask(head).await;
+    assert!(answer.refuses_cloudflare(Word::TooLarge));
     // Without a length it is counted as it comes.
     let head = write(line, "application/json", "")
         .replace("content-length: 0\r\n", "transfer-encoding: chunked\r\n");
     let mut client = stage.sent(head).await;
     let piece = format!("{:x}\r\n{long}\r\n", long.len());
-    client.write_all(piece.as_bytes()).await.unwrap();
+    drop(client.write_all(piece.as_bytes()).await);
     drop(client.write_all(b"2\r\n{}\r\n0\r\n\r\n").await);
     let answer = Answer::read(&mut client).await;
     assert!(answer.refuses_cloudflare(Word::TooLarge));

@@ -1,0 +1,45 @@
+//! The routes of an API that an administrator opened.
+
+use crate::call::{Access, Call, Routed};
+use crate::caller::{Asked, Reach};
+use crate::refusal::{Refusal, Word};
+use http::Method;
+use ledger::{Level, UpstreamApi};
+use std::borrow::Cow;
+
+/// The call that a request makes.
+///
+/// # Errors
+/// The refusal of what no route takes.
+pub(crate) fn route(api: &UpstreamApi, method: &Method, path: &str) -> Result<Routed, Refusal> {
+    let Some((route, scope)) = api.route(method.as_str(), path) else {
+        let methods = api.methods(path);
+        return Err(
+            match methods.is_empty() || methods.contains(&method.as_str()) {
+                true => Refusal::new(Word::NotFound, "no route that is open here is that"),
+                false => Refusal::new(
+                    Word::MethodNotAllowed,
+                    format!("through this proxy the route takes {}", methods.join(", ")),
+                ),
+            },
+        );
+    };
+    let asked = Asked {
+        operation: route.operation,
+        level: route.level,
+        risk: route.risk,
+        reach: Reach::One(scope),
+    };
+    let access = match route.level {
+        Level::Read => Access::Read(asked),
+        Level::Write | Level::Admin => Access::Write(asked),
+    };
+    let template = Cow::Owned(route.path.clone());
+    let most = api.described().max_body_bytes;
+    Ok(Routed::Call(Call::of(
+        route.operation,
+        template,
+        access,
+        most,
+    )))
+}

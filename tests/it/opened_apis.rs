@@ -1,0 +1,211 @@
+//! A client of an API that an administrator opened, against the real binary.
+
+use crate::logins::{TOKEN, ask};
+use fixtures::sandbox::Sandbox;
+use fixtures::service::Service;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+const STORED: &str = "ghp_a-stored-token-of-the-agent";
+
+/// What stands for the API: it keeps each head, and has one issue.
+async fn upstream() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&heads);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") {
+                let mut piece = [0; 4096];
+                let count = stream.read(&mut piece).await.unwrap();
+                read.extend_from_slice(&piece[..count]);
+            }
+            kept.lock().unwrap().push(String::from_utf8(read).unwrap());
+            let body = r#"[{"number":1,"title":"It is slow"}]"#;
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nlink: <next>\r\n\
+                 x-ratelimit-remaining: 4999\r\nset-cookie: a=b\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (base, heads)
+}
+
+fn described(base: &str) -> Value {
+    let route = |method: &str, what: &str, level: &str| {
+        json!({
+            "method": method, "path": "/repos/{owner}/{repo}/issues", "operation": format!("github.issues.{what}"),
+            "level": level, "risk": "safe", "scope": {"type": "repo", "id": "{owner}/{repo}"},
+        })
+    };
+    json!({
+        "base_url": base, "auth": {"send": "bearer"}, "request_headers": ["x-github-api-version"],
+        "response_headers": ["link", "x-ratelimit-*"],
+        "routes": [route("GET", "read", "read"), route("POST", "write", "write")],
+    })
+}
+
+async fn admin(service: &Service, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    ask(service, method, path, TOKEN, body).await.unwrap()
+}
+
+async fn agent(service: &Service) -> String {
+    assert_eq!(
+        admin(service, "POST", "/v1/agents", &json!({"agent": "ci"}))
+            .await
+            .0,
+        201
+    );
+    let made = admin(service, "POST", "/v1/agents/ci/keys", &json!({}))
+        .await
+        .1;
+    made["key"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_opened_api_is_read_as_far_as_it_is_granted_and_closed_again() {
+    let (base, heads) = upstream().await;
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());
+    let service = sandbox.start().await;
+    let key = agent(&service).await;
+    let path = "/proxy/github/repos/octo/hello.world/issues";
+    assert_eq!(
+        ask(&service, "GET", path, &key, &Value::Null)
+            .await
+            .unwrap()
+            .0,
+        404
+    );
+    let (status, opened) = admin(&service, "PUT", "/v1/upstreams/github", &described(&base)).await;
+    assert_eq!(status, 200, "{opened}");
+    assert_eq!(opened["routes"][0]["operation"], "github.issues.read");
+    let stored = json!({"api_key": STORED});
+    let own = "/v1/agents/ci/upstream-keys/github";
+    assert_eq!(admin(&service, "PUT", own, &stored).await.0, 204);
+
+    let (status, refused) = ask(&service, "GET", path, &key, &Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(
+        (status, &refused["code"]),
+        (403, &json!("forbidden")),
+        "{refused}"
+    );
+    let grant = json!({"permissions": [{
+        "operation_id": "github.issues.read", "scope_type": "repo", "scope_id": "octo/hello.world",
+        "granted_level": "read",
+    }]});
+    let (status, granted) = admin(&service, "PATCH", "/v1/agents/ci/permissions", &grant).await;
+    assert_eq!(status, 200, "{granted}");
+    let (status, issues) = ask(&service, "GET", path, &key, &Value::Null)
+        .await
+        .unwrap();
+    assert_eq!((status, &issues[0]["title"]), (200, &json!("It is slow")));
+    let head = heads.lock().unwrap().last().cloned().unwrap();
+    assert!(
+        head.starts_with("GET /repos/octo/hello.world/issues HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert!(
+        head.contains(&format!("authorization: Bearer {STORED}\r\n")),
+        "{head}"
+    );
+    assert!(!head.contains(&key), "{head}");
+
+    let before = heads.lock().unwrap().len();
+    for (method, path, status) in [
+        ("GET", "/proxy/github/repos/octo/other/issues", 403),
+        ("POST", path, 403),
+        ("DELETE", path, 405),
+        ("GET", "/proxy/github/user", 404),
+        ("GET", "/proxy/github/repos/octo/../x/issues", 400),
+    ] {
+        let body = match method {
+            "POST" => json!({}),
+            _ => Value::Null,
+        };
+        let (refused, told) = ask(&service, method, path, &key, &body).await.unwrap();
+        // The client of this test folds dots away by itself.
+        let folded = path.contains("..") && refused == 404;
+        assert!(
+            refused == status || folded,
+            "{method} {path}: {refused} {told}"
+        );
+    }
+    assert_eq!(heads.lock().unwrap().len(), before, "nothing of it went up");
+
+    // It is open after a restart, and its operations are known.
+    service.stop().await;
+    let service = sandbox.start().await;
+    let listed = admin(&service, "GET", "/v1/operations", &Value::Null)
+        .await
+        .1;
+    let ids: Vec<_> = listed["operations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["operation_id"].clone())
+        .collect();
+    assert!(ids.contains(&json!("github.issues.write")), "{ids:?}");
+    assert_eq!(
+        ask(&service, "GET", path, &key, &Value::Null)
+            .await
+            .unwrap()
+            .0,
+        200
+    );
+    assert_eq!(
+        admin(&service, "DELETE", "/v1/upstreams/github", &Value::Null)
+            .await
+            .0,
+        204
+    );
+    assert_eq!(
+        ask(&service, "GET", path, &key, &Value::Null)
+            .await
+            .unwrap()
+            .0,
+        404
+    );
+    let all = admin(&service, "GET", "/v1/upstreams", &Value::Null)
+        .await
+        .1;
+    assert_eq!(all["upstreams"], json!([]));
+    assert!(!sandbox.log().contains(STORED));
+}
+
+#[tokio::test]
+async fn a_description_that_would_let_a_credential_pass_or_is_of_ours_opens_nothing() {
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());
+    let service = sandbox.start().await;
+    let fine = described("https://api.github.com");
+    let with = |field: &str, value: Value| {
+        let mut described = fine.clone();
+        described[field] = value;
+        described
+    };
+    for (name, body) in [
+        ("anthropic", fine.clone()),
+        ("Git", fine.clone()),
+        ("github", with("base_url", json!("http://api.github.com"))),
+        ("github", with("response_headers", json!(["set-cookie"]))),
+        ("github", with("auth", json!({"send": "basic"}))),
+        ("github", with("more", json!(1))),
+    ] {
+        let path = format!("/v1/upstreams/{name}");
+        let (status, refused) = admin(&service, "PUT", &path, &body).await;
+        assert_eq!(status, 400, "{name}: {refused}");
+    }
+    let all = admin(&service, "GET", "/v1/upstreams", &Value::Null)
+        .await
+        .1;
+    assert_eq!(all["upstreams"], json!([]));
+}
