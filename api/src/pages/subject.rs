@@ -74,6 +74,8 @@ pub(crate) struct SubjectEndedPage {
     ended: Ended,
     /// It was the review of an approval in an emergency.
     is_review: bool,
+    /// It was about a schedule.
+    is_schedule: bool,
     at: Moment,
     decided_by: Vec<Answer>,
     /// Those who approved what was then denied, or decided by nobody.
@@ -139,6 +141,7 @@ impl SubjectQuestion<'_> {
             act: self.act(),
             ended: became.ended,
             is_review: matches!(self.subject, AskedSubject::Review(_)),
+            is_schedule: matches!(self.subject, AskedSubject::Schedule(_)),
             at: Moment::new(became.at),
             decided_by: self.names.answers(&answered_by(approval)),
             approved_before: self.names.answers(&approved_before(approval)),
@@ -182,6 +185,25 @@ impl SubjectEndedPage {
             }
             Ended::Denied if self.is_review => {
                 "Others do not agree with it. What was carried out stays as it is."
+            }
+            Ended::InEffect if self.is_schedule => {
+                "It fires without asking again, until it is changed or the policy wants more."
+            }
+            Ended::Denied if self.is_schedule => {
+                "It does not run, unless it is put in another form and approved."
+            }
+            Ended::PolicyChanged if self.is_schedule => {
+                "The policy wants other people for it now, who are asked anew."
+            }
+            Ended::CancelledByPerson if self.is_schedule => {
+                "It was changed or deleted, or an operator cancelled the question. While it stands people are asked anew \
+                 at its next instant."
+            }
+            Ended::LockedOut if self.is_schedule => {
+                "A lock was set on what it asks for. After that people are asked anew at its next instant."
+            }
+            Ended::Expired if self.is_schedule => {
+                "Nobody decided in time. People are asked anew at its next instant."
             }
             Ended::InEffect => "It took effect in the moment of the last approval.",
             Ended::PolicyChanged => {
