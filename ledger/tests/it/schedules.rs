@@ -465,7 +465,7 @@ async fn firings_are_refused_while_people_think_and_people_are_asked_anew_once_t
     put.terms.cron = "*/10 * * * *".to_owned();
     let other = scene.scheduled(put).await;
     scene.answers(&other, Decision::Approve).await;
-    assert!(scene.after(TEN_MINUTES, &other).await.is_some());
+    assert!(scene.after(five_minutes, &other).await.is_some());
     audited(scene.ledger).await;
 }
 
