@@ -35,6 +35,7 @@ pub mod policies;
 pub mod policy;
 mod principal;
 pub mod proxied_reads;
+pub mod proxied_writes;
 mod proxy_callers;
 pub mod read_tables;
 mod refusal;

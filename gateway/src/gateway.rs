@@ -105,22 +105,12 @@ impl Gateway {
     /// # Errors
     /// [`SetupError`] when the upstream's URL cannot be used, or TLS not set up.
     pub fn new(settings: Settings, ports: Ports) -> Result<Self, SetupError> {
-        let limits = Limits {
-            connect: settings.connect,
-            allowed_nets: settings.allowed_nets.clone(),
-            public: None,
-        };
-        let base = settings.anthropic_base.clone();
-        let upstream = Upstream::new("ANTHROPIC_API_BASE", &base, &limits)?;
-        let anthropic = Api::anthropic(upstream, base, settings.files);
-        let base = settings.cloudflare_base.clone();
-        let upstream = Upstream::new("CLOUDFLARE_API_BASE", &base, &limits)?;
-        let cloudflare = Api::cloudflare(upstream, base, settings.cloudflare_calls);
+        let apis = apis(&settings)?;
         let places = Places::new(settings.calls, settings.calls_per_key);
         let buffers = Buffers::new(settings.buffer);
         Ok(Self(Arc::new(Shared {
             settings,
-            apis: [Arc::new(anthropic), Arc::new(cloudflare)],
+            apis,
             opened: Mutex::default(),
             ports,
             places,
@@ -148,6 +138,25 @@ impl Gateway {
         };
         answer.unwrap_or_else(|refused| refused.answer(api.envelope, id))
     }
+}
+
+/// The APIs, with connections of their own.
+///
+/// # Errors
+/// [`SetupError`] when an upstream's URL cannot be used, or TLS not set up.
+pub(crate) fn apis(settings: &Settings) -> Result<[Arc<Api>; 2], SetupError> {
+    let limits = Limits {
+        connect: settings.connect,
+        allowed_nets: settings.allowed_nets.clone(),
+        public: None,
+    };
+    let base = settings.anthropic_base.clone();
+    let upstream = Upstream::new("ANTHROPIC_API_BASE", &base, &limits)?;
+    let anthropic = Api::anthropic(upstream, base, settings.files);
+    let base = settings.cloudflare_base.clone();
+    let upstream = Upstream::new("CLOUDFLARE_API_BASE", &base, &limits)?;
+    let cloudflare = Api::cloudflare(upstream, base, settings.cloudflare_calls);
+    Ok([Arc::new(anthropic), Arc::new(cloudflare)])
 }
 
 impl Shared {
@@ -332,6 +341,7 @@ impl Shared {
             agent: (id, name),
             counted_for,
             request_id: parts.extensions.get::<RequestId>().copied(),
+            seen: parts.extensions.clone(),
             upstream: api.name.clone(),
             operation: asked.operation,
             level: asked.level,

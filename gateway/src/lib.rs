@@ -13,6 +13,7 @@
 //! | `caller` | who calls and whose key is used, as ports |
 //! | `places`, `pace` | the limits on open calls, and on calls in a time with one stored key |
 //! | `upstream` | connections to an upstream |
+//! | `forward` | one request and its whole answer, for who has decided on it |
 //! | `upload`, `relay` | bodies on their way up and down |
 //! | `bodies`, `multipart` | bodies of writes, read whole and judged |
 //! | `record` | what is recorded of a call, and the port for it |
@@ -30,6 +31,7 @@ mod call;
 mod caller;
 mod cloudflare;
 mod credentials;
+mod forward;
 mod gateway;
 mod headers;
 mod links;
@@ -50,6 +52,7 @@ pub use caller::{
     Asked, Caller, Callers, CountedFor, Keys, Opened, Owner, Permits, Reach, Upstreams,
 };
 pub use credentials::Credential;
+pub use forward::{Answered, AnsweredBody, Forward, Sender, Unanswered};
 pub use gateway::{Gateway, Ports, Settings};
 pub use record::Records;
 pub use refusal::{CODE, Envelope, Refusal, Word};

@@ -71,6 +71,11 @@ impl Measured {
 pub(crate) struct GoesUp(Arc<Mutex<Measured>>);
 
 impl GoesUp {
+    /// Of a request that is no call, and is on record by itself.
+    pub(crate) fn of_no_call() -> Self {
+        Self(Arc::new(Mutex::new(Measured::new())))
+    }
+
     pub(crate) fn measured(&self) -> MutexGuard<'_, Measured> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! Connections of the gateway's own to an upstream: HTTP/1.1, because the limit on streams in one HTTP/2
 //! connection would have calls wait for each other. Nothing is followed, decoded, proxied or sent twice.
 
+use crate::forward::Unanswered;
 use crate::refusal::{Refusal, Word};
 use crate::upload::Upload;
 use futures_util::future::BoxFuture;
@@ -140,6 +141,20 @@ impl Upstream {
         &self,
         request: Request<Upload>,
     ) -> Result<Response<Incoming>, Refusal> {
+        let answer = self.attempt(request).await;
+        answer.map_err(|why| match why {
+            Unanswered::NotSent(refusal) | Unanswered::MaybeSent(refusal) => refusal,
+        })
+    }
+
+    /// The same for who must know whether the request may have arrived.
+    ///
+    /// # Errors
+    /// The refusals of [`Self::send`].
+    pub(crate) async fn attempt(
+        &self,
+        request: Request<Upload>,
+    ) -> Result<Response<Incoming>, Unanswered> {
         self.client.request(request).await.map_err(|error| {
             let is_late = is_late(&error);
             tracing::debug!(
@@ -147,14 +162,18 @@ impl Upstream {
                 "no answer from upstream"
             );
             match is_late {
-                true => Refusal::new(Word::Timeout, "upstream could not be connected to in time"),
-                false if error.is_connect() => {
-                    Refusal::new(Word::Unreachable, "upstream cannot be connected to")
-                }
-                false => Refusal::new(
+                true => Unanswered::NotSent(Refusal::new(
+                    Word::Timeout,
+                    "upstream could not be connected to in time",
+                )),
+                false if error.is_connect() => Unanswered::NotSent(Refusal::new(
+                    Word::Unreachable,
+                    "upstream cannot be connected to",
+                )),
+                false => Unanswered::MaybeSent(Refusal::new(
                     Word::Unreachable,
                     "upstream closed the connection without an answer",
-                ),
+                )),
             }
         })
     }

@@ -1,13 +1,15 @@
 //! Writes, as a port: what carries a write out that may have to wait for people, once.
 
+use crate::bodies::Content;
 use crate::caller::CountedFor;
 use crate::refusal::Refusal;
 use axum::body::{Body, Bytes};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use ledger::operation::Scope;
 use ledger::{AgentId, AgentName, Level, OperationId, RequestId, Risk, UpstreamName};
+use serde_json::Value;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
@@ -32,6 +34,8 @@ pub struct Write {
     /// The credential, which says the key.
     pub counted_for: CountedFor,
     pub request_id: Option<RequestId>,
+    /// What the surface knows of the request.
+    pub seen: Extensions,
     pub upstream: UpstreamName,
     /// As the catalog names it.
     pub operation: OperationId,
@@ -52,6 +56,55 @@ pub struct Write {
     pub secrets: Vec<String>,
     /// How long the call can be held.
     pub patience: Duration,
+}
+
+impl Write {
+    /// The headers and the body with something else in the places of the secrets, as `hide` says for each place and
+    /// value.
+    ///
+    /// # Errors
+    /// [`crate::Word::Malformed`] where no text stands there.
+    pub fn without_secrets(
+        &self,
+        mut hide: impl FnMut(&str, &str) -> String,
+    ) -> Result<(HeaderMap, Bytes), Refusal> {
+        let no_text = || Refusal::malformed("a secret in the body is no text");
+        let mut put = |value: &mut Value, pointer: &str, place: &str| {
+            let found = value.pointer_mut(pointer).ok_or_else(no_text)?;
+            let hidden = hide(place, found.as_str().ok_or_else(no_text)?);
+            *found = Value::String(hidden);
+            Ok::<_, Refusal>(())
+        };
+        let mut headers = self.headers.clone();
+        let body = match Content::read(&self.headers, &self.body)? {
+            Content::Nothing => self.body.clone(),
+            Content::Json(mut value) => {
+                for place in &self.secrets {
+                    put(&mut value, place, place)?;
+                }
+                value.to_string().into()
+            }
+            Content::Form(mut form) => {
+                for place in &self.secrets {
+                    let rest = place.strip_prefix('/').unwrap_or(place);
+                    let (name, _) = rest.split_once('/').unwrap_or((rest, ""));
+                    let pointer = rest.get(name.len()..).unwrap_or_default();
+                    let mut parts = form.parts.iter_mut();
+                    let part = parts.find(|part| part.name == name).ok_or_else(no_text)?;
+                    let mut value: Value =
+                        serde_json::from_slice(&part.content).map_err(|_| no_text())?;
+                    put(&mut value, pointer, place)?;
+                    part.content = value.to_string().into();
+                }
+                let (content_type, body) = form.write();
+                let content_type = HeaderValue::from_str(&content_type)
+                    .map_err(|_| Refusal::malformed("the form cannot be sent on"))?;
+                headers.insert(header::CONTENT_TYPE, content_type);
+                body
+            }
+        };
+        Ok((headers, body))
+    }
 }
 
 impl fmt::Debug for Write {
@@ -172,7 +225,6 @@ pub trait Writes: Send + Sync + 'static {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn a_call_is_held_within_what_its_client_waits() {

@@ -9,7 +9,7 @@
 
 use crate::clock::Random;
 use crate::event::NameKind;
-use crate::id::{LedgerId, StreamId};
+use crate::id::{AgentId, LedgerId, StreamId};
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ const KEY_ID_CONTEXT: &str = "llm-permission-proxy master key id v1";
 const SEAL_KEY_CONTEXT: &str = "llm-permission-proxy seal key v1";
 const NAME_KEY_CONTEXT: &str = "llm-permission-proxy erased name key v1";
 const HEAD_KEY_CONTEXT: &str = "llm-permission-proxy ledger head key v1";
+const MAC_KEY_CONTEXT: &str = "llm-permission-proxy secret in params key v1";
 
 /// Length of a master key in bytes.
 pub const MASTER_KEY_LEN: usize = 32;
@@ -139,6 +140,7 @@ struct MasterKey {
     cipher: XChaCha20Poly1305,
     name_key: Zeroizing<[u8; 32]>,
     head_key: Zeroizing<[u8; 32]>,
+    mac_key: Zeroizing<[u8; 32]>,
 }
 
 impl MasterKey {
@@ -151,6 +153,7 @@ impl MasterKey {
             cipher: XChaCha20Poly1305::new((&*seal_key).into()),
             name_key: Zeroizing::new(blake3::derive_key(NAME_KEY_CONTEXT, key.as_slice())),
             head_key: Zeroizing::new(blake3::derive_key(HEAD_KEY_CONTEXT, key.as_slice())),
+            mac_key: Zeroizing::new(blake3::derive_key(MAC_KEY_CONTEXT, key.as_slice())),
         }
     }
 }
@@ -184,6 +187,14 @@ impl MasterKeys {
     #[must_use]
     pub fn knows(&self, key_id: MasterKeyId) -> bool {
         self.key(key_id).is_some()
+    }
+
+    /// A MAC of a secret that an agent sends, by which it can be told from another one. Whoever has no master key
+    /// cannot tell a guess by it.
+    #[must_use]
+    pub fn mac_of(&self, agent: AgentId, secret: &[u8]) -> [u8; 32] {
+        let covered = [agent.as_bytes().as_slice(), secret].concat();
+        *blake3::keyed_hash(&self.current.mac_key, &Zeroizing::new(covered)).as_bytes()
     }
 
     /// Seals a value for one place under the current key, with a nonce drawn from `random`.

@@ -409,6 +409,8 @@ pub(crate) struct Proxies {
     /// Of bodies that are read whole.
     pub(crate) buffer_mib: u32,
     pub(crate) cloudflare_calls: u32,
+    /// The longest that a call waits for people.
+    pub(crate) hold: Duration,
 }
 
 impl Proxies {
@@ -441,6 +443,7 @@ impl Proxies {
             has_files: sources.read(&table::PROXY_FILES),
             buffer_mib: sources.read(&table::PROXY_BUFFER_MIB),
             cloudflare_calls: sources.read(&table::CLOUDFLARE_CALLS_PER_5_MIN),
+            hold: sources.read(&table::PROXY_HOLD_SECONDS),
         }
     }
 }

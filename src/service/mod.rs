@@ -1,10 +1,13 @@
 //! The service: storage, workers and the HTTP surface, joined.
 
+mod answers;
 mod banner;
 mod control;
 mod first_admin;
+mod in_hand;
 mod opened_ledger;
 mod proxied_calls;
+mod proxied_writes;
 mod proxies;
 mod read_tables;
 mod readiness;

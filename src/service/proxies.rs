@@ -1,7 +1,8 @@
 //! The proxies, with the service's callers and stored keys.
 
 use super::proxied_calls::ProxiedCalls;
-use crate::config::Config;
+use super::proxied_writes::{HeldWrites, Kept, OverGateway};
+use crate::config::{Config, Upstream};
 use anyhow::Context;
 use api::AppState;
 use app::edge::SeenFrom;
@@ -10,14 +11,15 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
     Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Opened, Owner, Permits, Ports,
-    Reach, Refusal, Settings, Upstreams, Word,
+    Reach, Refusal, Sender, Settings, Upstreams, Word,
 };
 use http::Extensions;
 use ledger::command::ReadAsked;
 use ledger::event::UpstreamKeyOwner;
-use ledger::{AgentId, Rejection, SHARED_KEY, UpstreamName, with_sources};
+use ledger::{AgentId, Ledger, Rejection, SHARED_KEY, UpstreamName, with_sources};
 use secrecy::SecretString;
 use std::sync::Arc;
+use workers::Forwarder;
 use workers::callback::{AddressRange, range_of};
 
 /// What answers below `/proxy/`.
@@ -28,20 +30,69 @@ pub(super) fn proxies(
     config: &Config,
     state: &AppState,
     records: Arc<ProxiedCalls>,
+    kept: Kept,
 ) -> anyhow::Result<api::Proxies> {
+    let settings = settings(config)?;
+    let service = Arc::new(OfService {
+        state: state.clone(),
+        cloudflare: cloudflare(config)?.token.clone(),
+    });
+    let writes = HeldWrites::new(state.clone(), kept, config.proxies.hold);
+    let ports = Ports {
+        callers: service.clone(),
+        keys: service.clone(),
+        permits: service.clone(),
+        upstreams: service,
+        records,
+        writes: Some(Arc::new(writes)),
+    };
+    let gateway =
+        Gateway::new(settings, ports).context("an upstream cannot be reached like this")?;
+    Ok(Arc::new(move |request| {
+        let gateway = gateway.clone();
+        async move { gateway.answer(request).await }.boxed()
+    }))
+}
+
+/// What sends writes once they are decided, and keeps their answers for the calls that wait.
+///
+/// # Errors
+/// An upstream's address that cannot be used.
+pub(super) fn forwarder(
+    config: &Config,
+    ledger: &Ledger,
+    kept: &Kept,
+) -> anyhow::Result<Arc<dyn Forwarder>> {
+    let sender = Sender::new(&settings(config)?);
+    let sender = sender.context("an upstream cannot be reached like this")?;
+    let token = cloudflare(config)?.token.clone();
+    Ok(Arc::new(OverGateway::new(
+        ledger.clone(),
+        sender,
+        token,
+        kept,
+    )))
+}
+
+/// The upstream whose operations are Cloudflare's.
+fn cloudflare(config: &Config) -> anyhow::Result<&Upstream> {
+    let name = UpstreamName::cloudflare();
+    let found = config.upstreams.iter().find(|upstream| {
+        let title = upstream.provider.names().title;
+        title.eq_ignore_ascii_case(name.as_str())
+    });
+    found.context("there is no provider for Cloudflare")
+}
+
+fn settings(config: &Config) -> anyhow::Result<Settings> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let base_url = config.http.base_url.clone();
-    let cloudflare = UpstreamName::cloudflare();
-    let provider = config.upstreams.iter().find(|upstream| {
-        let title = upstream.provider.names().title;
-        title.eq_ignore_ascii_case(cloudflare.as_str())
-    });
-    let provider = provider.context("there is no provider for Cloudflare")?;
+    let cloudflare_base = cloudflare(config)?.base.clone();
     let config = &config.proxies;
-    let settings = Settings {
+    Ok(Settings {
         base_url,
         anthropic_base: config.anthropic.clone(),
-        cloudflare_base: provider.base.clone(),
+        cloudflare_base,
         allowed_nets: config.allowed_nets.clone(),
         calls: count(config.calls),
         calls_per_key: count(config.calls_per_key),
@@ -51,25 +102,7 @@ pub(super) fn proxies(
         buffer: count(config.buffer_mib).saturating_mul(1024 * 1024),
         cloudflare_calls: config.cloudflare_calls,
         is_public: |address| range_of(address) == AddressRange::Public,
-    };
-    let service = Arc::new(OfService {
-        state: state.clone(),
-        cloudflare: provider.token.clone(),
-    });
-    let ports = Ports {
-        callers: service.clone(),
-        keys: service.clone(),
-        permits: service.clone(),
-        upstreams: service,
-        records,
-        writes: None,
-    };
-    let gateway =
-        Gateway::new(settings, ports).context("an upstream cannot be reached like this")?;
-    Ok(Arc::new(move |request| {
-        let gateway = gateway.clone();
-        async move { gateway.answer(request).await }.boxed()
-    }))
+    })
 }
 
 /// The callers, grants and keys that the ledger knows.

@@ -5,7 +5,8 @@ use super::control::Control;
 use super::first_admin::FirstAdminLink;
 use super::opened_ledger::{OpenedLedger, close_writer, writer_end};
 use super::proxied_calls::CallWriter;
-use super::proxies::proxies;
+use super::proxied_writes::Kept;
+use super::proxies::{forwarder, proxies};
 use super::read_tables::ReadTables;
 use super::readiness::Readiness;
 use super::rules::without_slash;
@@ -115,6 +116,8 @@ async fn out_of_time(ending: CancellationToken, timeouts: Duration) {
 struct FromWorkers {
     health: HealthReader,
     names: Arc<NamesForPlans>,
+    /// What is kept of writes for the calls that wait.
+    kept: Kept,
 }
 
 /// Everything above the ledger.
@@ -144,7 +147,9 @@ impl Stages<'_> {
         projections: &Projections,
     ) -> anyhow::Result<()> {
         let stop_work = CancellationToken::new();
-        let workforce = workforce(self.config)?;
+        let mut workforce = workforce(self.config)?;
+        let kept = Kept::default();
+        workforce.forwarder = Some(forwarder(self.config, &self.ledger, &kept)?);
         if let Some(witnesses) = &workforce.witnesses {
             publish_kept(witnesses, &self.ledger).await?;
         }
@@ -153,6 +158,7 @@ impl Stages<'_> {
         let from_workers = FromWorkers {
             health: workers.health_reader(),
             names,
+            kept,
         };
         let served = self.with_surface(listener, projections, from_workers).await;
         stop_work.cancel();
@@ -168,13 +174,14 @@ impl Stages<'_> {
     ) -> anyhow::Result<()> {
         let control = Control::open(self.config, &self.ledger, projections);
         let server = self.server();
+        let kept = workers.kept.clone();
         let state = self.state(projections, workers, &server)?;
         let first_admin = self.first_admin(&state).await?;
         app::upstreams::refresh(&self.ledger)
             .await
             .context("reading which APIs are open")?;
         let calls = CallWriter::start(&self.ledger);
-        let gateway = proxies(self.config, &state, calls.calls())?;
+        let gateway = proxies(self.config, &state, calls.calls(), kept)?;
         let router = build_router(state.clone()).context("preparing the HTTP surface")?;
         let router = with_proxies(router, state, gateway);
         let address = listener.local_addr().context("the listener's address")?;

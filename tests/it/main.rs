@@ -28,6 +28,7 @@ mod dossiers;
 mod erasing;
 mod first_steps;
 mod forging;
+mod held_writes;
 mod io_failures;
 mod killed;
 mod logins;

@@ -20,6 +20,7 @@ mod error;
 mod excerpt;
 mod executor;
 mod expirer;
+mod forwarding;
 mod in_flight;
 pub mod notifier;
 mod pre_state;
@@ -34,6 +35,7 @@ pub mod witness;
 mod worker;
 
 pub use error::Error;
+pub use forwarding::{Forwarder, Forwarding, NotForwarded};
 pub use question::ApprovalUrls;
 pub use supervisor::{HealthReader, Supervisor, WorkersConfig, start};
 pub use worker::WorkerHealth;

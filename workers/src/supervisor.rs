@@ -7,6 +7,7 @@ use crate::dispatcher::Dispatcher;
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::expirer::Expirer;
+use crate::forwarding::Forwarder;
 use crate::notifier::Places;
 use crate::pre_state::PreStateReader;
 use crate::question::ApprovalUrls;
@@ -18,6 +19,7 @@ use futures_util::FutureExt as _;
 use ledger::Ledger;
 use projections::{Projection, Projections};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -35,6 +37,8 @@ const CATCH_UP_PATIENCE: Duration = Duration::from_secs(2);
 pub struct WorkersConfig {
     /// Where operations are carried out.
     pub upstreams: Upstreams,
+    /// Sends requests that are forwarded as they came; `None` where there are no proxies.
+    pub forwarder: Option<Arc<dyn Forwarder>>,
     /// How many applies are executed at a time.
     pub applies_at_a_time: usize,
     pub callbacks: CallbackSender,
@@ -64,6 +68,7 @@ impl WorkersConfig {
     pub fn new(upstreams: Upstreams, callbacks: CallbackSender) -> Self {
         Self {
             upstreams,
+            forwarder: None,
             applies_at_a_time: 64,
             callbacks,
             approval_urls: None,

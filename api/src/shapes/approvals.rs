@@ -136,7 +136,11 @@ impl DiscordMessage {
         let operations = operations_of(apply.submission.as_bytes()).map_err(ApiError::internal)?;
         let lines = operations
             .iter()
-            .map(|operation| providers.read(operation).map(|it| line_of(approval, &it)))
+            .map(|operation| {
+                providers
+                    .read_recorded(operation)
+                    .map(|it| line_of(approval, &it))
+            })
             .collect::<Result<Vec<_>, _>>()
             .map_err(ApiError::internal)?;
         let head = format!("{} asks: {}", task.agent, task.name);

@@ -99,7 +99,7 @@ impl Apply {
     #[must_use]
     pub fn asked_by_key(&self, task: &Task) -> Option<KeyId> {
         let key = KeyId::from_bytes(*self.token_id.as_bytes());
-        task.template.map(|_| key)
+        task.is_opened_by_key().then_some(key)
     }
 
     /// Authorised and not ended.

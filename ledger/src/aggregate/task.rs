@@ -9,7 +9,7 @@ use crate::event::{
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use crate::name::{AgentName, ClaimsHash, ClientSubject};
-use crate::operation::{Operation, Scope};
+use crate::operation::{MatchDigest, Operation, Scope};
 use crate::purpose::Purpose;
 use crate::rejection::Rejection;
 use std::time::Duration;
@@ -79,6 +79,8 @@ pub struct Task {
     pub registrations: u32,
     /// The template that an agent opened it from with its key.
     pub template: Option<FromTemplate>,
+    /// The write that an agent's call through a proxy opened it for.
+    pub write: Option<MatchDigest>,
     /// How long each of its questions waits for people, and an approval to be continued, where it says so.
     pub question: Option<Duration>,
     /// The reason and the link that it was opened with.
@@ -110,6 +112,7 @@ impl Task {
             agent_callbacks: created.agent_callbacks,
             registrations: 0,
             template: created.template,
+            write: created.write,
             question: created.question_seconds.map(whole_seconds),
             purpose: created.purpose.clone(),
             closed_at: None,
@@ -122,11 +125,17 @@ impl Task {
         self.tokens.iter().find(|token| token.id == id)
     }
 
+    /// True when an agent opened it with its key.
+    #[must_use]
+    pub const fn is_opened_by_key(&self) -> bool {
+        self.template.is_some() || self.write.is_some()
+    }
+
     /// The time at which the agent's keys stop to open it; `None` where they never did.
     #[must_use]
     pub fn end_for_keys(&self) -> Option<Timestamp> {
         let life = whole_seconds(self.token_ttl_seconds);
-        self.template.map(|_| self.created_at.plus(life))
+        self.is_opened_by_key().then(|| self.created_at.plus(life))
     }
 
     /// From here on no token of it is good, and none can be made good.

@@ -89,6 +89,7 @@ checks! {
     Call = "call", "A call is sent on for one who is there, with a credential of theirs, one that changes something upstream only after its beginning was recorded, and it ends as the call that began.";
     Usage = "usage", "What calls used is added up for one who is there, over times that do not overlap and have passed.";
     Upstream = "upstream", "An API is opened by an administrator with a description that can be read, one of a name at a time, and no two have an operation in common.";
+    Write = "write", "A task for a write through a proxy is opened by its agent's key, for one operation, and in it and in no other task that one request is asked for.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
     Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";
     PermissionCheck = "permission_check", "What an apply was checked for is what it asks for, within its task's allowlist, which takes nothing for less than the catalog does.";

@@ -80,9 +80,8 @@ impl Command for SubmitApply {
             }
             admitted => admitted?,
         };
-        let submission = self
-            .purpose
-            .check()
+        let submission = super::writes::fit(&task, &self.operations)
+            .and_then(|()| self.purpose.check())
             .and_then(|()| submission(&self.operations, &task, &tx.context()));
         let submission = match submission {
             Ok(submission) => submission,

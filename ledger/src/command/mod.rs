@@ -49,6 +49,7 @@ mod upstream_keys;
 mod upstreams;
 mod users;
 mod votes;
+mod writes;
 
 pub use acceptance::AcceptLedger;
 pub use admissions::{Admitted, LiftAdmission, SetAdmission, asked_as};
@@ -103,6 +104,7 @@ pub use users::{
     SetPassword,
 };
 pub use votes::WithdrawVote;
+pub use writes::{ForwardWrite, OWED};
 
 use crate::error::Error;
 use crate::storage::LookupKey;

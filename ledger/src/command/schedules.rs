@@ -202,6 +202,7 @@ impl Opening<'_> {
             template: None,
             question_seconds: Some(seconds(question_time(None, context))),
             purpose: Purpose::default(),
+            write: None,
         })
     }
 }

@@ -165,6 +165,7 @@ fn decide_create(
         template: None,
         question_seconds: Some(seconds(question)),
         purpose: command.purpose.clone(),
+        write: None,
     };
     let draft = Task::begin(&created, context.now);
     events.push(context.event(task_id, created));

@@ -159,6 +159,7 @@ impl Command for OpenTask {
             }),
             question_seconds: Some(seconds(question_time(template.question, &context))),
             purpose: Purpose::default(),
+            write: None,
         };
         tx.append(vec![context.event(task_id, created)]).await?;
         tx.existing::<Task>(task_id).await

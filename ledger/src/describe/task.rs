@@ -32,6 +32,9 @@ impl Describe for TaskCreated {
                     text.push_str(", and every apply waits for a human");
                 }
             }
+            if self.write.is_some() {
+                text.push_str("; for a write through a proxy");
+            }
             if let Some(seconds) = self.question_seconds {
                 text.push_str(&format!("; a question waits for {seconds} s"));
             }

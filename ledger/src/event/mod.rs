@@ -90,8 +90,8 @@ pub use session::{
 pub use table::{DecodeError, InStream};
 pub use task::{
     AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, FromTemplate, RegisteredCallback,
-    TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TaskCreatedV3, TokenIssued,
-    TokenRevoked,
+    TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TaskCreatedV3, TaskCreatedV4,
+    TokenIssued, TokenRevoked,
 };
 pub use template::{TemplateCreated, TemplateCreatedV1, TemplateDeleted};
 pub use upstream::{UpstreamDefined, UpstreamEnd, UpstreamEnded};
@@ -196,8 +196,8 @@ events! {
         in Ledger by OPERATOR under PayloadForm;
     4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted)
         in Ledger by OPERATOR under PayloadForm;
-    10, 4, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1, 2 => TaskCreatedV2, 3 => TaskCreatedV3 }
-        in Task by CREATORS under PayloadForm [begins, addresses] of task_id, agent;
+    10, 5, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1, 2 => TaskCreatedV2, 3 => TaskCreatedV3, 4 => TaskCreatedV4 }
+        in Task by CREATORS under PayloadForm [begins, addresses, looked_up] of task_id, agent;
     11, 1, "task.token_issued" => TokenIssued(TokenIssued)
         in Task by OPENERS under TokenLife [looked_up, outlives_token];
     12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked)

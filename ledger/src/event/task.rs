@@ -5,6 +5,7 @@ use crate::catalog::{Level, OperationId, Risk, ScopeType};
 use crate::clock::Timestamp;
 use crate::id::{AgentId, CallbackId, TaskId, TemplateId, TokenId};
 use crate::name::{AgentName, ClaimsHash, ClientSubject, ScopePattern};
+use crate::operation::MatchDigest;
 use crate::purpose::Purpose;
 use serde::{Deserialize, Serialize};
 
@@ -45,9 +46,40 @@ pub struct FromTemplate {
     pub needs_approval: bool,
 }
 
-/// `task.created` 4.
+/// `task.created` 5.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCreated {
+    /// The task, which is also its stream.
+    pub task_id: TaskId,
+    /// The agent's stream.
+    pub agent_id: AgentId,
+    /// The agent's name.
+    pub agent: AgentName,
+    /// 1..=200 characters, written by the orchestrator or, from a template, by the agent.
+    pub name: String,
+    /// The subject that the task's tokens are bound to.
+    pub subject: ClientSubject,
+    /// What the task may do.
+    pub allowed: Vec<AllowedOperation>,
+    /// How long each of its tokens lives, or the agent's keys open it, in seconds.
+    pub token_ttl_seconds: u32,
+    /// Whether an apply of the agent may register a callback beside the orchestrator's.
+    pub agent_callbacks: bool,
+    /// The template, where an agent opened it with its key. Such a task has no tokens.
+    pub template: Option<FromTemplate>,
+    /// How long each of its questions waits for people, and an approval to be continued, in seconds. `None` in
+    /// a task of before this was recorded, whose questions follow the setting of their moment.
+    pub question_seconds: Option<u32>,
+    /// The reason and the link that it was opened with.
+    pub purpose: Purpose,
+    /// The write that an agent's call through a proxy opened it for. Such a task has no tokens, and nothing else is
+    /// asked for in it.
+    pub write: Option<MatchDigest>,
+}
+
+/// `task.created` 4: no task was opened for a write through a proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCreatedV4 {
     /// The task, which is also its stream.
     pub task_id: TaskId,
     /// The agent's stream.
@@ -136,6 +168,25 @@ pub struct TaskCreatedV1 {
     pub token_ttl_seconds: u32,
 }
 
+impl From<TaskCreatedV4> for TaskCreated {
+    fn from(old: TaskCreatedV4) -> Self {
+        Self {
+            task_id: old.task_id,
+            agent_id: old.agent_id,
+            agent: old.agent,
+            name: old.name,
+            subject: old.subject,
+            allowed: old.allowed,
+            token_ttl_seconds: old.token_ttl_seconds,
+            agent_callbacks: old.agent_callbacks,
+            template: old.template,
+            question_seconds: old.question_seconds,
+            purpose: old.purpose,
+            write: None,
+        }
+    }
+}
+
 impl From<TaskCreatedV3> for TaskCreated {
     fn from(old: TaskCreatedV3) -> Self {
         Self {
@@ -150,6 +201,7 @@ impl From<TaskCreatedV3> for TaskCreated {
             template: old.template,
             question_seconds: None,
             purpose: Purpose::default(),
+            write: None,
         }
     }
 }
@@ -168,6 +220,7 @@ impl From<TaskCreatedV2> for TaskCreated {
             template: None,
             question_seconds: None,
             purpose: Purpose::default(),
+            write: None,
         }
     }
 }
@@ -186,6 +239,7 @@ impl From<TaskCreatedV1> for TaskCreated {
             template: None,
             question_seconds: None,
             purpose: Purpose::default(),
+            write: None,
         }
     }
 }

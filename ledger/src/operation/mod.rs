@@ -15,6 +15,7 @@ mod before;
 mod entry;
 pub mod fields;
 mod file;
+mod forwarded;
 mod hidden;
 mod lookalike;
 mod request;
@@ -26,6 +27,7 @@ mod warning;
 pub use before::{Before, Beside};
 pub use entry::{Entries, Entry, EntryChange, EntryField};
 pub use file::{FileChange, GoneFile, Hunk, OperationFile, OperationFiles, hosts_of};
+pub use forwarded::{ForwardedRequest, HiddenSecret, MatchDigest, Sent};
 pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
@@ -140,6 +142,7 @@ pub struct Operation {
     provider: Arc<dyn Provider>,
     effect: Arc<dyn Effect>,
     unchecked: Vec<Unchecked>,
+    forwarded: Option<Arc<ForwardedRequest>>,
 }
 
 /// Operations that are sent as the same are equal.
@@ -148,6 +151,7 @@ impl PartialEq for Operation {
         self.entry == other.entry
             && self.scope == other.scope
             && self.unchecked == other.unchecked
+            && self.forwarded == other.forwarded
             && self.effect.to_json() == other.effect.to_json()
     }
 }
@@ -229,6 +233,7 @@ impl Providers {
             provider: Arc::clone(provider),
             effect,
             unchecked,
+            forwarded: None,
         })
     }
 
@@ -241,11 +246,14 @@ impl Providers {
         canonical_bytes: &[u8],
     ) -> Result<Vec<Operation>, UnreadableSubmission> {
         let operations = operations_of(canonical_bytes)?;
-        let read = operations.iter().map(|operation| self.read(operation));
+        let read = operations
+            .iter()
+            .map(|operation| self.read_recorded(operation));
         Ok(read.collect::<Result<_, _>>()?)
     }
 
-    /// Reads back what [`Operation::to_json`] wrote, and any operation of a request in the same form.
+    /// Reads an operation of a request, in the form that [`Operation::to_json`] writes. A forwarded request is none:
+    /// what was recorded is read by [`Self::read_recorded`].
     ///
     /// # Errors
     /// As for [`Self::parse`], and when a field is missing or unknown.
@@ -292,18 +300,31 @@ impl Operation {
     /// `{operation_id, scope_type, scope_id, params}` as it will be sent.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut operation = json!({
             "operation_id": self.entry.id.as_str(),
             "scope_type": self.scope.scope_type.as_str(),
             "scope_id": self.scope.id.as_str(),
             "params": self.effect.to_json(),
-        })
+        });
+        if let (Some(request), Some(fields)) = (&self.forwarded, operation.as_object_mut()) {
+            fields.insert(forwarded::FORWARD.to_owned(), request.to_json());
+        }
+        operation
+    }
+
+    /// The request of a client that it is, where it is one that is sent as it came.
+    #[must_use]
+    pub fn forwarded(&self) -> Option<&Arc<ForwardedRequest>> {
+        self.forwarded.as_ref()
     }
 
     /// The request that carries it out, where upstream calls the scope by this name.
     #[must_use]
     pub fn request(&self, name: Option<&str>) -> UpstreamRequest {
-        self.effect.request(&self.scope, name)
+        match &self.forwarded {
+            Some(forwarded) => forwarded.request(),
+            None => self.effect.request(&self.scope, name),
+        }
     }
 
     /// Checks that a request may ask for it; see [`Effect::check_asked`].
@@ -312,7 +333,11 @@ impl Operation {
     /// # Errors
     /// Names the place and what to do instead.
     pub fn check_asked(&self) -> Result<(), InvalidOperation> {
-        self.effect.check_asked(&self.unchecked)
+        match self.forwarded {
+            // Where its secrets stand is known, and they are not in it.
+            Some(_) => Ok(()),
+            None => self.effect.check_asked(&self.unchecked),
+        }
     }
 
     /// The places of params that are not known here and were passed on as they came; in order.

@@ -40,6 +40,15 @@ impl Method {
     }
 }
 
+impl Method {
+    /// The method of a write, by its name.
+    #[must_use]
+    pub fn of_write(name: &str) -> Option<Self> {
+        let mut all = [Self::Post, Self::Put, Self::Patch, Self::Delete].into_iter();
+        all.find(|method| method.as_str() == name)
+    }
+}
+
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -73,6 +82,8 @@ pub enum UpstreamBody {
         /// The form.
         bytes: Vec<u8>,
     },
+    /// Bytes as a client sent them, whose media type is among the headers that go with them.
+    Raw(Vec<u8>),
 }
 
 /// The description of a request that is recorded before it is sent.
@@ -97,6 +108,7 @@ impl UpstreamBody {
                 content_type,
                 bytes,
             } => Some((content_type, bytes.clone())),
+            Self::Raw(bytes) => Some(("", bytes.clone())),
         }
     }
 }

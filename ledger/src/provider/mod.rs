@@ -16,7 +16,7 @@ use crate::event::Agreement;
 use crate::id::AgentId;
 use crate::operation::fields::Fields;
 use crate::operation::{
-    Before, Beside, Entries, InvalidOperation, Operation, OperationFiles, Scope, Unchecked,
+    Before, Beside, Entries, InvalidOperation, Operation, OperationFiles, Scope, Sent, Unchecked,
     UpstreamRequest, Warning, refuse_secrets,
 };
 use serde_json::{Map, Value};
@@ -73,6 +73,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
         entry: &CatalogEntry,
         params: Fields<'_>,
     ) -> Result<Arc<dyn Effect>, InvalidOperation>;
+
+    /// The params of the operation that a client's own request is; `None` where that is not known. They are held
+    /// to the request that the operation makes of them.
+    fn params_of(&self, _entry: &CatalogEntry, _scope: &Scope, _sent: Sent<'_>) -> Option<Value> {
+        None
+    }
 
     /// The outcome by an answer; `is_read` where the request can change nothing, so that it is never lost.
     fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome;

@@ -8,11 +8,12 @@ use crate::event::{
     Actor, Approved, Denied, Event, NameKind, SessionTokenHash, UpstreamKeyOwner, Voted,
 };
 use crate::fingerprint::Fingerprint;
-use crate::id::{StreamId, TaskId, TokenId, UserId};
+use crate::id::{AgentId, StreamId, TaskId, TokenId, UserId};
 use crate::label::{GroupName, UserName};
 use crate::name::{
     AgentName, ApproverName, CredentialId, IdempotencyKey, ScheduleName, TemplateName, UpstreamName,
 };
+use crate::operation::MatchDigest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds of lookups. The numbers stand in the file.
@@ -68,6 +69,8 @@ pub enum LookupKind {
     Schedule = 24,
     /// (Owner, upstream) → the key that is stored there.
     UpstreamKey = 25,
+    /// (Agent, match digest) → the newest task that was opened for such a write.
+    Write = 26,
     /// Name of an API → the description that holds.
     Upstream = 27,
 }
@@ -92,10 +95,11 @@ impl RowClass {
         const FINGERPRINT: i64 = LookupKind::Fingerprint as i64;
         const NEWEST_APPROVAL: i64 = LookupKind::NewestApproval as i64;
         const CLEARANCE: i64 = LookupKind::Clearance as i64;
+        const WRITE: i64 = LookupKind::Write as i64;
         const SESSION: i64 = LookupKind::Session as i64;
         match kind {
             TOKEN | APPLY_KEY | SESSION => Self::Once,
-            FINGERPRINT | NEWEST_APPROVAL | CLEARANCE => Self::Newest,
+            FINGERPRINT | NEWEST_APPROVAL | CLEARANCE | WRITE => Self::Newest,
             _ => Self::Kept,
         }
     }
@@ -213,6 +217,11 @@ impl LookupKey {
         Self(LookupKind::Upstream, name.as_bytes().to_vec())
     }
 
+    pub(crate) fn write(agent: AgentId, digest: &MatchDigest) -> Self {
+        let key = [agent.as_bytes().as_slice(), digest.as_bytes()].concat();
+        Self(LookupKind::Write, key)
+    }
+
     /// True for the row of a stored key of that owner.
     pub(crate) fn is_of_owner(&self, owner: UpstreamKeyOwner) -> bool {
         self.0 == LookupKind::UpstreamKey && self.1.starts_with(&Self::owner(owner))
@@ -277,7 +286,8 @@ impl LookupKey {
             | LookupKind::Admission
             | LookupKind::Schedule
             | LookupKind::UpstreamKey
-            | LookupKind::Upstream => return None,
+            | LookupKind::Upstream
+            | LookupKind::Write => return None,
         };
         Some((kind, &self.1))
     }
@@ -542,6 +552,11 @@ impl Lookups {
                 self.values.insert(key, stream.as_bytes().to_vec());
             }
             Event::UpstreamEnded(e) => self.remove(LookupKey::upstream(&e.name)),
+            Event::TaskCreated(e) => {
+                if let Some(digest) = &e.write {
+                    put(LookupKey::write(e.agent_id, digest), stream.as_bytes());
+                }
+            }
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {

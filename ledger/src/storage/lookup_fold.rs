@@ -122,6 +122,7 @@ mod tests {
     #[test]
     fn the_types_that_concern_lookups_are_those_whose_fold_changes_them() {
         let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/data/events");
+        let mut changed = std::collections::BTreeMap::<_, bool>::new();
         for (number, schema, name) in Event::FORMS {
             let text = std::fs::read(format!("{golden}/{name}.v{schema}.json")).unwrap();
             let text: serde_json::Value = serde_json::from_slice(&text).unwrap();
@@ -145,7 +146,10 @@ mod tests {
                 fold.take(stream, &actor, &event);
                 format!("{:?}", fold.lookups) != before
             });
-            assert_eq!(LookupFold::concerns(*number), changes, "{name}");
+            *changed.entry((*number, *name)).or_default() |= changes;
+        }
+        for ((number, name), changes) in changed {
+            assert_eq!(LookupFold::concerns(number), changes, "{name}");
         }
     }
 

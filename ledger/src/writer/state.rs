@@ -248,6 +248,9 @@ impl State {
             (Self::Task(task), LookupKind::Token) => {
                 task.tokens.iter().any(|token| token.id.as_bytes() == key)
             }
+            (Self::Task(task), LookupKind::Write) => task
+                .write
+                .is_some_and(|digest| LookupKey::write(task.agent_id, &digest).parts().1 == key),
             (Self::Apply(apply), LookupKind::ApplyKey) => {
                 of_task(apply.task_id, apply.idempotency_key.as_bytes())
             }

@@ -64,3 +64,4 @@ mod users;
 mod votes;
 mod walk;
 mod walks;
+mod writes;

@@ -8,6 +8,7 @@
 //! | `acts` | what an operation does to what stands upstream, in one line |
 //! | `cache_purge`, `dns_…`, `ssl_mode`, `waf_…`, `worker…` | params, what they warn of, and their summary |
 //! | `request` | the request of each operation |
+//! | `forwarded` | which operation a client's own request is |
 //! | `answer` | what an answer means |
 //! | `read_back`, `state` | what stands upstream where an operation changes something |
 //! | `worker_diff` | the bindings of a Worker beside those that it has |
@@ -29,6 +30,7 @@ mod dns_record_text;
 mod dns_record_type;
 mod dns_record_write;
 mod dns_text;
+mod forwarded;
 mod module_syntax;
 mod multipart;
 mod object_id;
@@ -67,8 +69,8 @@ use dns_record_read::DnsRecordRead;
 use dns_record_write::DnsRecordWrite;
 use ledger::operation::fields::{self, Fields};
 use ledger::operation::{
-    Before, InvalidOperation, Scope, ScopeId, Unchecked, UpstreamRequest, Warning, is_safe_segment,
-    says_secret, shown, shown_name,
+    Before, InvalidOperation, Scope, ScopeId, Sent, Unchecked, UpstreamRequest, Warning,
+    is_safe_segment, says_secret, shown, shown_name,
 };
 use ledger::provider::{
     Answer, Effect, NoAnswer, Outcome, Param, Pending, Provider, ProviderNames, Upstream,
@@ -77,6 +79,7 @@ use ledger::{CatalogEntry, ScopeType};
 use object_id::{ObjectId, ScriptName};
 use params::Params;
 use read_back::Reader;
+use serde_json::Value;
 use ssl_mode::SslMode;
 use std::sync::Arc;
 use waf_rule::WafRule;
@@ -119,6 +122,10 @@ impl Provider for Cloudflare {
         params: Fields<'_>,
     ) -> Result<Arc<dyn Effect>, InvalidOperation> {
         Ok(Arc::new(Params::parse(entry.id, params)?))
+    }
+
+    fn params_of(&self, entry: &CatalogEntry, scope: &Scope, sent: Sent<'_>) -> Option<Value> {
+        forwarded::params_of(entry, scope, sent)
     }
 
     fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome {

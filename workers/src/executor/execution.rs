@@ -12,13 +12,16 @@ use super::conclusion::{
     Conclusion, EXECUTOR_FAILED, INTERRUPTED, Landing, Lost, NO_CREDENTIAL, UNREADABLE,
 };
 use crate::error::Error;
+use crate::forwarding::{Forwarder, Forwarding, NotForwarded, digest_of, without_content};
 use crate::pre_state::read_again;
 use crate::recording::Recorder;
 use crate::upstream::{Before, UpstreamClient, Upstreams, simulate};
-use ledger::aggregate::{Apply, Approval, OperationState};
+use ledger::aggregate::{Apply, Approval, OperationState, Task};
 use ledger::command::{EndOperation, OperationStart, ReadAgain, StartOperation};
 use ledger::operation::{Operation, RequestDescription};
+use ledger::provider::Body;
 use ledger::{ApplyId, Rejection};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -28,11 +31,14 @@ const READ_BACK_PATIENCE: Duration = Duration::from_secs(120);
 const MOST_FAILURES: u32 = 3;
 /// Why there is no answer to what an earlier process started.
 const STOPPED: &str = "the service stopped before the answer was recorded";
+/// Why a forwarded request is not read back.
+const UNREAD_BACK: &str = "what such a request changes cannot be read back here";
 
 /// Everything that one apply needs.
 pub(super) struct Execution {
     pub(super) recorder: Recorder,
     pub(super) upstreams: Upstreams,
+    pub(super) forwarder: Option<Arc<dyn Forwarder>>,
     pub(super) stop: CancellationToken,
     pub(super) apply_id: ApplyId,
     /// How often this was tried and failed for reasons on this side.
@@ -44,6 +50,9 @@ pub(super) struct Execution {
 enum Way<'a> {
     Simulated,
     Sent(&'a UpstreamClient),
+    /// Sent as its client sent it, and read back with the service's own credential, where there is one and the
+    /// operation can be read back.
+    Forwarded(Option<&'a UpstreamClient>),
     /// It was begun with a credential that is gone.
     Closed,
 }
@@ -108,7 +117,9 @@ impl Execution {
     /// will be sent, nothing is read.
     async fn read_before(&self, apply: &Apply, operation: Result<&Operation, &str>) -> Before {
         match (self.way(apply, operation), operation) {
-            (Way::Sent(client), Ok(operation)) if self.failures < MOST_FAILURES => {
+            (Way::Sent(client) | Way::Forwarded(Some(client)), Ok(operation))
+                if self.failures < MOST_FAILURES =>
+            {
                 client.read_before(operation).await
             }
             _ => Before::default(),
@@ -128,7 +139,8 @@ impl Execution {
         let approval = apply.approval_id.filter(|_| {
             apply.evaluation.is_some()
                 && apply.execution_id.is_none()
-                && self.upstreams.carry(apply)
+                && (self.upstreams.carry(apply)
+                    || operations.iter().any(|it| it.forwarded().is_some()))
         });
         let Some(approval) = approval else {
             return Ok(None);
@@ -176,6 +188,12 @@ impl Execution {
     }
 
     fn way(&self, apply: &Apply, operation: Result<&Operation, &str>) -> Way<'_> {
+        if let Ok(operation) = operation
+            && operation.forwarded().is_some()
+        {
+            let client = self.upstreams.of(operation);
+            return Way::Forwarded(client.filter(|_| operation.reconcilable()));
+        }
         let mut begun = apply.operations.iter().filter_map(|state| match state {
             OperationState::Waiting => None,
             OperationState::Started(started) => Some(started.simulated),
@@ -215,6 +233,51 @@ impl Execution {
                 ),
             ),
             Way::Sent(client) => self.send(client, apply, before, operation).await,
+            Way::Forwarded(client) => self.forward(client, apply, before, operation).await,
+        }
+    }
+
+    /// Sends a client's own request with the key of its agent.
+    async fn forward(
+        &self,
+        client: Option<&UpstreamClient>,
+        apply: &Apply,
+        before: &Before,
+        operation: &Operation,
+    ) -> Conclusion {
+        let (Some(forwarder), Some(request)) = (&self.forwarder, operation.forwarded()) else {
+            return Conclusion::not_sent(NO_CREDENTIAL, "this service has no proxies");
+        };
+        let task = self.recorder.ledger().existing::<Task>(apply.task_id).await;
+        let agent_id = match task {
+            Ok(task) => task.agent_id,
+            Err(error) => return Conclusion::not_sent(EXECUTOR_FAILED, error.to_string()),
+        };
+        let forwarding = Forwarding {
+            apply_id: apply.id,
+            agent_id,
+            request,
+        };
+        let answer = match forwarder.forward(forwarding).await {
+            Ok(answer) => Ok(answer),
+            Err(NotForwarded::NoKey(why)) => return Conclusion::not_sent(NO_CREDENTIAL, why),
+            Err(NotForwarded::NoAnswer(why)) => Err(why),
+        };
+        let body = match &answer {
+            Ok(answer) => match &answer.body {
+                Body::Complete(bytes) => Some(digest_of(bytes)),
+                Body::Oversized | Body::Broken(_) => None,
+            },
+            Err(_) => None,
+        };
+        let outcome = operation.provider().outcome(answer, false);
+        match (Conclusion::of(without_content(outcome, body)), client) {
+            (Ok(conclusion), _) => conclusion,
+            (Err(lost), Some(client)) => {
+                let lost = (lost, Landing::Possible);
+                self.read_back(client, apply, before, operation, lost).await
+            }
+            (Err(lost), None) => Conclusion::unsettled(lost, before, UNREAD_BACK),
         }
     }
 
@@ -269,6 +332,13 @@ impl Execution {
                 "{STOPPED}; no {} token is configured to find out",
                 title(operation)
             )),
+            Way::Forwarded(Some(client)) => {
+                let lost = (Lost::without_answer(STOPPED), self.landing(client, apply));
+                self.read_back(client, apply, before, operation, lost).await
+            }
+            Way::Forwarded(None) => {
+                Conclusion::unsettled(Lost::without_answer(STOPPED), before, UNREAD_BACK)
+            }
             // Under the name that the intent has, so that it is the same request.
             Way::Sent(client) if is_read => self.send(client, apply, before, operation).await,
             Way::Sent(client) => {

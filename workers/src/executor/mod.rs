@@ -11,6 +11,7 @@ mod execution;
 mod tests;
 
 use crate::error::Error;
+use crate::forwarding::Forwarder;
 use crate::in_flight::InFlight;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
@@ -21,6 +22,7 @@ use crate::worker::{Signals, Worker};
 use execution::Execution;
 use ledger::{ApplyId, Event, Ledger, Recorded};
 use projections::{Projection, Projections};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Takes authorised applies: the newest as the log tells of them, what stood there before, what failed
@@ -29,6 +31,7 @@ pub(crate) struct Executor {
     recorder: Recorder,
     projections: Projections,
     upstreams: Upstreams,
+    forwarder: Option<Arc<dyn Forwarder>>,
     applies: InFlight<ApplyId>,
     drain: Duration,
     /// Approved operations wait until this covers their approval; `None` where they do not wait.
@@ -41,6 +44,7 @@ impl Executor {
             recorder: Recorder::new(ledger.clone(), Self::NAME),
             projections: projections.clone(),
             upstreams: config.upstreams.clone(),
+            forwarder: config.forwarder.clone(),
             applies: InFlight::new(config.applies_at_a_time),
             drain: config.drain,
             gate: Gate::new(config, ledger),
@@ -94,6 +98,7 @@ impl Executor {
             let execution = Execution {
                 recorder: self.recorder.clone(),
                 upstreams: self.upstreams.clone(),
+                forwarder: self.forwarder.clone(),
                 stop: signals.stop.clone(),
                 apply_id,
                 failures: self.applies.failures(&apply_id),

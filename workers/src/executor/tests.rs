@@ -58,6 +58,7 @@ impl Given {
         Execution {
             recorder: Recorder::new(self.ledger.ledger.clone(), "executor"),
             upstreams: nowhere(),
+            forwarder: None,
             stop: CancellationToken::new(),
             apply_id: self.apply_id,
             failures,

@@ -243,7 +243,7 @@ impl UpstreamClient {
             .bearer_auth(self.token.expose_secret())
             .timeout(match request.body {
                 UpstreamBody::None | UpstreamBody::Json(_) => self.total_timeout,
-                UpstreamBody::Multipart { .. } => self.upload_timeout,
+                UpstreamBody::Multipart { .. } | UpstreamBody::Raw(_) => self.upload_timeout,
             });
         if let Some((content_type, bytes)) = request.body.encoded() {
             builder = builder.header(CONTENT_TYPE, content_type).body(bytes);

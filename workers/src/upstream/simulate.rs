@@ -11,6 +11,7 @@ pub fn simulate(operation: &Operation) -> Value {
     let body = match &request.body {
         UpstreamBody::None => Value::Null,
         UpstreamBody::Json(body) => body.clone(),
+        UpstreamBody::Raw(bytes) => json!({"bytes": bytes.len()}),
         UpstreamBody::Multipart { bytes, .. } => {
             json!({"content_type": "multipart/form-data", "bytes": bytes.len()})
         }

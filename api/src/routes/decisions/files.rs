@@ -126,7 +126,9 @@ fn of_file(
     let Some(operation) = operation_of(apply, operation)? else {
         return Ok(None);
     };
-    let operation = providers.read(&operation).map_err(ApiError::internal)?;
+    let operation = providers
+        .read_recorded(&operation)
+        .map_err(ApiError::internal)?;
     let files = operation.files(before);
     let files = files.map_or_else(Vec::new, |files| files.files);
     Ok(files.get(file.wrapping_sub(1)).and_then(read))

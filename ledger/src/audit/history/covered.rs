@@ -170,6 +170,7 @@ mod tests {
                 agent_callbacks: true,
                 registrations: 0,
                 template: None,
+                write: None,
                 question: None,
                 purpose: crate::purpose::Purpose::default(),
                 closed_at: None,

@@ -15,6 +15,10 @@ use crate::question_time::QuestionTime;
 /// How long an agent key may open a task, in seconds.
 pub(super) const KEY_TTL: std::ops::RangeInclusive<u32> = 60..=86_400;
 
+/// How long one may open a task that was opened for a write, in seconds: twice as long as a question waits.
+pub(super) const WRITE_TTL: std::ops::RangeInclusive<u32> =
+    2 * *QuestionTime::SECONDS.start()..=2 * *QuestionTime::SECONDS.end();
+
 /// An agent key in force.
 #[derive(Debug)]
 pub(super) struct KeyState {
@@ -166,6 +170,18 @@ impl History {
             Actor::AgentKey { agent_id, name, .. } => Some((*agent_id, name)),
             _ => None,
         };
+        if created.write.is_some() {
+            let own = agent == Some((created.agent_id, &created.agent));
+            let alone = created.allowed.len() == 1 && created.template.is_none();
+            return now.expect(
+                own && alone && !created.agent_callbacks,
+                Check::Write,
+                || {
+                    "it is for a write, and its agent did not open it with a key, or for more"
+                        .to_owned()
+                },
+            );
+        }
         let Some(from) = created.template else {
             return now.expect(agent.is_none(), Check::Template, || {
                 "an agent opened it with its key, and not from a template".to_owned()

@@ -36,7 +36,7 @@ pub(super) enum Compared {
 impl Expected {
     /// Of an operation as it stands in a submission.
     pub(super) fn of(operation: &Value, providers: &Providers) -> Self {
-        match providers.read(operation) {
+        match providers.read_recorded(operation) {
             Ok(operation) if operation.effect().asks_by_name() => Self::Read(Box::new(operation)),
             Ok(operation) => Self::Digest(digest_of(&operation.request(None))),
             Err(_) => Self::Unreadable,

@@ -6,13 +6,14 @@ use super::requests::Expected;
 use super::tasks::TaskState;
 use super::{History, Now};
 use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
 use crate::audit::history::streams::Seen;
 use crate::catalog::Risk;
 use crate::event::{
     ApplyAccepted, AskedByPolicy, Authorisation, CheckedOperation, PermissionCheck,
 };
 use crate::fingerprint::{Fingerprint, Submission, operations_of};
-use crate::id::AgentId;
+use crate::id::{AgentId, TaskId};
 use crate::operation::{Scope, ScopeId};
 use crate::policy::{Evaluation, RuleAction};
 use serde_json::Value;
@@ -67,6 +68,7 @@ impl History {
                 now.expect(same, Check::PermissionCheck, || {
                     "the operations that were checked are not those that are sent".to_owned()
                 });
+                self.is_of_write(now, accepted.task_id, &submission.operations);
                 let requests = submission
                     .operations
                     .iter()
@@ -279,6 +281,39 @@ impl History {
                 self.check_excluded(now, of, &excluded);
             }
         }
+    }
+}
+
+impl History {
+    /// A request that is forwarded stands alone in the task that was opened for it, which asks for nothing else.
+    fn is_of_write(&mut self, now: &mut Now<'_>, task_id: TaskId, operations: &[Value]) {
+        let task = self.streams.find(task_id, |state| match state {
+            super::State::Task(known) => Some(known.write),
+            _ => None,
+        });
+        let write = match task {
+            Seen::Here(write) => write,
+            Seen::Hidden(why) => return now.cannot(Check::Write, why),
+            // What is wrong with the task is told where it is looked at.
+            Seen::Erased | Seen::Never => return,
+        };
+        let is_forwarded = |operation: &Value| operation.get("forward").is_some();
+        let Some(write) = write else {
+            let none = !operations.iter().any(is_forwarded);
+            return now.expect(none, Check::Write, || {
+                "a request is forwarded in a task that was not opened for it".to_owned()
+            });
+        };
+        let digest = match operations {
+            [one] if is_forwarded(one) => match self.providers.read_recorded(one) {
+                Ok(read) => read.forwarded().and_then(|it| it.match_digest().ok()),
+                Err(_) => return now.cannot(Check::Write, Obstacle::OtherVersion),
+            },
+            _ => None,
+        };
+        now.expect(digest == Some(write), Check::Write, || {
+            "its task was opened for another write".to_owned()
+        });
     }
 }
 

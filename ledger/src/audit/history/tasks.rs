@@ -3,7 +3,7 @@
 
 use super::agents::AgentState;
 use super::covered::Allowlist;
-use super::keys::KEY_TTL;
+use super::keys::{KEY_TTL, WRITE_TTL};
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::aggregate::{task_life, whole_seconds};
@@ -17,6 +17,7 @@ use crate::event::{
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId, UserId};
 use crate::name::{AgentName, ClientSubject, IdempotencyKey};
+use crate::operation::MatchDigest;
 use crate::question_time::QuestionTime;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(super) struct TaskState {
     agent_callbacks: bool,
     /// An agent opened it with its key; it has no tokens.
     by_key: bool,
+    /// The write that it was opened for.
+    pub(super) write: Option<MatchDigest>,
     /// The users who opened it, or made the key that did, or put the schedule; why that cannot be seen.
     pub(super) opened_by: Result<Vec<UserId>, Obstacle>,
     /// Every apply waits for a human.
@@ -211,10 +214,12 @@ impl History {
         }
         self.is_within_catalog(now, &created.allowed);
         self.is_of_template(now, created);
-        let by_key = created.template.is_some();
-        let (ttl, range) = match by_key {
-            true => (created.token_ttl_seconds, KEY_TTL),
-            false => (created.token_ttl_seconds, TOKEN_TTL),
+        let by_key = created.template.is_some() || created.write.is_some();
+        let ttl = created.token_ttl_seconds;
+        let range = match (created.write, by_key) {
+            (Some(_), _) => WRITE_TTL,
+            (None, true) => KEY_TTL,
+            (None, false) => TOKEN_TTL,
         };
         // By default a token lives as long as a question.
         let as_questions = !by_key && created.question_seconds == Some(ttl);
@@ -240,6 +245,7 @@ impl History {
             callbacks: KnownCallbacks::default(),
             agent_callbacks: created.agent_callbacks,
             by_key,
+            write: created.write,
             opened_by,
             needs_approval: created.template.is_some_and(|from| from.needs_approval),
             created_at: now.at(),

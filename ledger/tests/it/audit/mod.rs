@@ -31,6 +31,7 @@ mod streams;
 mod upstream_keys;
 mod upstreams;
 mod votes;
+mod writes;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
 use fixtures::approver::SoftApprover;

@@ -1,0 +1,123 @@
+//! Writes of agents through the proxies: asked for, waited for, and taken as far as they go.
+
+use crate::app::App;
+use crate::edge::{SeenFrom, edge};
+use crate::refusal::Error;
+use ledger::aggregate::{Apply, Approval};
+use ledger::command::{CloseTask, ForwardWrite, PresentedKey, Standing, Submitted, standing};
+use ledger::operation::Operation;
+use ledger::{Actor, AgentId, AgentName, ApplyId, KeyId, Origin, RequestId};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How much longer than its patience a call waits for a write that is being carried out.
+const CARRYING_OUT: Duration = Duration::from_secs(10);
+/// Why the task of a write is closed.
+const CLOSED: &str = "its write has ended";
+
+/// Who asks, as a proxy has proven it.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    pub agent_id: AgentId,
+    pub agent: AgentName,
+    /// [`ledger::SHARED_KEY`] for the one that all agents have.
+    pub key_id: KeyId,
+    pub request_id: Option<RequestId>,
+}
+
+impl Writer {
+    fn origin(&self) -> Origin {
+        Origin {
+            actor: Actor::AgentKey {
+                agent_id: self.agent_id,
+                name: self.agent.clone(),
+                key_id: self.key_id,
+                subject: None,
+            },
+            request_id: self.request_id,
+        }
+    }
+}
+
+/// Where a write stands when its call is answered.
+#[derive(Debug)]
+pub struct Held {
+    pub apply: Arc<Apply>,
+    /// The question about it, where there is one.
+    pub approval: Option<Arc<Approval>>,
+    pub standing: Standing,
+}
+
+/// Asks for a write, or finds it where it was asked for before, and waits for people and for its end, at most for
+/// `patience`. What people approve meanwhile is carried out; what they approve when nobody waits is not, until the same
+/// write comes again. `told` is a write whose end the agent was told.
+///
+/// # Errors
+/// The refusal of the write.
+pub async fn hold(
+    app: &App,
+    writer: &Writer,
+    operation: Operation,
+    told: Option<ApplyId>,
+    (seen, patience): (&SeenFrom, Duration),
+) -> Result<Held, Error> {
+    let ledger = &app.ledger;
+    let until = Instant::now() + patience;
+    let command = ForwardWrite {
+        key_id: writer.key_id,
+        agent_id: writer.agent_id,
+        operation,
+        told,
+        edge: edge(app, seen),
+    };
+    loop {
+        let ruling = ledger.execute(writer.origin(), command.clone()).await?;
+        let Submitted {
+            apply, approval, ..
+        } = ruling.accepted()?;
+        let stands = standing(&apply, approval.as_deref(), ledger.now());
+        let left = until.saturating_duration_since(Instant::now());
+        let goes_on = match (&stands, &approval) {
+            (Standing::Waiting, Some(asked)) if !left.is_zero() => {
+                let asked = app.wait_for_decision(asked.id, left).await?;
+                let stands = standing(&apply, Some(&*asked), ledger.now());
+                stands != Standing::Waiting
+            }
+            (Standing::Running, _) => {
+                // It may also be asked about anew before it begins.
+                let is_over = |apply: &Apply| apply.end.is_some() || !apply.authorised;
+                let patience = left.saturating_add(CARRYING_OUT);
+                is_over(&*ledger.wait_for(apply.id, patience, is_over).await?)
+            }
+            // What was approved is authorised by the same command: it was not, because the service is ending.
+            _ => false,
+        };
+        if !goes_on {
+            return Ok(Held {
+                apply,
+                approval,
+                standing: stands,
+            });
+        }
+    }
+}
+
+/// Closes the task of a write that has ended and whose end is known.
+///
+/// # Errors
+/// When the ledger refuses it.
+pub async fn close(app: &App, writer: &Writer, apply: &Apply) -> Result<(), Error> {
+    let presented = PresentedKey {
+        key_id: writer.key_id,
+        agent_id: writer.agent_id,
+        task_id: apply.task_id,
+    };
+    let close = CloseTask {
+        task_id: apply.task_id,
+        token: Some(presented.into()),
+        reason: Some(CLOSED.to_owned()),
+    };
+    app.ledger.execute(writer.origin(), close).await?;
+    Ok(())
+}

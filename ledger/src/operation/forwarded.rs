@@ -1,0 +1,525 @@
+//! Requests of clients that speak an upstream's own API: sent as they came, once.
+//!
+//! Such a request stands in a submission beside the operation that the catalog calls it, with the bytes
+//! that will be sent. Where its provider knows the operation, its params are read from the request, and
+//! what people are shown is what they say; they are kept only where they make the same request. Otherwise
+//! people are shown the request itself.
+
+use super::{
+    Before, InvalidOperation, Method, Operation, Scope, ScopeId, UpstreamBody, UpstreamRequest,
+    Warning, shown,
+};
+use crate::canonical::{canonicalise, parse_strict};
+use crate::catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType};
+use crate::digest::digest;
+use crate::name::UpstreamName;
+use crate::operation::fields::{Fields, Marks};
+use crate::provider::{
+    Answer, Body, Effect, NoAnswer, Outcome, Provider, ProviderNames, Providers, code,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The field of an operation in a submission that holds the request.
+pub(super) const FORWARD: &str = "forward";
+/// What stands before the bytes of a match digest.
+const MATCH_PREFIX: &[u8] = b"llm-permission-proxy match v1";
+/// The longest text of a body that is shown where it is not JSON.
+const MOST_SHOWN: usize = 64 * 1024;
+
+digest!(
+    /// SHA-256 over what makes two requests the same: upstream, method, target, media type, `if-match` and the
+    /// parsed body.
+    MatchDigest
+);
+
+/// A secret in a body, which is not recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HiddenSecret {
+    /// Where it stands: a JSON pointer (RFC 6901); of a form the first token is the name of the part.
+    pub place: String,
+    /// Its bytes.
+    pub length: usize,
+    /// [`crate::MasterKeys::mac_of`] it, in hex.
+    pub mac: String,
+}
+
+impl HiddenSecret {
+    /// What stands in its place.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("(not shown: {} bytes, MAC {})", self.length, self.mac)
+    }
+}
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardedRequest {
+    /// Where to.
+    pub upstream: UpstreamName,
+    /// What people call it, where a route of the upstream says so.
+    pub title: Option<String>,
+    /// The level that a grant must have, as the catalog of the day said.
+    pub level: Level,
+    /// Its risk, likewise.
+    pub risk: Risk,
+    /// How.
+    pub method: Method,
+    /// Path and query below the upstream's base, as they were sent.
+    pub target: String,
+    /// The headers that go with it, by name in small letters. None of them is a credential.
+    pub headers: BTreeMap<String, String>,
+    /// The body, as it was sent; where it holds secrets, with [`HiddenSecret::text`] in their places. Who sends it
+    /// has them from the call that waits.
+    pub body: Vec<u8>,
+    /// The secrets that are not in it.
+    pub secrets: Vec<HiddenSecret>,
+}
+
+/// A request beside what a provider looks at to tell which operation it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent<'a> {
+    /// How.
+    pub method: Method,
+    /// Path and query.
+    pub target: &'a str,
+    /// The body where it is JSON.
+    pub body: Option<&'a Value>,
+}
+
+impl ForwardedRequest {
+    /// The media type, without parameters, in small letters; empty where there is none.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        let whole = self.headers.get("content-type").map_or("", String::as_str);
+        let name = whole.split(';').next().unwrap_or_default();
+        name.trim().to_ascii_lowercase()
+    }
+
+    fn is_json(&self) -> bool {
+        let name = self.media_type();
+        name == "application/json" || name.ends_with("+json")
+    }
+
+    /// The body as JSON, where it is that.
+    ///
+    /// # Errors
+    /// One that says it is JSON and cannot be read in one way only.
+    pub fn json(&self) -> Result<Option<Value>, InvalidOperation> {
+        if self.body.is_empty() || !self.is_json() {
+            return Ok(None);
+        }
+        let read = parse_strict(&self.body);
+        read.map(Some)
+            .map_err(|error| InvalidOperation::new("body", error.to_string()))
+    }
+
+    /// What the same request has in common, however its client wrote it.
+    ///
+    /// # Errors
+    /// As for [`Self::json`].
+    pub fn match_digest(&self) -> Result<MatchDigest, InvalidOperation> {
+        let body = match self.json()? {
+            Some(body) => body,
+            None => json!({"sha256": hex::encode(Sha256::digest(&self.body))}),
+        };
+        let parts = json!({
+            "upstream": self.upstream,
+            "method": self.method.as_str(),
+            "target": self.target,
+            "media_type": self.media_type(),
+            "if_match": self.headers.get("if-match"),
+            "body": body,
+        });
+        let bytes = canonicalise(&parts)
+            .map_err(|error| InvalidOperation::new("body", error.to_string()))?;
+        let digest = Sha256::new().chain_update(MATCH_PREFIX).chain_update(bytes);
+        Ok(MatchDigest::from_bytes(digest.finalize().into()))
+    }
+
+    /// The request, byte for byte.
+    #[must_use]
+    pub fn request(&self) -> UpstreamRequest {
+        UpstreamRequest {
+            method: self.method,
+            path: self.target.clone(),
+            query: Vec::new(),
+            body: match self.body.is_empty() {
+                true => UpstreamBody::None,
+                false => UpstreamBody::Raw(self.body.clone()),
+            },
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        let mut put = |name: &str, value: Value| {
+            fields.insert(name.to_owned(), value);
+        };
+        put("upstream", json!(self.upstream));
+        if let Some(title) = &self.title {
+            put("title", json!(title));
+        }
+        put("level", json!(self.level.as_str()));
+        put("risk", json!(self.risk.as_str()));
+        put("method", json!(self.method.as_str()));
+        put("target", json!(self.target));
+        put("headers", json!(self.headers));
+        match std::str::from_utf8(&self.body) {
+            Ok("") => {}
+            Ok(text) => put("body", json!(text)),
+            Err(_) => put("body_base64", json!(STANDARD.encode(&self.body))),
+        }
+        if !self.secrets.is_empty() {
+            let secrets = self.secrets.iter().map(
+                |secret| json!({"place": secret.place, "length": secret.length, "mac": secret.mac}),
+            );
+            put("secrets", secrets.collect());
+        }
+        Value::Object(fields)
+    }
+
+    fn read(value: &Value) -> Result<Self, InvalidOperation> {
+        let invalid = |name: &str| InvalidOperation::new(format!("{FORWARD}.{name}"), "is wrong");
+        let text = |name: &str| {
+            let found = value.get(name).and_then(Value::as_str);
+            found.ok_or_else(|| invalid(name))
+        };
+        let headers = value.get("headers").and_then(Value::as_object);
+        let headers = headers.into_iter().flatten();
+        let headers = headers.map(|(name, value)| {
+            let text = value.as_str().ok_or_else(|| invalid("headers"))?;
+            Ok((name.clone(), text.to_owned()))
+        });
+        let body = match value.get("body_base64") {
+            Some(coded) => {
+                let bytes = coded.as_str().and_then(|text| STANDARD.decode(text).ok());
+                bytes.ok_or_else(|| invalid("body_base64"))?
+            }
+            None => text("body").map_or_else(|_| Vec::new(), |text| text.as_bytes().to_vec()),
+        };
+        let secrets = value.get("secrets").and_then(Value::as_array);
+        let secrets = secrets.into_iter().flatten().map(|secret| {
+            let text = |name: &str| {
+                let found = secret.get(name).and_then(Value::as_str);
+                found.map(str::to_owned).ok_or_else(|| invalid("secrets"))
+            };
+            let length = secret.get("length").and_then(Value::as_u64);
+            let length = length.and_then(|length| usize::try_from(length).ok());
+            Ok(HiddenSecret {
+                place: text("place")?,
+                length: length.ok_or_else(|| invalid("secrets"))?,
+                mac: text("mac")?,
+            })
+        });
+        let read = Self {
+            upstream: UpstreamName::unchecked(text("upstream")?),
+            title: text("title").ok().map(str::to_owned),
+            level: text("level")?.parse().map_err(|_| invalid("level"))?,
+            risk: text("risk")?.parse().map_err(|_| invalid("risk"))?,
+            method: Method::of_write(text("method")?).ok_or_else(|| invalid("method"))?,
+            target: text("target")?.to_owned(),
+            headers: headers.collect::<Result<_, _>>()?,
+            body,
+            secrets: secrets.collect::<Result<_, _>>()?,
+        };
+        // Written again, so that no other field and no other spelling passes.
+        match read.to_json() == *value {
+            true => Ok(read),
+            false => Err(InvalidOperation::new(FORWARD, "holds something else")),
+        }
+    }
+}
+
+impl Providers {
+    /// A request of a client as an operation on a scope, as a catalog calls it.
+    ///
+    /// # Errors
+    /// A body that says it is JSON and cannot be read in one way only; a scope of another type than the
+    /// operation's.
+    pub fn forward(
+        &self,
+        operation: OperationId,
+        scope: Scope,
+        request: ForwardedRequest,
+    ) -> Result<Operation, InvalidOperation> {
+        let found = self.find(operation.as_str());
+        let provider = match found {
+            Some((provider, _)) => Arc::clone(provider),
+            None => {
+                let is_its = |provider: &&Arc<dyn Provider>| {
+                    let title = provider.names().title;
+                    title.eq_ignore_ascii_case(request.upstream.as_str())
+                };
+                let known = self.iter().find(is_its);
+                known.map_or_else(|| Arc::new(AnyApi) as _, Arc::clone)
+            }
+        };
+        let entry = match found {
+            Some((_, entry)) => *entry,
+            None => CatalogEntry {
+                id: operation,
+                level: request.level,
+                risk: request.risk,
+                scope_type: scope.scope_type,
+                uploads: false,
+                summary: "A request that is sent as it came.",
+            },
+        };
+        if entry.scope_type != scope.scope_type {
+            return Err(InvalidOperation::new(
+                "scope_type",
+                format!("{operation} acts on {}", entry.scope_type),
+            ));
+        }
+        let body = request.json()?;
+        let request = Arc::new(request);
+        let sent = Sent {
+            method: request.method,
+            target: &request.target,
+            body: body.as_ref(),
+        };
+        // A body that is not read is none that is known.
+        let is_read = body.is_some() || request.body.is_empty();
+        let described = is_read
+            .then(|| describe(&*provider, &entry, &scope, sent))
+            .flatten();
+        let (effect, unchecked) = described.unwrap_or_else(|| {
+            let effect: Arc<dyn Effect> = Arc::new(AsItCame {
+                request: Arc::clone(&request),
+                body,
+            });
+            (effect, Marks::default())
+        });
+        Ok(Operation {
+            entry,
+            scope,
+            provider,
+            effect,
+            unchecked: unchecked.into_places(),
+            forwarded: Some(request),
+        })
+    }
+
+    /// Reads an operation that was recorded: what [`Operation::to_json`] wrote, forwarded requests too.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub fn read_recorded(&self, operation: &Value) -> Result<Operation, InvalidOperation> {
+        let Some(forward) = operation.get(FORWARD) else {
+            return self.read(operation);
+        };
+        let text = |name: &str| {
+            let found = operation.get(name).and_then(Value::as_str);
+            found.ok_or_else(|| InvalidOperation::new(name, "is required, a string"))
+        };
+        let name = |name: &str| InvalidOperation::new(name, "is no name");
+        let id: OperationId = text("operation_id")?
+            .parse()
+            .map_err(|_| name("operation_id"))?;
+        let scope_type: ScopeType = text("scope_type")?
+            .parse()
+            .map_err(|_| name("scope_type"))?;
+        let scope = Scope {
+            scope_type,
+            id: ScopeId::parse(text("scope_id")?).ok_or_else(|| name("scope_id"))?,
+        };
+        let read = self.forward(id, scope, ForwardedRequest::read(forward)?)?;
+        match read.to_json() == *operation {
+            true => Ok(read),
+            false => Err(InvalidOperation::new(
+                "params",
+                "are not those of the request that is forwarded",
+            )),
+        }
+    }
+}
+
+/// The effect of a request, where its provider knows it and makes the same request of it.
+fn describe(
+    provider: &dyn Provider,
+    entry: &CatalogEntry,
+    scope: &Scope,
+    sent: Sent<'_>,
+) -> Option<(Arc<dyn Effect>, Marks)> {
+    let params = provider.params_of(entry, scope, sent)?;
+    let marks = Marks::default();
+    let effect = provider
+        .parse(entry, Fields::params(&params, &marks).ok()?)
+        .ok()?;
+    let made = effect.request(scope, None);
+    let same_place = made.method == sent.method && made.path_and_query() == sent.target;
+    let same_body = match (&made.body, sent.body) {
+        (UpstreamBody::None, None) => true,
+        (UpstreamBody::Json(made), Some(sent)) => says_the_same(made, sent, &effect.defaults()),
+        _ => false,
+    };
+    (same_place && same_body && !effect.asks_by_name()).then_some((effect, marks))
+}
+
+/// True when a body says what was sent, and beside it only what upstream takes where it is left out.
+fn says_the_same(made: &Value, sent: &Value, defaults: &[&str]) -> bool {
+    let (Some(made), Some(sent)) = (made.as_object(), sent.as_object()) else {
+        return made == sent;
+    };
+    let is_there = |(name, value): (&String, &Value)| made.get(name) == Some(value);
+    let is_default = |name: &&String| sent.contains_key(*name) || defaults.contains(&name.as_str());
+    sent.iter().all(is_there) && made.keys().all(|name| is_default(&name))
+}
+
+/// A request that nothing is known of.
+#[derive(Debug)]
+struct AsItCame {
+    request: Arc<ForwardedRequest>,
+    body: Option<Value>,
+}
+
+impl Effect for AsItCame {
+    fn to_json(&self) -> Value {
+        let request = &*self.request;
+        let mut fields = Map::new();
+        fields.insert("method".to_owned(), json!(request.method.as_str()));
+        fields.insert("target".to_owned(), json!(request.target));
+        let media_type = request.media_type();
+        if !media_type.is_empty() {
+            fields.insert("media_type".to_owned(), json!(media_type));
+        }
+        if let Some(body) = &self.body {
+            fields.insert("body".to_owned(), body.clone());
+        } else if !request.body.is_empty() {
+            fields.insert("body_bytes".to_owned(), json!(request.body.len()));
+            let digest = hex::encode(Sha256::digest(&request.body));
+            fields.insert("body_sha256".to_owned(), json!(digest));
+            let text = std::str::from_utf8(&request.body).ok();
+            if let Some(text) = text.filter(|text| text.len() <= MOST_SHOWN) {
+                fields.insert("body_text".to_owned(), json!(text));
+            }
+        }
+        Value::Object(fields)
+    }
+
+    fn summary(&self, _: &Scope) -> String {
+        let request = &*self.request;
+        let line = format!(
+            "{} {} at {}",
+            request.method, request.target, request.upstream
+        );
+        match &request.title {
+            Some(title) => shown(&format!("{title}: {line}"), 300),
+            None => shown(&line, 300),
+        }
+    }
+
+    fn request(&self, _: &Scope, _: Option<&str>) -> UpstreamRequest {
+        self.request.request()
+    }
+
+    fn reconcilable(&self) -> bool {
+        false
+    }
+
+    fn warnings(&self, _: &Before<'_>) -> Vec<Warning> {
+        vec![Warning::new(
+            "not_described",
+            "this service does not know what the request does: read method, address and body",
+        )]
+    }
+
+    fn read_by_field(&self) -> &'static [&'static str] {
+        match &self.body {
+            Some(Value::Object(_)) => &["body"],
+            _ => &[],
+        }
+    }
+
+    fn reading_order(&self) -> &'static [&'static str] {
+        &["method", "target", "media_type", "body", "body_text"]
+    }
+
+    fn check_asked(&self, _: &[super::Unchecked]) -> Result<(), InvalidOperation> {
+        Ok(())
+    }
+}
+
+/// An API of which nothing but its requests is known.
+#[derive(Debug)]
+struct AnyApi;
+
+impl Provider for AnyApi {
+    fn names(&self) -> &'static ProviderNames {
+        const NAMES: ProviderNames = ProviderNames {
+            title: "another API",
+            base_setting: "base_url",
+            base: "https://api.example.com",
+            token_setting: "key",
+            request_id_header: "x-request-id",
+        };
+        &NAMES
+    }
+
+    fn catalog(&self) -> &'static [CatalogEntry] {
+        &[]
+    }
+
+    fn parse(&self, _: &CatalogEntry, _: Fields<'_>) -> Result<Arc<dyn Effect>, InvalidOperation> {
+        Err(InvalidOperation::new("operation_id", "is only forwarded"))
+    }
+
+    fn outcome(&self, answer: Result<Answer, NoAnswer>, _: bool) -> Outcome {
+        outcome_by_status(answer)
+    }
+}
+
+/// The outcome of a request of which nothing but its status is known.
+fn outcome_by_status(answer: Result<Answer, NoAnswer>) -> Outcome {
+    let failed = |http_status, request_id, code, message| Outcome::Failed {
+        http_status,
+        request_id,
+        code,
+        message,
+        errors: json!([]),
+        messages: None,
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(NoAnswer::NotSent(why)) => return failed(None, None, code::UNREACHABLE, why),
+        Err(NoAnswer::MaybeSent(why)) => {
+            return Outcome::Lost {
+                http_status: None,
+                request_id: None,
+                why,
+                errors: None,
+            };
+        }
+    };
+    let (status, request_id) = (answer.status, answer.request_id);
+    match (status, &answer.body) {
+        (200..=299, Body::Complete(_) | Body::Oversized) => Outcome::Succeeded {
+            http_status: status,
+            request_id,
+            result: Value::Null,
+            result_info: None,
+            messages: None,
+        },
+        (400..=499, _) => {
+            let code = match status {
+                401 | 403 => code::UNAUTHORIZED,
+                404 => code::NOT_FOUND,
+                429 => code::RATE_LIMITED,
+                _ => code::REFUSED,
+            };
+            let message = format!("upstream answered with status {status}");
+            failed(Some(status), request_id, code, message)
+        }
+        _ => Outcome::Lost {
+            http_status: Some(status),
+            request_id,
+            why: format!("upstream answered with status {status}, or not to the end"),
+            errors: None,
+        },
+    }
+}

@@ -1,0 +1,218 @@
+//! Answers of upstreams to writes, for the calls that wait for them, and for those that come back because they did
+//! not get them. They stand in memory: a restart forgets them, and whoever comes back then is told what the ledger
+//! knows.
+
+use axum::body::Bytes;
+use gateway::{Answered, AnsweredBody, Refusal};
+use http::{HeaderMap, StatusCode};
+use ledger::command::OWED;
+use ledger::operation::MatchDigest;
+use ledger::{AgentId, ApplyId};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a 429 or 5xx of upstream is what every call of the same write is given. Clients repeat those by
+/// themselves, three times.
+const REPEATED: Duration = Duration::from_secs(60);
+/// The longest body that is kept for who comes back.
+const LONGEST: usize = 1024 * 1024;
+/// How long a longer one is kept for who waits.
+const SHORT: Duration = Duration::from_secs(30);
+/// The most bytes that are kept in all, beside what is younger than [`SHORT`].
+const MOST: usize = 64 * 1024 * 1024;
+
+/// What upstream answered, as it is given.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// Who asked, and what.
+pub(super) type Asked = (AgentId, MatchDigest);
+
+#[derive(Debug)]
+struct Kept {
+    /// What upstream gave, or why that cannot be given.
+    answer: Result<Given, Refusal>,
+    at: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    kept: HashMap<ApplyId, Kept>,
+    /// The newest write of each kind whose end its agent was told.
+    told: HashMap<Asked, (ApplyId, Instant)>,
+}
+
+/// The answers.
+#[derive(Debug, Default)]
+pub(super) struct Answers(Mutex<Inner>);
+
+impl Answers {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps an answer.
+    pub(super) fn put(&self, apply: ApplyId, answer: Result<Given, Refusal>) {
+        let at = Instant::now();
+        let mut inner = self.inner();
+        inner.tidy(at);
+        inner.kept.insert(apply, Kept { answer, at });
+    }
+
+    /// The answer to a write.
+    pub(super) fn of(&self, apply: ApplyId) -> Option<Result<Given, Refusal>> {
+        let mut inner = self.inner();
+        inner.tidy(Instant::now());
+        inner.kept.get(&apply).map(|kept| kept.answer.clone())
+    }
+
+    /// The write of that kind whose end its agent was told, and its answer where that is given again.
+    pub(super) fn told_before(&self, asked: &Asked) -> Option<(ApplyId, Option<Given>)> {
+        let now = Instant::now();
+        let mut inner = self.inner();
+        inner.tidy(now);
+        let (apply, _) = *inner.told.get(asked)?;
+        let repeated = inner.kept.get(&apply).and_then(|kept| {
+            let answer = kept.answer.as_ref().ok()?;
+            let is_passing =
+                answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS;
+            (is_passing && now.duration_since(kept.at) < REPEATED).then(|| answer.clone())
+        });
+        Some((apply, repeated))
+    }
+
+    /// Takes note that an agent was told the end of a write.
+    pub(super) fn tell(&self, asked: Asked, apply: ApplyId) {
+        self.inner().told.insert(asked, (apply, Instant::now()));
+    }
+}
+
+impl Inner {
+    /// Drops what nobody is owed any more.
+    fn tidy(&mut self, now: Instant) {
+        self.told
+            .retain(|_, (_, at)| now.duration_since(*at) < OWED + REPEATED);
+        self.kept.retain(|_, kept| {
+            let age = now.duration_since(kept.at);
+            match kept.len() <= LONGEST {
+                true => age < OWED,
+                false => age < SHORT,
+            }
+        });
+        let mut bytes: usize = self.kept.values().map(Kept::len).sum();
+        while bytes > MOST {
+            let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.at);
+            let oldest = oldest.filter(|(_, kept)| now.duration_since(kept.at) >= SHORT);
+            let Some((apply, len)) = oldest.map(|(apply, kept)| (*apply, kept.len())) else {
+                return;
+            };
+            self.kept.remove(&apply);
+            bytes = bytes.saturating_sub(len);
+        }
+    }
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        self.answer.as_ref().map_or(0, |answer| answer.body.len())
+    }
+}
+
+/// An answer as it is given; one that did not come whole, and one that leads elsewhere, is none.
+pub(super) fn given(answered: &Answered) -> Result<Given, Refusal> {
+    use gateway::Word::Unreachable;
+    if answered.status.is_redirection() {
+        return Err(Refusal::new(
+            Unreachable,
+            "upstream answered with a redirect, which is never followed or handed on",
+        ));
+    }
+    let body = match &answered.body {
+        AnsweredBody::Complete(body) => body.clone(),
+        AnsweredBody::Oversized => {
+            return Err(Refusal::new(
+                Unreachable,
+                "upstream's answer is longer than is taken; the request was sent: read back what became of it",
+            ));
+        }
+        AnsweredBody::Broken(_) => {
+            return Err(Refusal::new(
+                Unreachable,
+                "upstream's answer broke off; the request was sent: read back what became of it",
+            ));
+        }
+    };
+    Ok(Given {
+        status: answered.status,
+        headers: answered.passed.clone(),
+        body,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, bytes: usize) -> Result<Given, Refusal> {
+        Ok(Given {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: vec![b'x'; bytes].into(),
+        })
+    }
+
+    const ASKED: Asked = (
+        AgentId::from_bytes([1; 16]),
+        MatchDigest::from_bytes([2; 32]),
+    );
+
+    fn write(number: u8) -> ApplyId {
+        ApplyId::from_bytes([number; 16])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_kept_for_ten_minutes_and_a_long_one_for_who_waits() {
+        let answers = Answers::default();
+        answers.put(write(1), answer(200, LONGEST));
+        answers.put(write(2), answer(200, LONGEST + 1));
+        tokio::time::advance(SHORT - Duration::from_secs(1)).await;
+        assert!(answers.of(write(1)).is_some() && answers.of(write(2)).is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(answers.of(write(1)).is_some() && answers.of(write(2)).is_none());
+        tokio::time::advance(OWED).await;
+        assert!(answers.of(write(1)).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_passing_answer_is_given_again_for_a_minute_and_no_other() {
+        for (status, again) in [(200, false), (400, false), (429, true), (503, true)] {
+            let answers = Answers::default();
+            answers.put(write(1), answer(status, 1));
+            assert!(answers.told_before(&ASKED).is_none());
+            answers.tell(ASKED, write(1));
+            let (told, repeated) = answers.told_before(&ASKED).unwrap();
+            assert_eq!((told, repeated.is_some()), (write(1), again), "{status}");
+            tokio::time::advance(REPEATED).await;
+            let (told, repeated) = answers.told_before(&ASKED).unwrap();
+            assert_eq!((told, repeated.is_some()), (write(1), false), "{status}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_has_a_bound_which_takes_nothing_from_who_waits() {
+        let answers = Answers::default();
+        for number in 0..=64 {
+            answers.put(write(number), answer(200, LONGEST));
+        }
+        assert!(answers.of(write(0)).is_some());
+        tokio::time::advance(SHORT).await;
+        assert!(answers.of(write(0)).is_none());
+        assert!(answers.of(write(64)).is_some());
+    }
+}

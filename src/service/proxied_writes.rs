@@ -1,0 +1,498 @@
+//! Writes that came through a proxy: held while people are asked, carried out once, answered with what upstream
+//! said.
+
+use super::answers::{Answers, Asked, Given, given};
+use super::in_hand::InHand;
+use api::AppState;
+use app::edge::SeenFrom;
+use app::proxied_writes::{Held, Writer, close, hold};
+use app::{Error, upstream_keys};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use gateway::{
+    Answer, AnsweredBody, CountedFor, Forward, Refusal, Sender, Unanswered, Word, Write, Writes,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use ledger::aggregate::{Apply, OperationState};
+use ledger::command::Standing;
+use ledger::event::{ApplyEnd, OperationOutcome, UpstreamKeyOwner};
+use ledger::operation::{ForwardedRequest, HiddenSecret, Method as WriteMethod, Operation};
+use ledger::provider::{Body, NoAnswer, Pending};
+use ledger::{ApplyId, Ledger, Rejection, RejectionKind, SHARED_KEY, UpstreamName, with_sources};
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use workers::{Forwarder, Forwarding, NotForwarded};
+
+/// Headers that belong to one sending of a request, and not to the request.
+const OF_ONE_SENDING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::ACCEPT_ENCODING];
+
+/// What stands in memory between the calls that wait and what sends their writes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept {
+    answers: Arc<Answers>,
+    in_hand: Arc<InHand>,
+}
+
+/// Sends what was decided, with the key of the agent that asked, else with the service's own.
+pub(super) struct OverGateway {
+    ledger: Ledger,
+    sender: Sender,
+    /// Opens Cloudflare where no key is stored for the agent.
+    cloudflare: Option<SecretString>,
+    answers: Arc<Answers>,
+    in_hand: Arc<InHand>,
+}
+
+impl fmt::Debug for OverGateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OverGateway").finish_non_exhaustive()
+    }
+}
+
+impl OverGateway {
+    pub(super) fn new(
+        ledger: Ledger,
+        sender: Sender,
+        cloudflare: Option<SecretString>,
+        kept: &Kept,
+    ) -> Self {
+        Self {
+            ledger,
+            sender,
+            cloudflare,
+            answers: Arc::clone(&kept.answers),
+            in_hand: Arc::clone(&kept.in_hand),
+        }
+    }
+
+    async fn key_of(&self, forwarding: Forwarding<'_>) -> Result<SecretString, NotForwarded> {
+        let upstream = &forwarding.request.upstream;
+        let owner = UpstreamKeyOwner::Agent(forwarding.agent_id);
+        let key = upstream_keys::key_of(&self.ledger, owner, upstream).await;
+        let key = key.map_err(|error| {
+            tracing::error!(error = with_sources(&error), "a stored key cannot be used");
+            NotForwarded::NoKey("the stored key cannot be used: ask an operator".to_owned())
+        })?;
+        let is_cloudflare = *upstream == UpstreamName::cloudflare();
+        let own = self.cloudflare.as_ref().filter(|_| is_cloudflare);
+        key.or_else(|| own.cloned()).ok_or_else(|| {
+            NotForwarded::NoKey(format!(
+                "no {upstream} key is stored for this agent, and the service has none of its own"
+            ))
+        })
+    }
+
+    async fn send(
+        &self,
+        forwarding: Forwarding<'_>,
+    ) -> Result<ledger::provider::Answer, NotForwarded> {
+        let Forwarding {
+            apply_id, request, ..
+        } = forwarding;
+        let keep = |answer| self.answers.put(apply_id, answer);
+        let key = match self.key_of(forwarding).await {
+            Ok(key) => key,
+            Err(refused) => {
+                if let NotForwarded::NoKey(why) = &refused {
+                    keep(Err(Refusal::new(Word::Forbidden, why.clone())));
+                }
+                return Err(refused);
+            }
+        };
+        let forward = self.forward_of(forwarding).map_err(|why| {
+            keep(Err(Refusal::new(Word::Ended, why.clone())));
+            NotForwarded::NoKey(why)
+        })?;
+        let sent = self.sender.send(&request.upstream, forward, &key).await;
+        let answered = sent.map_err(|why| {
+            let (Unanswered::NotSent(refusal) | Unanswered::MaybeSent(refusal)) = &why;
+            keep(Err(refusal.clone()));
+            let text = refusal.message().to_owned();
+            NotForwarded::NoAnswer(match why {
+                Unanswered::NotSent(_) => NoAnswer::NotSent(text),
+                Unanswered::MaybeSent(_) => NoAnswer::MaybeSent(text),
+            })
+        })?;
+        keep(given(&answered));
+        let text = |name: &str| {
+            let value = answered.headers.get(name);
+            value
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        Ok(ledger::provider::Answer {
+            status: answered.status.as_u16(),
+            request_id: text("cf-ray").or_else(|| text("x-request-id")),
+            retry_after: text("retry-after").and_then(|text| text.parse().ok()),
+            content_type: text("content-type").unwrap_or_default(),
+            body: match answered.body {
+                AnsweredBody::Complete(body) => Body::Complete(body.to_vec()),
+                AnsweredBody::Oversized => Body::Oversized,
+                AnsweredBody::Broken(why) => Body::Broken(why),
+            },
+        })
+    }
+}
+
+impl OverGateway {
+    /// The request as it goes up, with the secrets of the call that waits.
+    fn forward_of(&self, forwarding: Forwarding<'_>) -> Result<Forward, String> {
+        let mut forward = forward_of(forwarding.request)?;
+        if !forwarding.request.secrets.is_empty() {
+            let digest = forwarding.request.match_digest();
+            let digest = digest.map_err(|error| error.to_string())?;
+            let brought = self.in_hand.of(&(forwarding.agent_id, digest));
+            let (headers, body) = brought.ok_or(
+                "nothing was sent: the call that brought its secret has gone, and the secret is kept nowhere; send \
+                 the same request again",
+            )?;
+            (forward.headers, forward.body) = (headers, body);
+        }
+        Ok(forward)
+    }
+}
+
+impl Forwarder for OverGateway {
+    fn forward<'a>(
+        &'a self,
+        forwarding: Forwarding<'a>,
+    ) -> Pending<'a, Result<ledger::provider::Answer, NotForwarded>> {
+        Box::pin(self.send(forwarding))
+    }
+}
+
+/// The request as it goes up.
+fn forward_of(request: &ForwardedRequest) -> Result<Forward, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let value = HeaderValue::from_str(value);
+        match (name, value) {
+            (Ok(name), Ok(value)) => headers.insert(name, value),
+            _ => return Err("a recorded header cannot be sent".to_owned()),
+        };
+    }
+    Ok(Forward {
+        method: match request.method {
+            WriteMethod::Get => Method::GET,
+            WriteMethod::Post => Method::POST,
+            WriteMethod::Put => Method::PUT,
+            WriteMethod::Patch => Method::PATCH,
+            WriteMethod::Delete => Method::DELETE,
+        },
+        target: request.target.clone(),
+        headers,
+        body: request.body.clone().into(),
+    })
+}
+
+/// Holds writes and answers them.
+pub(super) struct HeldWrites {
+    state: AppState,
+    kept: Kept,
+    /// PROXY_HOLD_SECONDS
+    longest: Duration,
+}
+
+impl HeldWrites {
+    pub(super) const fn new(state: AppState, kept: Kept, longest: Duration) -> Self {
+        Self {
+            state,
+            kept,
+            longest,
+        }
+    }
+
+    async fn hold(&self, write: Write) -> Result<Answer, Refusal> {
+        let app = &self.state.app;
+        let unseen = SeenFrom::default();
+        let seen = write.seen.get::<SeenFrom>().unwrap_or(&unseen).clone();
+        let patience = write.patience.min(self.longest);
+        let writer = writer_of(&write)?;
+        let brought =
+            (!write.secrets.is_empty()).then(|| (sent_with(&write.headers), write.body.clone()));
+        let operation = self.operation_of(write)?;
+        let digest = operation.forwarded().map(|request| request.match_digest());
+        let Some(Ok(digest)) = digest else {
+            return Err(Refusal::malformed("the body cannot be read"));
+        };
+        let asked: Asked = (writer.agent_id, digest);
+        let _holding = brought.map(|(headers, body)| self.kept.in_hand.hold(asked, headers, body));
+        let told = match self.kept.answers.told_before(&asked) {
+            // Its client tries again by itself.
+            Some((_, Some(answer))) => return Ok(answered(answer, None)),
+            Some((told, None)) => Some(told),
+            None => None,
+        };
+        let held = hold(app, &writer, operation, told, (&seen, patience)).await;
+        let held = held.map_err(|error| refusal(&error))?;
+        self.answer(&writer, (asked, told), held)
+    }
+
+    /// The write as an operation.
+    fn operation_of(&self, write: Write) -> Result<Operation, Refusal> {
+        let method = WriteMethod::of_write(write.method.as_str());
+        let method = method.ok_or_else(|| {
+            Refusal::new(
+                Word::MethodNotAllowed,
+                "a write is POST, PUT, PATCH or DELETE",
+            )
+        })?;
+        let mut secrets = Vec::new();
+        let (sent, body) = match write.secrets.is_empty() {
+            true => (write.headers.clone(), write.body.clone()),
+            false => {
+                let keys = &self.state.app.ledger.rules().master_keys;
+                write.without_secrets(|place, value| {
+                    let secret = HiddenSecret {
+                        place: place.to_owned(),
+                        length: value.len(),
+                        mac: hex::encode(keys.mac_of(write.agent.0, value.as_bytes())),
+                    };
+                    let text = secret.text();
+                    secrets.push(secret);
+                    text
+                })?
+            }
+        };
+        let mut headers = BTreeMap::new();
+        for (name, value) in &sent {
+            if OF_ONE_SENDING.contains(name) {
+                continue;
+            }
+            let text = value
+                .to_str()
+                .map_err(|_| Refusal::malformed(format!("the header {name} is not ASCII")))?;
+            let before = headers.insert(name.as_str().to_owned(), text.to_owned());
+            if before.is_some() {
+                return Err(Refusal::malformed(format!(
+                    "the header {name} is there twice"
+                )));
+            }
+        }
+        let request = ForwardedRequest {
+            upstream: write.upstream,
+            title: write.title,
+            level: write.level,
+            risk: write.risk,
+            method,
+            target: write.target,
+            headers,
+            body: body.to_vec(),
+            secrets,
+        };
+        let providers = &self.state.app.ledger.rules().providers;
+        let forwarded = providers.forward(write.operation, write.scope, request);
+        forwarded.map_err(|error| Refusal::malformed(error.to_string()))
+    }
+
+    fn answer(
+        &self,
+        writer: &Writer,
+        (asked, told): (Asked, Option<ApplyId>),
+        held: Held,
+    ) -> Result<Answer, Refusal> {
+        let Held {
+            apply,
+            approval,
+            standing,
+        } = held;
+        let has_ended = match &standing {
+            Standing::Waiting | Standing::Approved => {
+                let url = approval.map(|approval| {
+                    let base_url = &self.state.config.base_url;
+                    self.state.app.keys.short_link.url(base_url, approval.id)
+                });
+                let url = url.unwrap_or_default();
+                return Err(Refusal::new(
+                    Word::Waiting,
+                    format!(
+                        "waiting for a person to approve it at {url} ; nothing was done yet. Once it is approved, \
+                         send the same request again"
+                    ),
+                ));
+            }
+            Standing::Running => {
+                return Err(Refusal::new(
+                    Word::Waiting,
+                    "it is being carried out: send the same request again for its answer",
+                ));
+            }
+            Standing::Ended(ApplyEnd::Unknown) => {
+                // Upstream's own answer, once.
+                if told != Some(apply.id)
+                    && let Some(Ok(answer)) = self.kept.answers.of(apply.id)
+                {
+                    let told = Arc::clone(&self.kept.answers);
+                    let id = apply.id;
+                    return Ok(answered(
+                        answer,
+                        Some(Box::new(move || told.tell(asked, id))),
+                    ));
+                }
+                return Err(Refusal::new(
+                    Word::Unknown,
+                    format!(
+                        "nobody knows whether it was carried out: its answer was lost, and it is not sent again. An \
+                         operator has to settle apply {}",
+                        apply.id
+                    ),
+                ));
+            }
+            Standing::Ended(_) => true,
+            _ => false,
+        };
+        self.close(writer.clone(), Arc::clone(&apply));
+        let id = apply.id;
+        if has_ended && let Some(Ok(answer)) = self.kept.answers.of(id) {
+            let told = Arc::clone(&self.kept.answers);
+            return Ok(answered(
+                answer,
+                Some(Box::new(move || told.tell(asked, id))),
+            ));
+        }
+        self.kept.answers.tell(asked, id);
+        match self.kept.answers.of(id) {
+            // What was carried out in spite of it is not to be tried again.
+            Some(Err(refused)) if standing == Standing::Ended(ApplyEnd::Failed) => Err(refused),
+            _ => Err(ended(&apply, &standing)),
+        }
+    }
+
+    /// Closes the task, beside the answer: nothing more is asked for in it.
+    fn close(&self, writer: Writer, apply: Arc<Apply>) {
+        let state = self.state.clone();
+        tokio::spawn(async move {
+            if let Err(error) = close(&state.app, &writer, &apply).await {
+                tracing::debug!(
+                    error = with_sources(&error),
+                    "the task of a write stays open"
+                );
+            }
+        });
+    }
+}
+
+impl Writes for HeldWrites {
+    fn carry_out(&self, write: Write) -> BoxFuture<'_, Result<Answer, Refusal>> {
+        self.hold(write).boxed()
+    }
+}
+
+/// Headers that go up with a request.
+fn sent_with(headers: &HeaderMap) -> HeaderMap {
+    let mut sent = headers.clone();
+    for name in OF_ONE_SENDING {
+        sent.remove(name);
+    }
+    sent
+}
+
+fn writer_of(write: &Write) -> Result<Writer, Refusal> {
+    let (agent_id, agent) = write.agent.clone();
+    let key_id = match write.counted_for {
+        CountedFor::AgentKey(key_id) => key_id,
+        CountedFor::Agent(_) => SHARED_KEY,
+        CountedFor::Session(_) => {
+            return Err(Refusal::new(Word::Forbidden, "only an agent's key writes"));
+        }
+    };
+    Ok(Writer {
+        agent_id,
+        agent,
+        key_id,
+        request_id: write.request_id,
+    })
+}
+
+fn answered(answer: Given, taken: Option<Box<dyn FnOnce() + Send>>) -> Answer {
+    Answer {
+        status: answer.status,
+        headers: answer.headers,
+        body: answer.body,
+        taken,
+    }
+}
+
+/// What is told of a write that has ended without an answer to be given.
+fn ended(apply: &Apply, standing: &Standing) -> Refusal {
+    match standing {
+        Standing::Denied { reason } => Refusal::new(
+            Word::Denied,
+            match reason {
+                Some(reason) => format!("a person denied it: {reason}"),
+                None => "a person denied it".to_owned(),
+            },
+        ),
+        Standing::Ended(_) => {
+            if let Some(why) = &apply.stopped {
+                let text = format!("it was stopped before it was sent: {why}");
+                return Refusal::new(Word::Ended, text);
+            }
+            match apply.operations.first() {
+                Some(OperationState::Ended {
+                    outcome:
+                        OperationOutcome::Failed {
+                            http_status: None,
+                            message,
+                            ..
+                        },
+                    ..
+                }) => Refusal::new(
+                    Word::Unreachable,
+                    format!("it was not carried out: {message}"),
+                ),
+                Some(OperationState::Ended {
+                    outcome:
+                        OperationOutcome::Succeeded { http_status, .. }
+                        | OperationOutcome::Failed { http_status, .. },
+                    ..
+                }) => {
+                    let how = http_status.map_or_else(
+                        || "reading back has shown what became of it".to_owned(),
+                        |status| format!("upstream answered with status {status}"),
+                    );
+                    Refusal::new(
+                        Word::Unknown,
+                        format!(
+                            "it was sent once, and {how}; the answer was lost on its way here, and it is not sent \
+                             again (apply {})",
+                            apply.id
+                        ),
+                    )
+                }
+                _ => Refusal::new(Word::Ended, "it has ended, and nothing was sent"),
+            }
+        }
+        other => match other.refusal() {
+            Some(refusal) => Refusal::new(Word::Ended, refusal.to_string()),
+            None => Refusal::new(Word::Internal, "internal error: try again"),
+        },
+    }
+}
+
+/// What a refusal of the ledger is in the words of the proxies.
+fn refusal(error: &Error) -> Refusal {
+    let Error::Ledger(ledger::Error::Rejected(rejection)) = error else {
+        tracing::error!(error = with_sources(error), "a write cannot be asked for");
+        return Refusal::new(Word::Internal, "internal error: try again");
+    };
+    let word = match rejection {
+        Rejection::Locked { .. } => Word::Locked,
+        Rejection::DeniedBefore { .. } | Rejection::ApprovalDenied { .. } => Word::Denied,
+        other => match other.kind() {
+            RejectionKind::Unauthorized => Word::Unauthorized,
+            RejectionKind::Forbidden | RejectionKind::NotFound => Word::Forbidden,
+            RejectionKind::Invalid => Word::Malformed,
+            RejectionKind::Limited | RejectionKind::NoRoom => Word::Quota,
+            RejectionKind::Gone | RejectionKind::Conflict | RejectionKind::PreconditionFailed => {
+                Word::Ended
+            }
+            RejectionKind::NotReady => Word::Busy,
+        },
+    };
+    Refusal::new(word, rejection.to_string())
+}

@@ -1,0 +1,433 @@
+//! Writes of a client of Cloudflare's API, through the real binary: held while people are asked, sent once as they
+//! came, answered with what upstream said.
+
+use crate::logins::{TOKEN, ask};
+use fixtures::approver::SoftApprover;
+use fixtures::sandbox::{BASE_URL, Sandbox, until};
+use fixtures::service::Service;
+use fixtures::upstream::Fault;
+use futures_util::future::join_all;
+use ledger::Event;
+use ledger::event::ApplyEnd;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const RECORDS: &str = "/proxy/cloudflare/client/v4/zones/z1/dns_records";
+/// The waits that a client declares, for calls that are held for one and for 45 seconds.
+const SHORT: u32 = 2;
+const LONG: u32 = 60;
+
+struct Stage {
+    service: Service,
+    key: String,
+    alice: SoftApprover,
+}
+
+impl Stage {
+    /// A service with an agent that has these grants on every zone, and somebody who decides.
+    async fn new(sandbox: &mut Sandbox, grants: &[&str]) -> Self {
+        sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());
+        let service = sandbox.start().await;
+        let agent = json!({"agent": "ci"});
+        let made = ask(&service, "POST", "/v1/agents", TOKEN, &agent).await;
+        assert_eq!(made.unwrap().0, 201);
+        let permissions: Vec<Value> = grants
+            .iter()
+            .map(|operation| {
+                json!({
+                    "operation_id": operation, "scope_type": "zone", "scope_id": "*",
+                    "granted_level": "write",
+                })
+            })
+            .collect();
+        let permissions = json!({"permissions": permissions});
+        let path = "/v1/agents/ci/permissions";
+        let granted = ask(&service, "PATCH", path, TOKEN, &permissions).await;
+        assert_eq!(granted.unwrap().0, 200);
+        let made = ask(&service, "POST", "/v1/agents/ci/keys", TOKEN, &json!({})).await;
+        let key = made.unwrap().1["key"].as_str().unwrap().to_owned();
+        let alice = SoftApprover::new("alice");
+        service.register(&alice).await;
+        Self {
+            service,
+            key,
+            alice,
+        }
+    }
+
+    /// A record by its text, as a client writes it; `None` where the service is gone before it has answered.
+    async fn try_post(&self, body: String, declared: u32) -> Option<(u16, Value)> {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client
+            .post(format!("http://{}{RECORDS}", self.service.address))
+            .header("host", BASE_URL.trim_start_matches("http://"))
+            .header("content-type", "application/json")
+            .header("x-stainless-timeout", declared.to_string())
+            .bearer_auth(&self.key)
+            .body(body);
+        let answer = request.send().await.ok()?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.ok()?;
+        Some((status, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+
+    async fn post(&self, name: &str, declared: u32) -> (u16, Value) {
+        self.try_post(record(name), declared).await.unwrap()
+    }
+
+    /// The link of the question about a write that is not granted, after a call that was not held for long.
+    async fn asked(&self, name: &str) -> String {
+        let (status, body) = self.post(name, SHORT).await;
+        assert_eq!((status, number(&body)), (403, 99202), "{body}");
+        link(&body)
+    }
+
+    async fn decide(&self, link: &str, decision: &str) {
+        let decided = self
+            .service
+            .caller
+            .decide(&self.alice, link, decision, None);
+        let reply = decided.await.unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+
+    /// Ends the service, and holds its ledger to every rule.
+    async fn check(self, sandbox: &Sandbox) {
+        assert!(self.service.stop().await.success());
+        let checked = sandbox.run("ledger check");
+        assert!(checked.status.success(), "{checked:?}");
+    }
+}
+
+/// In an order and with blanks that no other writer makes.
+fn record(name: &str) -> String {
+    format!(
+        "{{ \"ttl\":300, \"type\":\"A\", \"content\": \"192.0.2.1\",\"name\":\"{name}.example.com\" }}"
+    )
+}
+
+fn number(body: &Value) -> u64 {
+    body["errors"][0]["code"].as_u64().unwrap_or_default()
+}
+
+fn link(body: &Value) -> String {
+    let message = body["errors"][0]["message"].as_str().unwrap();
+    let from = message.find(BASE_URL).unwrap();
+    message[from..]
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_write_waits_for_a_person_and_is_sent_once_as_it_came() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let asked = stage.asked("www").await;
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 0);
+    // The same request finds the same question.
+    assert_eq!(stage.asked("www").await, asked);
+    let (held, ()) = tokio::join!(stage.post("www", LONG), stage.decide(&asked, "approve"));
+    assert_eq!(held.0, 200, "{}", held.1);
+    assert_eq!(held.1["result"]["name"], "www.example.com");
+    let sent = sandbox.upstream.mutations("dns_records");
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].body, record("www").as_bytes());
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn a_granted_write_is_relayed_at_once_and_upstreams_refusal_passes_as_it_is() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &["dns.record.write"]).await;
+    let (status, body) = stage.post("www", SHORT).await;
+    assert_eq!((status, &body["success"]), (200, &json!(true)), "{body}");
+    // A new write, since the first one was answered.
+    let (status, body) = stage.post("www", SHORT).await;
+    assert_eq!((status, number(&body)), (400, 81058), "{body}");
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 2);
+    let ends: Vec<ApplyEnd> = until("two ends", async || {
+        let events = sandbox.events().await;
+        let ends = events.iter().filter_map(|event| match &event.event {
+            Event::ApplyEnded(ended) => Some(ended.end),
+            _ => None,
+        });
+        Some(ends.collect::<Vec<_>>()).filter(|ends| ends.len() == 2)
+    })
+    .await;
+    assert_eq!(ends, [ApplyEnd::Completed, ApplyEnd::Failed]);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn a_denial_is_told_once_and_the_next_is_a_new_question() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let first = stage.asked("www").await;
+    stage.decide(&first, "deny").await;
+    let (status, body) = stage.post("www", LONG).await;
+    assert_eq!((status, number(&body)), (403, 99451), "{body}");
+    let second = stage.asked("www").await;
+    assert_ne!(first, second);
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 0);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn what_is_approved_while_nobody_waits_is_not_sent_before_it_is_asked_for_again() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let asked = stage.asked("www").await;
+    stage.decide(&asked, "approve").await;
+    sandbox.event("approval.approved").await;
+    // Another spelling of the same request.
+    let other = json!({
+        "name": "www.example.com", "type": "A", "content": "192.0.2.1", "ttl": 300,
+    });
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 0);
+    let (status, body) = stage.try_post(other.to_string(), SHORT).await.unwrap();
+    assert_eq!(status, 200, "{body}");
+    let sent = sandbox.upstream.mutations("dns_records");
+    assert_eq!(sent.len(), 1);
+    assert_eq!(
+        sent[0].body,
+        record("www").as_bytes(),
+        "what was approved is sent"
+    );
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn equal_calls_that_wait_together_get_the_one_answer() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let asked = stage.asked("www").await;
+    let held = join_all((0..16).map(|_| stage.post("www", LONG)));
+    let approve = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stage.decide(&asked, "approve").await;
+    };
+    let (answers, ()) = tokio::join!(held, approve);
+    let ids: BTreeSet<String> = answers
+        .iter()
+        .map(|(status, body)| {
+            assert_eq!(*status, 200, "{body}");
+            body["result"]["id"].to_string()
+        })
+        .collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn sixty_four_calls_are_held_at_once_and_each_is_answered() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let names: Vec<String> = (0..64).map(|number| format!("n{number}")).collect();
+    let answers = join_all(names.iter().map(|name| stage.post(name, SHORT))).await;
+    let mut links = BTreeSet::new();
+    for (status, body) in &answers {
+        assert_eq!((*status, number(body)), (403, 99202), "{body}");
+        links.insert(link(body));
+    }
+    assert_eq!(links.len(), 64, "a question each");
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_its_client_did_not_get_is_owed_once() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &["dns.record.write"]).await;
+    sandbox.upstream.on_next_mutation(Fault::Hold);
+    {
+        let calling = stage.post("www", LONG);
+        tokio::pin!(calling);
+        tokio::select! {
+            biased;
+            waited = sandbox.upstream.wait_for_mutations(1) => waited.unwrap(),
+            _ = &mut calling => unreachable!("upstream holds it"),
+        }
+    }
+    sandbox.upstream.release();
+    let (status, body) = stage.post("www", LONG).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
+    let (status, body) = stage.post("www", LONG).await;
+    assert_eq!((status, number(&body)), (400, 81058), "a new one: {body}");
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 2);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_before_the_decision_finds_nothing_changed() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let asked = stage.asked("www").await;
+    let held = tokio::time::timeout(Duration::from_millis(300), stage.post("www", LONG)).await;
+    assert!(held.is_err(), "it is held");
+    stage.decide(&asked, "approve").await;
+    // Whoever looks later than any worker would have sent it finds nothing.
+    let other = stage.asked("other").await;
+    assert_ne!(asked, other);
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 0);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn a_passing_answer_of_upstream_is_given_to_each_equal_call_and_sent_once() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &["dns.record.write"]).await;
+    sandbox.upstream.on_next_mutation(Fault::Status(503));
+    for _ in 0..3 {
+        assert_eq!(stage.post("www", LONG).await.0, 503);
+    }
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn a_redirect_and_a_dead_upstream_are_told_as_such() {
+    let mut sandbox = Sandbox::new().await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = format!("http://{}/client/v4", closed.local_addr().unwrap());
+    drop(closed);
+    let stage = Stage::new(&mut sandbox, &["dns.record.write"]).await;
+    sandbox.upstream.on_next_mutation(Fault::Status(302));
+    let (status, body) = stage.post("a", LONG).await;
+    assert_eq!((status, number(&body)), (502, 99502), "{body}");
+    let Stage {
+        service,
+        key,
+        alice,
+    } = stage;
+    assert!(service.stop().await.success());
+    sandbox.settings.insert("CLOUDFLARE_API_BASE", dead);
+    let service = sandbox.start().await;
+    let stage = Stage {
+        service,
+        key,
+        alice,
+    };
+    let (status, body) = stage.post("b", LONG).await;
+    assert_eq!((status, number(&body)), (502, 99502), "{body}");
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn a_secret_goes_up_with_the_call_that_brought_it_and_is_recorded_nowhere() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let secret = "a-secret-that-nobody-may-read";
+    let path = "/proxy/cloudflare/client/v4/accounts/a1/workers/scripts/s1/secrets";
+    let put = async |text: &str, declared: u32| {
+        let body = json!({"name": "KEY", "text": text, "type": "secret_text"});
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client
+            .put(format!("http://{}{path}", stage.service.address))
+            .header("host", BASE_URL.trim_start_matches("http://"))
+            .header("x-stainless-timeout", declared.to_string())
+            .bearer_auth(&stage.key)
+            .json(&body);
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.unwrap_or_default())
+    };
+    let (status, body) = put(secret, SHORT).await;
+    assert_eq!((status, number(&body)), (403, 99202), "{body}");
+    let asked = link(&body);
+    // Another secret is another question.
+    let (_, other) = put("another", SHORT).await;
+    assert_ne!(link(&other), asked);
+    let (_, ()) = tokio::join!(put(secret, LONG), stage.decide(&asked, "approve"));
+    let sent = sandbox.upstream.requests();
+    let sent: Vec<_> = sent.iter().filter(|sent| sent.method == "PUT").collect();
+    assert_eq!(sent.len(), 1);
+    let body: Value = serde_json::from_slice(&sent[0].body).unwrap();
+    assert_eq!(body["text"], secret);
+    stage.check(&sandbox).await;
+    for file in [sandbox.ledger_file(), sandbox.read_tables_file()] {
+        let bytes = std::fs::read(file).unwrap();
+        let found = |text: &str| {
+            bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        };
+        assert!(!found(secret) && !found("another"));
+    }
+    assert!(!sandbox.log().contains(secret));
+}
+
+/// Kills when an event stands in the file, starts again, and comes back with the same request.
+async fn killed_at(event: &str) {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let asked = stage.asked("www").await;
+    let slowly = Duration::from_millis(40);
+    sandbox.upstream.on_next_mutation(Fault::Delay(slowly));
+    {
+        let held = stage.try_post(record("www"), LONG);
+        let moment = async {
+            stage.decide(&asked, "approve").await;
+            sandbox.event(event).await;
+        };
+        tokio::pin!(held);
+        tokio::select! {
+            biased;
+            () = moment => {}
+            // Answered before the moment came: it is killed after the answer, then.
+            _ = &mut held => {}
+        }
+    }
+    let Stage {
+        service,
+        key,
+        alice,
+    } = stage;
+    service.kill();
+    let service = sandbox.start().await;
+    let stage = Stage {
+        service,
+        key,
+        alice,
+    };
+    let (status, body) = until("its end", async || {
+        let answer = stage.post("www", LONG).await;
+        (number(&answer.1) != 99202).then_some(answer)
+    })
+    .await;
+    let sent = sandbox.upstream.mutations("dns_records").len();
+    assert!(sent <= 1, "sent {sent} times");
+    match status {
+        200 => assert_eq!(sent, 1, "done without doing it"),
+        _ => assert_eq!((status, number(&body)), (403, 99409), "{body}"),
+    }
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn killed_after_the_approval() {
+    killed_at("approval.approved").await;
+}
+
+#[tokio::test]
+async fn killed_after_the_approval_was_used() {
+    killed_at("approval.consumed").await;
+}
+
+#[tokio::test]
+async fn killed_after_the_intent() {
+    killed_at("apply.operation_started").await;
+}
+
+#[tokio::test]
+async fn killed_after_the_outcome() {
+    killed_at("apply.operation_ended").await;
+}
+
+#[tokio::test]
+async fn killed_after_the_end() {
+    killed_at("apply.ended").await;
+}
