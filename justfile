@@ -49,6 +49,10 @@ generated-clients *ARGS:
 anthropic-sdks *ARGS:
     ANTHROPIC_SDKS=required scripts/anthropic_sdks_check.sh {{ARGS}}
 
+# Cloudflare's own SDKs and wrangler, unmodified, through the proxy; needs python3, node and npm.
+cloudflare-sdks *ARGS:
+    CLOUDFLARE_SDKS=required scripts/cloudflare_sdks_check.sh {{ARGS}}
+
 # Claude Code through the running service.
 claude-code *ARGS:
     scripts/claude_code_check.sh {{ARGS}}

@@ -77,6 +77,7 @@ async fn an_agent_reads_what_is_granted_with_the_services_token_and_nothing_else
     let stage = Stage::new(&mut sandbox, &grants).await;
     let record = json!({"type": "A", "name": "www.example.com", "content": "192.0.2.1"});
     sandbox.upstream.put_record("z1", &record);
+    sandbox.upstream.name_account("a1", "Example");
     let (status, body) = stage.get("/zones/z1/dns_records").await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(body["result"][0]["content"], "192.0.2.1");
