@@ -47,7 +47,7 @@ pub(super) fn asked_by(
 /// for `waits`, else as long as the policy says or the configuration.
 ///
 /// # Errors
-/// [`Rejection::ApprovalUnsatisfiable`] where those who may answer are not enough, [`Rejection::TooManyQuestions`].
+/// [`Rejection::ApprovalUnsatisfiable`] where those whom a policy wants are not enough, [`Rejection::TooManyQuestions`].
 pub(super) async fn ask(
     tx: &mut Transaction<'_>,
     subject: AskedSubject,
@@ -87,7 +87,10 @@ pub(super) async fn ask(
         needs: &required.needs,
         exclude: &required.exclude,
     };
-    if let Some(refused) = unsatisfiable(tx, &asked).await? {
+    // Without a document nobody is held to having enough people, as with applies.
+    if policy.is_some()
+        && let Some(refused) = unsatisfiable(tx, &asked).await?
+    {
         return Err(refused.into());
     }
     let devices = devices_of_approvers(tx, Some(&required)).await?;
