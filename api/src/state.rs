@@ -22,6 +22,7 @@ use app::identity::session::session_key;
 use app::identity::throttle::{Network, Throttle};
 use app::pairing::{PairingCode, Pairings};
 use app::passkey::{DecoyKey, RegistrationKey, RelyingParty};
+use app::proxied_calls::UsedHere;
 use app::token::agent_key::AgentKey;
 use app::token::capability::OpenedTokens;
 use app::token::jwt::TokenKey;
@@ -226,6 +227,7 @@ impl AppState {
             session_ttl: config.session_ttl,
             setup: Setup::new(&*random),
             pairings: Arc::new(Pairings::new(&*random)),
+            used: UsedHere::default(),
             passwords: PasswordHasher::new(random),
             logins: Throttle::default(),
             ending: services.ending,

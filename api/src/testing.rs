@@ -197,6 +197,7 @@ impl Stage {
             name: "a task".to_owned(),
             operations,
             agent_callbacks: true,
+            proxy: false,
             callback: None,
             token_ttl: Some(Duration::from_secs(300)),
             question: None,

@@ -365,5 +365,5 @@ actions! {
     /// Make, change and delete groups.
     ManageGroups -> Acting: [ADMIN, Operator];
     /// Call an upstream through a proxy, with a stored key.
-    CallUpstream -> ProxyCaller: [AgentKey, Session];
+    CallUpstream -> ProxyCaller: [AgentKey, Session, Agent];
 }

@@ -8,6 +8,7 @@ use crate::identity::throttle::Throttle;
 use crate::pairing::Pairings;
 use crate::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use crate::principal::TaskReading;
+use crate::proxied_calls::UsedHere;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
 use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, ShortLinkKey};
@@ -71,6 +72,8 @@ pub struct App {
     pub setup: Setup,
     /// Machines that ask for a key.
     pub pairings: Arc<Pairings>,
+    /// What calls through the proxies used lately.
+    pub used: UsedHere,
     /// The service is to end: nobody is kept waiting for a human any longer.
     pub ending: CancellationToken,
 }

@@ -34,6 +34,7 @@ pub mod passkey;
 pub mod policies;
 pub mod policy;
 mod principal;
+pub mod proxied_calls;
 pub mod proxied_reads;
 pub mod proxied_writes;
 mod proxy_callers;

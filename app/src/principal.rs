@@ -12,7 +12,9 @@ use crate::token::link::{ApprovalLink, EnrolmentLink};
 use crate::token::viewer::ViewerToken;
 use ledger::aggregate::{Agent, Task};
 use ledger::command::{Presented, PresentedToken, check_token};
-use ledger::{Actor, AgentName, ClientSubject, Ledger, Origin, RequestId, Role, TaskId, Timestamp};
+use ledger::{
+    Actor, AgentName, ClientSubject, Ledger, Origin, RequestId, Role, TaskId, Timestamp, TokenId,
+};
 use projections::TimelineTopic;
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,6 +165,18 @@ impl TokenHolder {
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.token.expires_at()
+    }
+
+    /// The task that the token is of.
+    #[must_use]
+    pub fn task_id(&self) -> TaskId {
+        self.token.task_id()
+    }
+
+    /// The token's `jti`.
+    #[must_use]
+    pub const fn token_id(&self) -> TokenId {
+        self.presented.token_id
     }
 
     /// The token as the ledger wants to see it.

@@ -1,16 +1,18 @@
-//! Callers of the proxies: an agent with a key of its own, or a person with the token of a session. Their
-//! programs send one credential and no signed subject.
+//! Callers of the proxies: an agent with a key of its own or with the capability token of a task that opens them, or
+//! a person with the token of a session. Their programs send one credential and no signed subject.
 
 use crate::action::{Access, Admitted, CallUpstream};
 use crate::app::App;
 use crate::authorize::{Request, authorize};
 use crate::identity::session::SessionCredential;
 use crate::key_holder::{KeyHolder, PresentedProof};
-use crate::principal::Principal;
+use crate::principal::{Principal, TokenHolder};
 use crate::refusal::{Error, Unauthorized};
 use crate::token::agent_key::AgentKey;
 use crate::token::capability::OpenedToken;
 use ledger::Ledger;
+use ledger::aggregate::Task;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the end of a credential is waited for before it is asked for again.
@@ -20,13 +22,19 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone)]
 pub struct ProxyCaller {
     principal: Principal,
+    /// The task, where its token is shown.
+    task: Option<Arc<Task>>,
 }
 
 impl Access for ProxyCaller {
     fn of(admitted: Admitted) -> Option<Self> {
         let principal = admitted.principal;
-        matches!(principal, Principal::AgentKey(_) | Principal::User(_))
-            .then_some(Self { principal })
+        let task = match &principal {
+            Principal::Agent(_) => Some(admitted.task?),
+            Principal::AgentKey(_) | Principal::User(_) => None,
+            _ => return None,
+        };
+        Some(Self { principal, task })
     }
 }
 
@@ -44,12 +52,25 @@ impl ProxyCaller {
         } else if let Ok(pointer) = app.keys.session.open(credential) {
             let shown = SessionCredential::Bearer(pointer);
             Principal::User(shown.session(ledger).await?)
-        } else if OpenedToken::open(&app.keys.capability, credential).is_ok() {
-            return Err(Unauthorized::NoProxyToken.into());
+        } else if let Ok(token) = OpenedToken::open(&app.keys.capability, credential) {
+            token.counts_at(ledger.now())?;
+            // Whoever shows it here says nothing of their client.
+            let subject = token.bound_to().clone();
+            Principal::Agent(Box::new(TokenHolder::new(token, &subject)))
         } else {
             return Err(Unauthorized::TokenInvalid.into());
         };
-        authorize::<CallUpstream>(ledger, principal, Request::default()).await
+        let caller = standing(ledger, principal).await?;
+        match &caller.task {
+            Some(task) if !task.opens_proxies => Err(Unauthorized::NoProxyToken.into()),
+            _ => Ok(caller),
+        }
+    }
+
+    /// The task, where its token is shown.
+    #[must_use]
+    pub const fn task(&self) -> Option<&Arc<Task>> {
+        self.task.as_ref()
     }
 
     #[must_use]
@@ -62,9 +83,7 @@ impl ProxyCaller {
     pub async fn ended(self, ledger: Ledger) -> Error {
         loop {
             let ended = self.principal.ended(&ledger, PATIENCE).await;
-            let again =
-                authorize::<CallUpstream>(&ledger, self.principal.clone(), Request::default());
-            match again.await {
+            match standing(&ledger, self.principal.clone()).await {
                 // Only the wait was over.
                 Ok(_) => {}
                 // What it meets now says more than what woke it.
@@ -74,4 +93,17 @@ impl ProxyCaller {
             }
         }
     }
+}
+
+/// What a principal may at this moment.
+async fn standing(ledger: &Ledger, principal: Principal) -> Result<ProxyCaller, Error> {
+    let task = match &principal {
+        Principal::Agent(holder) => Some(holder.task_id()),
+        _ => None,
+    };
+    let request = Request {
+        task,
+        ..Request::default()
+    };
+    authorize::<CallUpstream>(ledger, principal, request).await
 }

@@ -28,6 +28,8 @@ pub struct NewTask {
     pub callback: Option<NewCallback>,
     /// Whether its applies may name a callback of the agent's own.
     pub agent_callbacks: bool,
+    /// Whether its tokens are callers of the proxies too.
+    pub proxy: bool,
     /// How long its tokens live. Without it, as long as its questions wait.
     pub token_ttl: Option<Duration>,
     /// How long its questions wait, where that is not for the setting to say.
@@ -54,6 +56,7 @@ pub async fn open(app: &App, who: Orchestrating, task: NewTask) -> Result<Issued
         operations: task.operations,
         callback: task.callback,
         agent_callbacks: task.agent_callbacks,
+        proxy: task.proxy,
         token_ttl: task.token_ttl,
         question: task.question,
         purpose: task.purpose,

@@ -3,8 +3,12 @@
 use crate::call::Call;
 use crate::refusal::{Refusal, Word};
 use http::{Method, StatusCode};
+use ledger::OperationId;
 use std::borrow::Cow;
 use std::time::Duration;
+
+/// The operation that rules about models deny.
+pub(crate) const CREATE: OperationId = OperationId::of("anthropic.messages.create");
 
 const MESSAGES: u64 = 32 * MIB;
 const BATCHES: u64 = 256 * MIB;
@@ -40,7 +44,9 @@ pub(crate) fn route(method: &Method, path: &str, has_files: bool) -> Result<Call
     const WRITE: Call = Call::about_batches("anthropic.batches.write");
     const MODELS_READ: &[(&Method, Call)] = &[(
         &Method::GET,
-        Call::new("anthropic.models.read", MIB).within(MODELS),
+        Call::new("anthropic.models.read", MIB)
+            .within(MODELS)
+            .with_models(),
     )];
     let path = path.strip_prefix('/').unwrap_or(path);
     let segments: Vec<&str> = path.split('/').collect();

@@ -21,6 +21,8 @@ pub(crate) struct Call {
     pub(crate) is_metered: bool,
     /// Its answer has links that the client follows.
     pub(crate) has_links: bool,
+    /// Its answer says which models there are.
+    pub(crate) has_models: bool,
 }
 
 /// What lets a call through.
@@ -44,6 +46,7 @@ impl Call {
             patience: None,
             is_metered: false,
             has_links: false,
+            has_models: false,
         }
     }
 
@@ -56,6 +59,12 @@ impl Call {
     /// The same, whose answer has links that the client follows.
     pub(crate) const fn with_links(mut self) -> Self {
         self.has_links = true;
+        self
+    }
+
+    /// The same, whose answer says which models there are.
+    pub(crate) const fn with_models(mut self) -> Self {
+        self.has_models = true;
         self
     }
 
@@ -80,6 +89,7 @@ impl Call {
             patience: None,
             is_metered: false,
             has_links: false,
+            has_models: false,
         }
     }
 }

@@ -7,10 +7,11 @@ use http::Extensions;
 use ledger::event::{CallCredential, UpstreamKeyOwner};
 use ledger::operation::Scope;
 use ledger::{
-    AgentId, AgentName, KeyId, Level, OperationId, Risk, SHARED_KEY, ScopeType, SessionId,
-    UpstreamApi, UpstreamId, UpstreamName, UserId,
+    AgentId, AgentName, KeyId, Level, OperationId, Risk, SHARED_KEY, ScopeType, SessionId, TaskId,
+    TokenId, UpstreamApi, UpstreamId, UpstreamName, UserId,
 };
 use secrecy::SecretString;
+use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub enum CountedFor {
     Agent(AgentId),
     AgentKey(KeyId),
     Session(SessionId),
+    Token(TokenId),
 }
 
 impl CountedFor {
@@ -49,6 +51,7 @@ impl CountedFor {
             Self::Agent(_) => CallCredential::AgentKey(SHARED_KEY),
             Self::AgentKey(id) => CallCredential::AgentKey(id),
             Self::Session(id) => CallCredential::Session(id),
+            Self::Token(id) => CallCredential::Token(id),
         }
     }
 }
@@ -56,6 +59,8 @@ impl CountedFor {
 /// A caller whose credential counts at this moment.
 pub struct Caller {
     pub owner: Owner,
+    /// The task, where the credential is its token.
+    pub task: Option<TaskId>,
     pub counted_for: CountedFor,
     /// Becomes ready with the refusal that the caller meets from then on, as soon as the credential is taken
     /// away, runs out or is locked.
@@ -129,13 +134,31 @@ pub enum Reach {
 
 /// Says what callers may read without asking anybody.
 pub trait Permits: Send + Sync + 'static {
+    /// Whether there are rules that can deny such a call.
+    fn are_ruled(&self) -> bool;
+
+    /// Whether a rule in force reads of the body of a call for which a stored key is enough.
+    fn reads_body(&self, operation: OperationId) -> bool;
+
+    /// Whether such a call may be sent. `params` are what rules can read of its body, where it was read.
+    ///
+    /// # Errors
+    /// Why it may not: a rule, a block or a lock says so, or what may be used is used up.
+    fn may_call<'a>(
+        &'a self,
+        caller: (&'a Owner, Option<TaskId>),
+        operation: OperationId,
+        params: Option<&'a Value>,
+        seen: &'a Extensions,
+    ) -> BoxFuture<'a, Result<(), Refusal>>;
+
     /// `seen` is what the surface knows of the request.
     ///
     /// # Errors
     /// Why the agent may not: a grant is missing, a rule, a block or a lock says so.
     fn may_read<'a>(
         &'a self,
-        agent: AgentId,
+        agent: (AgentId, Option<TaskId>),
         asked: &'a Asked,
         seen: &'a Extensions,
     ) -> BoxFuture<'a, Result<(), Refusal>>;

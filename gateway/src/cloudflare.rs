@@ -333,6 +333,7 @@ pub(crate) fn verified(of: CountedFor) -> Response<Body> {
         CountedFor::Agent(id) => id.to_string(),
         CountedFor::AgentKey(id) => id.to_string(),
         CountedFor::Session(id) => id.to_string(),
+        CountedFor::Token(id) => id.to_string(),
     };
     let id = id.replace('-', "");
     let message = serde_json::json!({"code": 10000, "message": "This API Token is valid and active", "type": null});

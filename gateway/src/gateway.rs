@@ -1,13 +1,16 @@
 //! One request, from its head to its answer.
 
+use crate::anthropic;
 use crate::api::Api;
-use crate::bodies::{Buffers, Content, too_large};
+use crate::bodies::{Buffers, Content, Whole, too_large};
 use crate::call::{Access, Call, Routed};
 use crate::caller::{Asked, Caller, Callers, Keys, Opened, Owner, Permits, Reach, Upstreams};
 use crate::cloudflare;
 use crate::credentials;
 use crate::headers::{accept_encoding, is_event_stream, judge_framing};
 use crate::links;
+use crate::message;
+use crate::models::Models;
 use crate::path::judge;
 use crate::places::Places;
 use crate::record::{Given, Recording, Records};
@@ -22,9 +25,11 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use ledger::TaskId;
 use ledger::event::CallSubject;
 use ledger::{RequestId, UpstreamId, UpstreamName};
 use secrecy::SecretString;
+use serde_json::json;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -226,8 +231,13 @@ impl Shared {
             Routed::Call(call) => call,
             Routed::OwnCredential => return Ok(cloudflare::verified(caller.counted_for)),
         };
-        self.admit(api, &caller.owner, &call, &parts.extensions)
-            .await?;
+        let permits = &self.ports.permits;
+        // What a rule reads of the body is judged when that is there.
+        let is_read = call.is_metered && permits.reads_body(call.operation);
+        if !is_read {
+            self.admit(api, (&caller.owner, caller.task), &call, &parts.extensions)
+                .await?;
+        }
         let key = self.ports.keys.key_of(&caller.owner, api.name.as_str());
         let key = key.await?.ok_or_else(|| api.keyless(&caller.owner))?;
         let place = self.places.take(caller.counted_for)?;
@@ -244,25 +254,30 @@ impl Shared {
             let writing = self.write(api, &parts, body, (path, &call, asked), caller);
             return writing.await;
         }
+        // The memory of a body that was read is held until the answer begins.
+        let (body, _whole) = match is_read {
+            false => (body, None),
+            true => {
+                let whole = self
+                    .judged(body, &call, &mut caller, &parts.extensions)
+                    .await?;
+                (Body::from(whole.bytes.clone()), Some(whole))
+            }
+        };
+        let subject = subject(api, &parts, &call, &caller);
         let Caller {
             owner,
-            counted_for,
+            task,
             mut ended,
+            ..
         } = caller;
-        let subject = CallSubject {
-            owner: owner.recorded(),
-            credential: counted_for.credential(),
-            task_id: None,
-            upstream: api.name.clone(),
-            operation: call.operation.to_string(),
-            method: parts.method.to_string(),
-            route: call.route.clone().into_owned(),
-        };
         let mut recording = Recording::begin(&self.ports.records, subject, path).await?;
 
         let progress = Progress::begin();
         let upload = Upload::new(body, call.most, &progress, recording.goes_up());
-        let request = to_upstream(api, &parts, (path, &call), &key, upload);
+        let is_ruled = call.has_models && permits.are_ruled();
+        let is_read_here = call.has_links || is_ruled;
+        let request = to_upstream(api, &parts, (path, is_read_here), &key, upload);
         let request = request.inspect_err(|refused| recording.refused(refused))?;
         let answer = tokio::select! {
             biased;
@@ -275,13 +290,14 @@ impl Shared {
         if is_event_stream(headers) {
             passed.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
         }
+        let seen = parts.extensions;
         let (parts, body) = answer.into_parts();
         let idle = self.settings.idle;
-        if call.has_links && parts.status.is_success() {
+        if is_read_here && parts.status.is_success() {
             let body = tokio::select! {
                 biased;
                 refused = &mut ended => Err(refused),
-                body = self.led_here(api, &parts.headers, body) => body,
+                body = self.read_here(api, &parts.headers, body, ((&owner, task), &seen, is_ruled)) => body,
             };
             let body = body.inspect_err(|refused| recording.refused(refused))?;
             passed.insert(header::CONTENT_LENGTH, body.len().into());
@@ -295,6 +311,27 @@ impl Shared {
         Ok(response(parts.status, passed, Body::new(relayed)))
     }
 
+    /// Reads the body of a call of which rules read some, and holds the call to them.
+    async fn judged(
+        &self,
+        body: Body,
+        call: &Call,
+        caller: &mut Caller,
+        seen: &Extensions,
+    ) -> Result<Whole, Refusal> {
+        let whole = tokio::select! {
+            biased;
+            refused = &mut caller.ended => return Err(refused),
+            whole = self.buffers.read(body, call.most, self.settings.idle) => whole?,
+        };
+        let params = message::params(&whole.bytes)?;
+        let permits = &self.ports.permits;
+        let caller = (&caller.owner, caller.task);
+        let judged = permits.may_call(caller, call.operation, Some(&params), seen);
+        judged.await?;
+        Ok(whole)
+    }
+
     /// Reads and judges a write, and has it carried out. To drop this says that the client went.
     async fn write(
         &self,
@@ -304,10 +341,17 @@ impl Shared {
         (path, call, asked): (&str, &Call, &Asked),
         caller: Caller,
     ) -> Result<Response<Body>, Refusal> {
+        if caller.task.is_some() {
+            return Err(Refusal::new(
+                Word::Forbidden,
+                "a write through a proxy is made with a key of the agent, and not with a task's token",
+            ));
+        }
         let Caller {
             owner,
             counted_for,
             mut ended,
+            ..
         } = caller;
         let (Some(writes), Owner::Agent(id, name), Reach::One(scope)) =
             (&self.ports.writes, owner, &asked.reach)
@@ -366,14 +410,19 @@ impl Shared {
     async fn admit(
         &self,
         api: &Api,
-        owner: &Owner,
+        (owner, task): (&Owner, Option<TaskId>),
         call: &Call,
         seen: &Extensions,
     ) -> Result<(), Refusal> {
         match (&call.access, owner) {
-            (Access::Key, _) => Ok(()),
+            (Access::Key, _) => {
+                let permits = &self.ports.permits;
+                permits
+                    .may_call((owner, task), call.operation, None, seen)
+                    .await
+            }
             (Access::Read(asked), Owner::Agent(id, _)) => {
-                self.ports.permits.may_read(*id, asked, seen).await
+                self.ports.permits.may_read((*id, task), asked, seen).await
             }
             (Access::Write(_), Owner::Agent(..))
                 if self.ports.writes.is_none() || !api.has_writes() =>
@@ -395,18 +444,32 @@ impl Shared {
         }
     }
 
-    /// The whole body of an answer, with its links leading here.
-    async fn led_here(
+    /// The whole body of an answer: with its links leading here, or without the models that rules deny to its reader.
+    async fn read_here(
         &self,
         api: &Api,
         headers: &HeaderMap,
         body: Incoming,
+        (caller, seen, is_ruled): ((&Owner, Option<TaskId>), &Extensions, bool),
     ) -> Result<Bytes, Refusal> {
         let coding = headers.get(header::CONTENT_ENCODING);
         if coding.is_some_and(|coding| coding != "identity") {
             return Err(links::unreadable());
         }
         let json = links::whole(body, self.settings.idle).await?;
+        if is_ruled {
+            let models = Models::read(json)?;
+            let mut denied = Vec::new();
+            for model in models.ids() {
+                let params = json!({"model": model, "max_tokens": 1});
+                let permits = &self.ports.permits;
+                let judged = permits.may_call(caller, anthropic::CREATE, Some(&params), seen);
+                if judged.await.is_err() {
+                    denied.push(model);
+                }
+            }
+            return models.without(&denied);
+        }
         let base = self.settings.base_url.as_str().trim_end_matches('/');
         let here = format!("{base}{PLACE}{}", api.name);
         links::led_here(&json, &here, &api.base)
@@ -444,11 +507,24 @@ impl Shared {
     }
 }
 
+/// The call, as it is recorded.
+fn subject(api: &Api, parts: &Parts, call: &Call, caller: &Caller) -> CallSubject {
+    CallSubject {
+        owner: caller.owner.recorded(),
+        credential: caller.counted_for.credential(),
+        task_id: caller.task,
+        upstream: api.name.clone(),
+        operation: call.operation.to_string(),
+        method: parts.method.to_string(),
+        route: call.route.clone().into_owned(),
+    }
+}
+
 /// The request as it goes up.
 fn to_upstream(
     api: &Api,
     parts: &Parts,
-    (path, call): (&str, &Call),
+    (path, is_read_here): (&str, bool),
     key: &SecretString,
     upload: Upload,
 ) -> Result<Request<Upload>, Refusal> {
@@ -456,8 +532,7 @@ fn to_upstream(
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = api.upstream.uri(&target(parts, path))?;
     let mut headers = api.to.of(&parts.headers);
-    // An answer whose links are to lead here is read here.
-    let coding = match call.has_links {
+    let coding = match is_read_here {
         true => HeaderValue::from_static("identity"),
         false => accept_encoding(&parts.headers),
     };

@@ -18,6 +18,7 @@
 //! | `bodies`, `multipart` | bodies of writes, read whole and judged |
 //! | `record` | what is recorded of a call, and the port for it |
 //! | `links` | links in answers, which are made to lead here |
+//! | `message`, `models` | what rules read of a request for a message, and lists of models without those that they deny |
 //! | `usage` | the tokens of an answer, from a copy beside it |
 //! | `write` | what carries writes out that may wait for people, as a port |
 //! | `refusal` | the words of refusals, and their envelopes |
@@ -35,6 +36,8 @@ mod forward;
 mod gateway;
 mod headers;
 mod links;
+mod message;
+mod models;
 mod multipart;
 mod opened;
 mod pace;

@@ -64,6 +64,7 @@ pub mod storage;
 pub mod tlog;
 mod upstream_api;
 mod upstream_key;
+mod used;
 mod voters;
 mod word;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
@@ -135,6 +136,7 @@ pub use statement::{
 pub use storage::{Log, NewEvent, ReadError, Scan, Scanned, StoredRecord};
 pub use upstream_api::{Described, RouteScope, UpstreamApi, UpstreamAuth, UpstreamRoute};
 pub use upstream_key::{InvalidUpstreamKey, UpstreamApiKey};
+pub use used::{Used, UsedLately};
 pub use voters::{Person, Progress};
 pub use word::Word;
 pub use writer::{CommitFaults, CommitPoint, Context, Stored, Transaction};

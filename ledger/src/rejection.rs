@@ -1,8 +1,9 @@
 //! Refusals: why a command was not carried out, in terms that the caller can act on.
 
+use crate::catalog::OperationId;
 use crate::clock::Timestamp;
 use crate::id::{ApplyId, ApprovalId, ClearanceId};
-use crate::name::ApproverName;
+use crate::name::{ApproverName, UpstreamName};
 use std::time::Duration;
 
 /// The family of a refusal; each has one status of the surface.
@@ -218,6 +219,26 @@ refusals! {
         /// Their ids.
         rules: Vec<String>,
     } => Forbidden, "denied_by_policy";
+    /// A rule denies it for what was used before.
+    #[error("{detail}")]
+    UsageUsedUp {
+        /// Which rules, and why.
+        detail: String,
+        /// Their ids.
+        rules: Vec<String>,
+    } => Forbidden, "usage_used_up";
+    /// The task may not use it.
+    #[error("the task whose token this is may not use {operation} on that: its operations name what it may")]
+    CallNotAllowed {
+        /// The operation.
+        operation: OperationId,
+    } => Forbidden, "call_not_allowed";
+    /// People would be asked about a call, which cannot wait for them.
+    #[error("the policy has people asked about this, and this version cannot hold a call to {upstream} while they are: a rule that allows it, or denies it, decides at once")]
+    CallNotHeld {
+        /// The upstream.
+        upstream: UpstreamName,
+    } => Forbidden, "call_not_held";
     /// Approved under an earlier version of the policy, which asked for less.
     #[error("the policy has changed since this was asked for and wants another answer now; ask anew under a new key")]
     PolicyChanged => Conflict, "policy_changed";

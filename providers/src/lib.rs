@@ -3,6 +3,7 @@
 //!
 //! To add a provider: a folder with its catalog, params, requests and read-back, and a line in [`all`].
 
+pub mod anthropic;
 pub mod cloudflare;
 
 use ledger::provider::Providers;
@@ -11,7 +12,10 @@ use std::sync::Arc;
 /// Every provider that this version knows.
 #[must_use]
 pub fn all() -> Providers {
-    Providers::new(vec![Arc::new(cloudflare::Cloudflare)])
+    Providers::new(vec![
+        Arc::new(cloudflare::Cloudflare),
+        Arc::new(anthropic::Anthropic),
+    ])
 }
 
 #[cfg(test)]
@@ -35,7 +39,7 @@ mod tests {
     #[test]
     fn what_only_a_proxy_carries_is_refused_as_an_apply_and_says_so() {
         let all = all();
-        for entry in cloudflare::PROXIED {
+        for entry in cloudflare::PROXIED.iter().chain(&anthropic::PROXIED) {
             let scope_type = entry.scope_type.as_str();
             let params = serde_json::json!({});
             let refused = all.parse(entry.id.as_str(), scope_type, "z1", &params);

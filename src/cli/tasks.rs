@@ -84,6 +84,9 @@ pub(crate) struct OpenTask {
     /// How long its questions wait for people: from 60s to 7d
     #[arg(long, value_name = "TIME", value_parser = parse_ttl)]
     approval_ttl: Option<Duration>,
+    /// Have its tokens call through the proxies too what its operations name
+    #[arg(long)]
+    proxy: bool,
     /// Why, which people are shown as the words of who opened it
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -319,6 +322,7 @@ impl From<OpenTask> for ApiRequest {
             ("operations", Some(operations.into())),
             ("expires_in_seconds", life.map(seconds)),
             ("approval_ttl_seconds", asked.approval_ttl.map(seconds)),
+            ("proxy", asked.proxy.then_some(true.into())),
             ("reason", asked.why.map(Value::from)),
             ("link", asked.link.map(Value::from)),
             ("callback", callback),

@@ -362,8 +362,13 @@ impl Upstream {
     /// One for each provider; its settings are rows of the table.
     pub(super) fn all(sources: &mut Sources) -> Vec<Self> {
         let providers = providers::all();
-        let read = |provider| Self::read(sources, provider);
-        providers.iter().map(read).collect()
+        // What is called through a proxy alone has no operations that this service carries out.
+        let carried_out = providers
+            .iter()
+            .filter(|provider| !provider.catalog().is_empty());
+        carried_out
+            .map(|provider| Self::read(sources, provider))
+            .collect()
     }
 
     fn read(sources: &mut Sources, provider: &Arc<dyn Provider>) -> Self {

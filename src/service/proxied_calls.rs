@@ -3,13 +3,15 @@
 //! Whoever relays a call hands this over and goes on; a task writes it in batches. A crash loses the ends of the
 //! last second and what was used in the last ten. Intents are waited for.
 
+use api::AppState;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{Records, Refusal, Usage, Word};
+use ledger::aggregate::Task;
 use ledger::command::{BeginCall, EndCalls, RecordUsage, Used};
 use ledger::event::{CallEnded, CallSubject, UpstreamKeyOwner, UsageCounts};
 use ledger::{CallId, Ledger, Origin, Rejection, StreamId, TaskId, Timestamp, with_sources};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -46,6 +48,7 @@ struct Pending {
 
 /// What is not written yet.
 pub(super) struct ProxiedCalls {
+    state: AppState,
     ledger: Ledger,
     pending: Mutex<Pending>,
     /// There is a batch of ends.
@@ -61,16 +64,20 @@ pub(super) struct CallWriter {
 }
 
 impl CallWriter {
-    pub(super) fn start(ledger: &Ledger) -> Self {
+    /// # Errors
+    /// When the log cannot be read: what calls used lately is not known then.
+    pub(super) async fn start(state: &AppState) -> Result<Self, ledger::Error> {
+        state.app.used.begin(&state.app).await?;
         let calls = Arc::new(ProxiedCalls {
-            ledger: ledger.clone(),
+            state: state.clone(),
+            ledger: state.app.ledger.clone(),
             pending: Mutex::default(),
             is_full: Notify::new(),
         });
         let stop = CancellationToken::new();
         let task = tokio::spawn(Arc::clone(&calls).write(stop.clone()));
         let stop = stop.drop_guard();
-        Self { calls, stop, task }
+        Ok(Self { calls, stop, task })
     }
 
     pub(super) fn calls(&self) -> Arc<ProxiedCalls> {
@@ -144,10 +151,14 @@ impl ProxiedCalls {
 
     /// Writes what was used whose time is over, or all of it.
     async fn write_used(&self, is_last: bool) -> bool {
+        let ended = self.ended_tasks().await;
         let now = self.ledger.now();
         let due: Vec<(Place, Sum)> = {
             let mut pending = self.pending();
-            let is_due = |_: &Place, sum: &mut Sum| is_last || now.since(sum.from) >= PERIOD;
+            let is_due = |place: &Place, sum: &mut Sum| {
+                let is_over = place.1.is_some_and(|task| ended.contains(&task));
+                is_last || is_over || now.since(sum.from) >= PERIOD
+            };
             pending.sums.extract_if(is_due).collect()
         };
         if due.is_empty() {
@@ -165,6 +176,9 @@ impl ProxiedCalls {
             used: used.collect(),
         };
         let Err(error) = self.ledger.execute(Origin::system(COMPONENT), used).await else {
+            for task in ended {
+                self.state.app.used.forget(task);
+            }
             return true;
         };
         tracing::warn!(error = with_sources(&error), "what calls used waits");
@@ -173,6 +187,27 @@ impl ProxiedCalls {
             pending.add(place, sum);
         }
         false
+    }
+}
+
+impl ProxiedCalls {
+    /// The tasks that have ended, of those whose use is added up: nothing more of them comes.
+    async fn ended_tasks(&self) -> HashSet<TaskId> {
+        let tasks: HashSet<TaskId> = {
+            let pending = self.pending();
+            pending.sums.keys().filter_map(|place| place.1).collect()
+        };
+        let mut ended = HashSet::new();
+        for task in tasks {
+            let known = self.ledger.load::<Task>(task).await;
+            // One that cannot be looked up is asked for again.
+            if let Ok(known) = known
+                && known.is_none_or(|task| task.closed_at.is_some())
+            {
+                ended.insert(task);
+            }
+        }
+        ended
     }
 }
 
@@ -227,6 +262,8 @@ impl Records for ProxiedCalls {
             let subject = &ended.subject;
             let place = (subject.owner, subject.task_id, usage.model.clone());
             let counts = counts(&usage);
+            let used = &self.state.app.used;
+            used.take(subject.owner, subject.task_id, &usage.model, &counts, now);
             let sum = Sum {
                 from: now,
                 to: now,

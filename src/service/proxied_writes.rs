@@ -396,7 +396,7 @@ fn writer_of(write: &Write) -> Result<Writer, Refusal> {
     let key_id = match write.counted_for {
         CountedFor::AgentKey(key_id) => key_id,
         CountedFor::Agent(_) => SHARED_KEY,
-        CountedFor::Session(_) => {
+        CountedFor::Session(_) | CountedFor::Token(_) => {
             return Err(Refusal::new(Word::Forbidden, "only an agent's key writes"));
         }
     };

@@ -6,7 +6,8 @@ use crate::config::{Config, Upstream};
 use anyhow::Context;
 use api::AppState;
 use app::edge::SeenFrom;
-use app::{Error, Principal, ProxyCaller, proxied_reads, upstream_keys};
+use app::proxied_calls::AskedCall;
+use app::{Error, Principal, ProxyCaller, proxied_calls, proxied_reads, upstream_keys};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
@@ -16,8 +17,11 @@ use gateway::{
 use http::Extensions;
 use ledger::command::ReadAsked;
 use ledger::event::UpstreamKeyOwner;
-use ledger::{AgentId, Ledger, Rejection, SHARED_KEY, UpstreamName, with_sources};
+use ledger::{
+    AgentId, Ledger, OperationId, Rejection, SHARED_KEY, TaskId, UpstreamName, with_sources,
+};
 use secrecy::SecretString;
+use serde_json::Value;
 use std::sync::Arc;
 use workers::Forwarder;
 use workers::callback::{AddressRange, range_of};
@@ -118,10 +122,12 @@ impl Callers for OfService {
             let app = &self.state.app;
             let caller = ProxyCaller::identify(app, credential.reveal()).await;
             let caller = caller.map_err(|error| refusal(&error))?;
-            let (owner, counted_for) = whose(caller.principal()).ok_or_else(unknown)?;
+            let (owner, counted_for) = whose(&caller).ok_or_else(unknown)?;
+            let task = caller.task().map(|task| task.id);
             let ended = caller.ended(app.ledger.clone());
             Ok(Caller {
                 owner,
+                task,
                 counted_for,
                 ended: async move { refusal(&ended.await) }.boxed(),
             })
@@ -131,8 +137,8 @@ impl Callers for OfService {
 }
 
 /// Whose key a caller uses, and for what its calls are counted; `None` for those whom the action admits not.
-fn whose(principal: &Principal) -> Option<(Owner, CountedFor)> {
-    match principal {
+fn whose(caller: &ProxyCaller) -> Option<(Owner, CountedFor)> {
+    match caller.principal() {
         Principal::AgentKey(holder) => {
             let counted_for = match holder.key_id() {
                 SHARED_KEY => CountedFor::Agent(holder.agent_id()),
@@ -140,6 +146,10 @@ fn whose(principal: &Principal) -> Option<(Owner, CountedFor)> {
             };
             let owner = Owner::Agent(holder.agent_id(), holder.agent().clone());
             Some((owner, counted_for))
+        }
+        Principal::Agent(holder) => {
+            let owner = Owner::Agent(caller.task()?.agent_id, holder.agent().clone());
+            Some((owner, CountedFor::Token(holder.token_id())))
         }
         Principal::User(session) => {
             let owner = Owner::User(session.user.id);
@@ -169,6 +179,19 @@ fn refusal(error: &Error) -> Refusal {
         }
     };
     Refusal::new(word, error.to_string())
+}
+
+/// What a caller is told whose call is judged and not sent.
+fn judged_against(error: &Error) -> Refusal {
+    let Error::Ledger(ledger::Error::Rejected(rejection)) = error else {
+        return refusal(error);
+    };
+    let word = match rejection {
+        Rejection::Locked { .. } => Word::Locked,
+        Rejection::UsageUsedUp { .. } => Word::Quota,
+        _ => Word::Forbidden,
+    };
+    Refusal::new(word, rejection.to_string())
 }
 
 impl Keys for OfService {
@@ -218,9 +241,39 @@ impl Upstreams for OfService {
 }
 
 impl Permits for OfService {
+    fn are_ruled(&self) -> bool {
+        self.state.app.ledger.policy().in_force.is_some()
+    }
+
+    fn reads_body(&self, operation: OperationId) -> bool {
+        proxied_calls::reads_body(&self.state.app, operation)
+    }
+
+    fn may_call<'a>(
+        &'a self,
+        (owner, task): (&'a Owner, Option<TaskId>),
+        operation: OperationId,
+        params: Option<&'a Value>,
+        seen: &'a Extensions,
+    ) -> BoxFuture<'a, Result<(), Refusal>> {
+        async move {
+            let asked = AskedCall {
+                owner: owner.recorded(),
+                task,
+                operation,
+                params,
+            };
+            let unseen = SeenFrom::default();
+            let seen = seen.get::<SeenFrom>().unwrap_or(&unseen);
+            let judged = proxied_calls::judge(&self.state.app, asked, seen).await;
+            judged.map_err(|error| judged_against(&error))
+        }
+        .boxed()
+    }
+
     fn may_read<'a>(
         &'a self,
-        agent: AgentId,
+        (agent, task): (AgentId, Option<TaskId>),
         asked: &'a Asked,
         seen: &'a Extensions,
     ) -> BoxFuture<'a, Result<(), Refusal>> {
@@ -236,17 +289,8 @@ impl Permits for OfService {
             };
             let unseen = SeenFrom::default();
             let seen = seen.get::<SeenFrom>().unwrap_or(&unseen);
-            let judged = proxied_reads::judge(&self.state.app, agent, read, seen).await;
-            judged.map_err(|error| match &error {
-                Error::Ledger(ledger::Error::Rejected(rejection)) => {
-                    let word = match rejection {
-                        Rejection::Locked { .. } => Word::Locked,
-                        _ => Word::Forbidden,
-                    };
-                    Refusal::new(word, rejection.to_string())
-                }
-                _ => refusal(&error),
-            })
+            let judged = proxied_reads::judge(&self.state.app, (agent, task), read, seen).await;
+            judged.map_err(|error| judged_against(&error))
         }
         .boxed()
     }

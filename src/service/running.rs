@@ -180,7 +180,8 @@ impl Stages<'_> {
         app::upstreams::refresh(&self.ledger)
             .await
             .context("reading which APIs are open")?;
-        let calls = CallWriter::start(&self.ledger);
+        let calls = CallWriter::start(&state).await;
+        let calls = calls.context("reading what calls used lately")?;
         let gateway = proxies(self.config, &state, calls.calls(), kept)?;
         let router = build_router(state.clone()).context("preparing the HTTP surface")?;
         let router = with_proxies(router, state, gateway);

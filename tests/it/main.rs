@@ -40,6 +40,7 @@ mod outputs;
 mod overload;
 mod people;
 mod policies;
+mod proxied_usage;
 mod proxies;
 mod rebuilding;
 mod restores;

@@ -12,22 +12,22 @@ const STORED: &str = "sk-ant-api03-of-the-agent";
 const OWN: &str = "sk-ant-api03-of-ann";
 
 /// What a revocation may take to reach an open call.
-const SOON: Duration = Duration::from_secs(1);
+pub(crate) const SOON: Duration = Duration::from_secs(1);
 
 const BEGUN: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n3\r\n:\n\n\r\n";
 
-struct Stage {
-    service: Service,
-    upstream: TcpListener,
+pub(crate) struct Stage {
+    pub(crate) service: Service,
+    pub(crate) upstream: TcpListener,
     /// An agent's, with its path.
-    key: (String, String),
+    pub(crate) key: (String, String),
     /// A session of a user.
-    session: String,
+    pub(crate) session: String,
 }
 
 impl Stage {
     /// A service with an agent and a user who have keys stored.
-    async fn new(sandbox: &mut Sandbox) -> Self {
+    pub(crate) async fn new(sandbox: &mut Sandbox) -> Self {
         let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", upstream.local_addr().unwrap());
         sandbox.settings.insert("ANTHROPIC_API_BASE", base);
@@ -56,10 +56,15 @@ impl Stage {
         }
     }
 
-    async fn sent(&self, credential: &str) -> TcpStream {
+    pub(crate) async fn sent(&self, credential: &str) -> TcpStream {
+        self.sends("POST /proxy/anthropic/v1/messages", credential)
+            .await
+    }
+
+    pub(crate) async fn sends(&self, line: &str, credential: &str) -> TcpStream {
         let host = BASE_URL.trim_start_matches("http://");
         let request = format!(
-            "POST /proxy/anthropic/v1/messages HTTP/1.1\r\nhost: {host}\r\n\
+            "{line} HTTP/1.1\r\nhost: {host}\r\n\
              authorization: Bearer {credential}\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}"
         );
         let mut client = TcpStream::connect(self.service.address).await.unwrap();
@@ -68,7 +73,7 @@ impl Stage {
     }
 
     /// The next connection upstream, and the head that came on it.
-    async fn asked(&self) -> (TcpStream, String) {
+    pub(crate) async fn asked(&self) -> (TcpStream, String) {
         let accepted = tokio::time::timeout(SOON * 5, self.upstream.accept()).await;
         let (mut stream, _) = accepted.unwrap().unwrap();
         let mut read = String::new();
@@ -81,7 +86,7 @@ impl Stage {
         (stream, read)
     }
 
-    async fn refused(&self, credential: &str) -> (String, String) {
+    pub(crate) async fn refused(&self, credential: &str) -> (String, String) {
         let answer = rest(&mut self.sent(credential).await).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.to_owned(), body.to_owned())
@@ -89,7 +94,7 @@ impl Stage {
 }
 
 /// Everything up to the end, which comes soon.
-async fn rest(connection: &mut TcpStream) -> String {
+pub(crate) async fn rest(connection: &mut TcpStream) -> String {
     let mut read = Vec::new();
     let reading = tokio::time::timeout(SOON * 5, connection.read_to_end(&mut read));
     // A reset is an end as well.

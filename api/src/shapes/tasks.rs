@@ -44,6 +44,10 @@ pub(crate) struct CreateTaskRequest {
     /// Whether applies of the agent may name a callback of its own, beside this one; yes when left out.
     #[serde(default)]
     agent_callbacks: Option<bool>,
+    /// Whether its tokens are credentials of `/proxy/…` too, without a signed subject: for the operations that it may
+    /// use, and no others. No when left out.
+    #[serde(default)]
+    proxy: Option<bool>,
     /// The life of its tokens, in seconds: 60 to 3600. When left out, as long as its questions wait, and 300 at
     /// least.
     #[serde(default)]
@@ -111,6 +115,7 @@ impl CreateTaskRequest {
             || self.subject.is_some()
             || self.callback.is_some()
             || self.agent_callbacks.is_some()
+            || self.proxy.is_some()
             || self.expires_in_seconds.is_some()
             || self.approval_ttl_seconds.is_some()
             || self.reason.is_some()
@@ -183,6 +188,7 @@ impl CreateTaskRequest {
             operations,
             callback,
             agent_callbacks: self.agent_callbacks.unwrap_or(true),
+            proxy: self.proxy.unwrap_or(false),
             token_ttl,
             question,
             purpose,

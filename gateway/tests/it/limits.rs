@@ -237,3 +237,37 @@ async fn a_silent_upstream_is_a_504_and_let_go() {
     assert!(Answer::read(&mut client).await.refuses(Word::Timeout));
     assert!(is_gone(&mut upstream).await);
 }
+
+#[tokio::test]
+async fn a_rule_that_reads_the_model_is_held_to_what_goes_up_and_to_lists_of_models() {
+    let mut stage = Stage::ruled().await;
+    let line = "POST /proxy/anthropic/v1/messages";
+    let denied = stage.ask(request(line, "", "{\"model\":\"denied\"}")).await;
+    assert!(denied.refuses(Word::Quota));
+    let twice = "{\"model\":\"fine\",\"model\":\"denied\"}";
+    let twice = stage.ask(request(line, "", twice)).await;
+    assert!(twice.refuses(Word::Malformed));
+    assert!(stage.is_quiet());
+    let fine = "{ \"model\" : \"fine\" }";
+    let mut client = stage.sent(request(line, "", fine)).await;
+    let asked = stage
+        .answer_one("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        .await;
+    assert!(asked.ends_with(fine), "{asked}");
+    assert_eq!(Answer::read(&mut client).await.status, 200);
+
+    let models = "{\"data\":[{\"id\":\"fine\"},{\"id\":\"denied\"}]}";
+    let length = models.len();
+    let line = "GET /proxy/anthropic/v1/models?limit=1000";
+    let mut client = stage
+        .sent(request(line, "accept-encoding: gzip\r\n", ""))
+        .await;
+    let asked = stage
+        .answer_one(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{models}"
+        ))
+        .await;
+    assert!(asked.contains("accept-encoding: identity\r\n"), "{asked}");
+    let answer = Answer::read(&mut client).await;
+    assert_eq!(&answer.body[..], b"{\"data\":[{\"id\":\"fine\"}]}");
+}

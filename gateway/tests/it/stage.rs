@@ -13,8 +13,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ledger::event::{CallEnded, CallSubject, UpstreamKeyOwner};
-use ledger::{AgentId, AgentName, CallId, KeyId, UpstreamName, UserId};
+use ledger::{AgentId, AgentName, CallId, KeyId, OperationId, TaskId, UpstreamName, UserId};
 use secrecy::SecretString;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -75,6 +76,7 @@ impl Callers for Known {
         };
         let caller = Caller {
             owner,
+            task: None,
             counted_for,
             ended: ended.boxed(),
         };
@@ -142,12 +144,38 @@ impl Keys for Stored {
 }
 
 /// Reading zone z1 and account a1 is granted, and no list of all.
-struct Granted;
+/// Whether a rule denies the model `denied`.
+struct Granted(bool);
 
 impl Permits for Granted {
+    fn are_ruled(&self) -> bool {
+        self.0
+    }
+
+    fn reads_body(&self, operation: OperationId) -> bool {
+        self.0 && operation.as_str() == "anthropic.messages.create"
+    }
+
+    fn may_call<'a>(
+        &'a self,
+        _: (&'a Owner, Option<TaskId>),
+        _: OperationId,
+        params: Option<&'a Value>,
+        _: &'a Extensions,
+    ) -> BoxFuture<'a, Result<(), Refusal>> {
+        let is_denied = params.is_some_and(|params| params["model"] == "denied");
+        async move {
+            match self.0 && is_denied {
+                true => Err(Refusal::new(Word::Quota, "no more of this model")),
+                false => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
     fn may_read<'a>(
         &'a self,
-        _: AgentId,
+        _: (AgentId, Option<TaskId>),
         asked: &'a Asked,
         _: &'a Extensions,
     ) -> BoxFuture<'a, Result<(), Refusal>> {
@@ -219,6 +247,15 @@ impl Stage {
 
     /// With other settings than those of tests, which are patient and roomy.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(change, false).await
+    }
+
+    /// Where a rule denies the model `denied`.
+    pub(crate) async fn ruled() -> Self {
+        Self::of(|_| {}, true).await
+    }
+
+    async fn of(change: impl FnOnce(&mut Settings), is_ruled: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (sender, upstream) = mpsc::unbounded_channel();
@@ -251,7 +288,7 @@ impl Stage {
         let ports = Ports {
             callers: known.clone(),
             keys: Arc::new(Stored),
-            permits: Arc::new(Granted),
+            permits: Arc::new(Granted(is_ruled)),
             records: told.clone(),
             upstreams: Arc::new(Described),
             writes: Some(carried.clone()),

@@ -75,6 +75,8 @@ pub struct Task {
     pub agent_callback: Option<Callback>,
     /// True when the agent may register one.
     pub agent_callbacks: bool,
+    /// True when its tokens are callers of the proxies too.
+    pub opens_proxies: bool,
     /// The number of callbacks that it has had, the active ones included.
     pub registrations: u32,
     /// The template that an agent opened it from with its key.
@@ -110,6 +112,7 @@ impl Task {
             callback: None,
             agent_callback: None,
             agent_callbacks: created.agent_callbacks,
+            opens_proxies: false,
             registrations: 0,
             template: created.template,
             write: created.write,
@@ -234,6 +237,7 @@ impl Aggregate for Task {
                 }
             }
             Event::CallbackSet(set) => task.set_callback(set),
+            Event::ProxiesOpened(_) => task.opens_proxies = true,
             Event::TaskClosed(_) => task.closed_at = Some(at),
             _ => {}
         }

@@ -3,15 +3,16 @@
 
 use super::Command;
 use super::acting::acting_session;
-use super::authority::check_key;
+use super::authority::{Presented, PresentedToken, admit, check_key};
 use super::locked::admit_agent;
-use crate::aggregate::{Agent, Call, Key, User};
+use crate::aggregate::{Agent, Call, Key, Task, User};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{
-    CallBegun, CallCredential, CallEnded, CallSubject, UpstreamKeyOwner, UsageCounts, UsageRecorded,
+    CallBegun, CallCredential, CallEnded, CallSubject, LockTarget, UpstreamKeyOwner, UsageCounts,
+    UsageRecorded,
 };
-use crate::id::{CallId, TaskId};
+use crate::id::{AgentId, CallId, TaskId, TokenId};
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
 use crate::writer::Transaction;
@@ -51,7 +52,7 @@ async fn may_call(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(),
             let agent = tx.named::<Agent>(agent_id).await?;
             let key = tx.load::<Key>(key_id).await?;
             check_key(key_id, agent_id, key.as_deref())?;
-            Ok(admit_agent(tx, Some(&agent), &[])?)
+            Ok(admit_agent(tx, Some(&agent), &[LockTarget::Key(key_id)])?)
         }
         (UpstreamKeyOwner::User(user_id), CallCredential::Session(session_id)) => {
             let user = tx.load::<User>(user_id).await?;
@@ -59,12 +60,34 @@ async fn may_call(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(),
             acting_session(tx, &user, session_id).await?;
             Ok(())
         }
-        (_, CallCredential::Token(_)) => Err(Rejection::TokenRevoked.into()),
+        (UpstreamKeyOwner::Agent(agent_id), CallCredential::Token(token_id)) => {
+            let task_id = subject.task_id.ok_or(Rejection::TokenUnknown)?;
+            may_call_in(tx, (agent_id, task_id, token_id)).await
+        }
         (UpstreamKeyOwner::Agent(_), CallCredential::Session(_))
-        | (UpstreamKeyOwner::User(_), CallCredential::AgentKey(_)) => {
+        | (UpstreamKeyOwner::User(_), CallCredential::AgentKey(_) | CallCredential::Token(_)) => {
             Err(Error::defect("a call is made with another's credential"))
         }
     }
+}
+
+/// Holds a call with a task's token to the token, and the task to the locks.
+async fn may_call_in(
+    tx: &mut Transaction<'_>,
+    (agent_id, task_id, token_id): (AgentId, TaskId, TokenId),
+) -> Result<(), Error> {
+    let task = tx.load::<Task>(task_id).await?;
+    let task = task.filter(|task| task.agent_id == agent_id && task.opens_proxies);
+    let task = task.ok_or(Rejection::TokenUnknown)?;
+    let token = task.token(token_id).ok_or(Rejection::TokenUnknown)?;
+    let presented = PresentedToken {
+        token_id,
+        task_id,
+        claims_hash: token.claims_hash.clone(),
+        subject: token.subject.clone(),
+    };
+    admit(tx, task_id, &Presented::Token(presented)).await?;
+    Ok(())
 }
 
 /// Records how calls have ended. Each that begins no stream has its beginning on record.

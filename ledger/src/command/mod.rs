@@ -86,7 +86,7 @@ pub use passkeys::{LinkPrincipal, MakeFirstAdmin, OpenUserEnrolment, RevokeUserP
 pub use policies::{PolicyChanging, PutPolicy, RollbackPolicy};
 pub use renewals::RenewToken;
 pub use ruled::{Asker, Ruled, ruled};
-pub use ruled_calls::{Called, Calling, ReadAsked, may_read, ruled_call};
+pub use ruled_calls::{Called, Calling, ReadAsked, may_call, may_read, ruled_call};
 pub use ruling::{RecordedRefusal, Ruling};
 pub(crate) use schedule_questions::definition;
 pub(crate) use schedules::GRACE;

@@ -8,12 +8,14 @@ use crate::clock::Timestamp;
 use crate::counts::Lately;
 use crate::event::LockTarget;
 use crate::locks::Locks;
+use crate::name::UpstreamName;
 use crate::operation::Scope;
 use crate::policy::{
-    Allowed, AskedOperation, Edge, Evaluation, Facts, Mode, PolicyInForce, RuleAction, WindowClock,
-    recordable,
+    Allowed, AskedOperation, Edge, Evaluation, Expr, Facts, Mode, PolicyInForce, RuleAction,
+    WindowClock, is_of_usage, recordable,
 };
 use crate::rejection::Rejection;
+use crate::used::UsedLately;
 use serde_json::Value;
 
 /// Who calls, and what the service knows of the request.
@@ -28,6 +30,8 @@ pub struct Calling<'a> {
     pub admissions: &'a Admissions,
     /// What the agent did lately.
     pub lately: Lately,
+    /// What its calls used lately.
+    pub used: UsedLately,
 }
 
 /// What a call wants to read.
@@ -118,6 +122,61 @@ pub fn may_read(
     }
 }
 
+/// Holds a call for which a stored key is enough to locks, blocks and the policy in force.
+///
+/// # Errors
+/// [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`], [`Rejection::UsageUsedUp`] where a rule
+/// that denies it has read what was used, [`Rejection::CallNotHeld`] where people would be asked.
+pub fn may_call(
+    calling: &Calling<'_>,
+    called: Called<'_>,
+    policy: Option<&PolicyInForce>,
+    clock: (&WindowClock, Timestamp),
+) -> Result<(), Rejection> {
+    let (_, now) = clock;
+    let operation = LockTarget::Operation(called.operation.into());
+    let targets = [
+        Locks::targets_of_agent(Some(calling.agent)),
+        vec![operation],
+    ]
+    .concat();
+    calling.locks.admit(&targets, now)?;
+    calling.admissions.admit(&client(calling), now)?;
+    let Some(policy) = policy else {
+        return Ok(());
+    };
+    let said = ruled_call(policy, calling, called, clock)?;
+    match said.outcome {
+        RuleAction::Allow => Ok(()),
+        RuleAction::Ask => Err(Rejection::CallNotHeld {
+            upstream: UpstreamName::unchecked(called.scope.id.as_str()),
+        }),
+        RuleAction::Deny => Err(match reads_usage(policy, &said) {
+            true => used_up(&said),
+            false => denied(&said),
+        }),
+    }
+}
+
+/// Whether a rule that decided has read what was used.
+fn reads_usage(policy: &PolicyInForce, said: &Evaluation) -> bool {
+    let reads = |part: &Expr| matches!(part, Expr::Fact(name) if is_of_usage(name));
+    let rules = said.rules.iter().filter_map(|id| policy.policy.rule(id));
+    rules.into_iter().any(|rule| rule.when.any(&reads))
+}
+
+fn used_up(said: &Evaluation) -> Rejection {
+    let rules: Vec<_> = said.rules.iter().map(ToString::to_string).collect();
+    let why = match said.reason.as_str() {
+        "" => format!("rule {}", rules.join(", ")),
+        reason => reason.to_owned(),
+    };
+    Rejection::UsageUsedUp {
+        detail: format!("what may be used is used up: {why}"),
+        rules,
+    }
+}
+
 /// What a policy in force says of a call.
 ///
 /// # Errors
@@ -139,7 +198,10 @@ pub fn ruled_call(
     let open = open_windows(policy, prepared, windows, now);
     let client = client(calling);
     let facts = prepared.facts_of_apply().map(|name| {
-        let fact = calling.lately.fact(name);
+        let fact = calling
+            .lately
+            .fact(name)
+            .or_else(|| calling.used.fact(name));
         let fact = fact.or_else(|| match name {
             "allowed" => Some(calling.admissions.allows(&client, now)),
             _ => of_agent(name, calling.agent),

@@ -12,8 +12,8 @@ use crate::catalog::{CatalogEntry, Level, Risk};
 use crate::claims::CapabilityClaims;
 use crate::error::Error;
 use crate::event::{
-    AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner, CallbackSet, Role,
-    TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
+    AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner, CallbackSet,
+    ProxiesOpened, Role, TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
 };
 use crate::id::{TaskId, TokenId};
 use crate::name::{AgentName, ClaimsHash, ClientSubject, ScopePattern};
@@ -81,6 +81,8 @@ pub struct CreateTask {
     pub callback: Option<NewCallback>,
     /// True when applies of the agent may register a callback of its own.
     pub agent_callbacks: bool,
+    /// True when its tokens are callers of the proxies too.
+    pub proxy: bool,
     /// The life of each of its tokens, 60..=3600 s. Without it they live as long as a question of the task, and
     /// [`SHORTEST_DEFAULT`] at least.
     pub token_ttl: Option<Duration>,
@@ -173,6 +175,10 @@ fn decide_create(
         let callback = callback.register(context, task_id)?;
         let owner = CallbackOwner::Orchestrator;
         events.push(context.event(task_id, CallbackSet { callback, owner }));
+    }
+    if command.proxy {
+        let upstreams = Vec::new();
+        events.push(context.event(task_id, ProxiesOpened { upstreams }));
     }
     let revision = agent.map_or(0, |agent| agent.permission_revision);
     let until = context.now.plus(token_ttl);

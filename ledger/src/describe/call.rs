@@ -43,7 +43,8 @@ fn rests_on(subject: &CallSubject) -> Vec<Reference> {
             Some(Reference::Stream(key_id.into()))
         }
         CallCredential::Session(session_id) => Some(Reference::Stream(session_id.into())),
-        CallCredential::AgentKey(_) | CallCredential::Token(_) => None,
+        CallCredential::Token(_) => subject.task_id.map(|id| Reference::Stream(id.into())),
+        CallCredential::AgentKey(_) => None,
     });
     streams
 }

@@ -6,8 +6,8 @@ use super::{
     quoted, said,
 };
 use crate::event::{
-    AllowedOperation, CallbackOwner, CallbackSet, TaskClosed, TaskCreated, TokenIssued,
-    TokenRevoked,
+    AllowedOperation, CallbackOwner, CallbackSet, ProxiesOpened, TaskClosed, TaskCreated,
+    TokenIssued, TokenRevoked,
 };
 use crate::id::StreamId;
 
@@ -59,6 +59,16 @@ impl Describe for TaskCreated {
     fn rests_on(&self) -> Vec<Reference> {
         let template = self.template.map(|from| from.template_id.into());
         template.map(Reference::Stream).into_iter().collect()
+    }
+}
+
+impl Describe for ProxiesOpened {
+    fn text(&self, _: &Topic) -> String {
+        "its tokens open the proxies".to_owned()
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(0, "task")
     }
 }
 

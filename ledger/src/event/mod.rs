@@ -89,9 +89,9 @@ pub use session::{
 };
 pub use table::{DecodeError, InStream};
 pub use task::{
-    AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, FromTemplate, RegisteredCallback,
-    TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TaskCreatedV3, TaskCreatedV4,
-    TokenIssued, TokenRevoked,
+    AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, FromTemplate, ProxiesOpened,
+    RegisteredCallback, TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TaskCreatedV3,
+    TaskCreatedV4, TokenIssued, TokenRevoked,
 };
 pub use template::{TemplateCreated, TemplateCreatedV1, TemplateDeleted};
 pub use upstream::{UpstreamDefined, UpstreamEnd, UpstreamEnded};
@@ -206,6 +206,8 @@ events! {
         in Task by OPENERS under PayloadForm [addresses];
     14, 1, "task.closed" => TaskClosed(TaskClosed)
         in Task by TASK_CLOSERS under PayloadForm [outlives_token];
+    15, 1, "task.proxies_opened" => ProxiesOpened(ProxiesOpened)
+        in Task by CREATORS under Token;
     20, 4, "apply.accepted" => ApplyAccepted(ApplyAccepted) { 1 => ApplyAcceptedV1, 2 => ApplyAcceptedV2, 3 => ApplyAcceptedV3 }
         in Apply by ASKERS under Fingerprint [begins, looked_up] of task_id, agent;
     21, 2, "apply.refused" => ApplyRefused(ApplyRefused) { 1 => ApplyRefusedV1 }

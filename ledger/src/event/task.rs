@@ -4,7 +4,7 @@ use crate::blob::Blob;
 use crate::catalog::{Level, OperationId, Risk, ScopeType};
 use crate::clock::Timestamp;
 use crate::id::{AgentId, CallbackId, TaskId, TemplateId, TokenId};
-use crate::name::{AgentName, ClaimsHash, ClientSubject, ScopePattern};
+use crate::name::{AgentName, ClaimsHash, ClientSubject, ScopePattern, UpstreamName};
 use crate::operation::MatchDigest;
 use crate::purpose::Purpose;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,14 @@ pub struct TaskCreatedV4 {
     pub question_seconds: Option<u32>,
     /// The reason and the link that it was opened with.
     pub purpose: Purpose,
+}
+
+/// `task.proxies_opened` 1: the tokens of the task are callers of the proxies too. By the command that opens the task,
+/// before its first token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxiesOpened {
+    /// The upstreams whose proxies they open; none: those of every upstream.
+    pub upstreams: Vec<UpstreamName>,
 }
 
 /// `task.created` 3: questions took their time from the setting, and nothing said why a task was opened.

@@ -120,7 +120,7 @@ impl Expr {
     }
 
     /// Whether this holds of it or of a node within it.
-    pub(super) fn any(&self, holds: &dyn Fn(&Self) -> bool) -> bool {
+    pub(crate) fn any(&self, holds: &dyn Fn(&Self) -> bool) -> bool {
         let mut found = holds(self);
         self.each_part(&mut |part| found = found || part.any(holds));
         found

@@ -94,6 +94,30 @@ pub const FACTS_OF_APPLY: &[&str] = &[
     "task.name",
     "tls.fingerprint",
     "tls.subject",
+    "usage.input_tokens_1h",
+    "usage.input_tokens_24h",
+    "usage.input_tokens_task",
+    "usage.output_tokens_1h",
+    "usage.output_tokens_24h",
+    "usage.output_tokens_task",
+    "usage.requests_1h",
+    "usage.requests_24h",
+    "usage.requests_task",
+    "usage.total_tokens_1h",
+    "usage.total_tokens_24h",
+    "usage.total_tokens_task",
+    "usage_model.input_tokens_1h",
+    "usage_model.input_tokens_24h",
+    "usage_model.input_tokens_task",
+    "usage_model.output_tokens_1h",
+    "usage_model.output_tokens_24h",
+    "usage_model.output_tokens_task",
+    "usage_model.requests_1h",
+    "usage_model.requests_24h",
+    "usage_model.requests_task",
+    "usage_model.total_tokens_1h",
+    "usage_model.total_tokens_24h",
+    "usage_model.total_tokens_task",
 ];
 
 /// The names of facts that the log knows; the service says the others.
@@ -110,10 +134,46 @@ pub const FACTS_FROM_LOG: &[&str] = &[
     "subject",
     "task.id",
     "task.name",
+    "usage.input_tokens_1h",
+    "usage.input_tokens_24h",
+    "usage.input_tokens_task",
+    "usage.output_tokens_1h",
+    "usage.output_tokens_24h",
+    "usage.output_tokens_task",
+    "usage.requests_1h",
+    "usage.requests_24h",
+    "usage.requests_task",
+    "usage.total_tokens_1h",
+    "usage.total_tokens_24h",
+    "usage.total_tokens_task",
+    "usage_model.input_tokens_1h",
+    "usage_model.input_tokens_24h",
+    "usage_model.input_tokens_task",
+    "usage_model.output_tokens_1h",
+    "usage_model.output_tokens_24h",
+    "usage_model.output_tokens_task",
+    "usage_model.requests_1h",
+    "usage_model.requests_24h",
+    "usage_model.requests_task",
+    "usage_model.total_tokens_1h",
+    "usage_model.total_tokens_24h",
+    "usage_model.total_tokens_task",
 ];
 
 /// The names of facts that each operation has of its own, its params besides.
 pub const FACTS_OF_OPERATION: &[&str] = &["level", "operation", "risk", "scope.id", "scope.type"];
+
+/// Whether a fact says what calls through the proxies used lately.
+#[must_use]
+pub fn is_of_usage(fact: &str) -> bool {
+    fact.starts_with("usage.") || is_of_model(fact)
+}
+
+/// Whether a fact says what calls with the model that is asked for used lately.
+#[must_use]
+pub fn is_of_model(fact: &str) -> bool {
+    fact.starts_with("usage_model.")
+}
 
 /// The window of a fact `window.NAME`.
 #[must_use]

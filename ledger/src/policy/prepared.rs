@@ -110,6 +110,14 @@ impl Prepared {
         reading.any(|rule| rule.is_about(operation))
     }
 
+    /// Whether a rule about that operation reads such a fact.
+    #[must_use]
+    pub fn reads_about(&self, operation: OperationId, wanted: impl Fn(&str) -> bool) -> bool {
+        let reads = |part: &Expr| matches!(part, Expr::Fact(name) if wanted(name));
+        let mut rules = self.policy.rules.iter();
+        rules.any(|rule| rule.is_about(operation) && rule.when.any(&reads))
+    }
+
     pub(super) fn rule(&self, index: usize) -> Option<&Rule> {
         self.policy.rules.get(index)
     }

@@ -37,7 +37,8 @@ pub struct ProviderNames {
     pub base_setting: &'static str,
     /// The base URL where that is not set.
     pub base: &'static str,
-    /// The setting that holds the credential, which is sent as a bearer token (RFC 6750).
+    /// The setting that holds the credential, which is sent as a bearer token (RFC 6750); empty where nothing is
+    /// carried out with one of the service's.
     pub token_setting: &'static str,
     /// The header of an answer that names the request, in small letters.
     pub request_id_header: &'static str,

@@ -2,9 +2,11 @@
 
 use crate::passkeys::{by_password, user};
 use crate::scene::{Scene, refusal};
-use fixtures::commands::{AGENT, create_key};
+use fixtures::commands::{AGENT, administrator, create_key, create_task};
 use ledger::aggregate::{Call, Key, Session};
-use ledger::command::{BeginCall, EndCalls, RecordUsage, RevokeKey, SetLock, Used};
+use ledger::command::{
+    BeginCall, CloseTask, CreateTask, EndCalls, RecordUsage, RevokeKey, SetLock, Used,
+};
 use ledger::event::{
     BodyDigest, CallCredential, CallEnded, CallOutcome, CallSubject, LockTarget, UpstreamKeyOwner,
     UsageCounts,
@@ -213,4 +215,31 @@ async fn use_is_recorded_for_a_time_that_has_passed() {
             .len(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_token_begins_calls_only_in_a_task_that_opens_the_proxies() {
+    let (scene, key) = with_key().await;
+    let open = |proxy| CreateTask {
+        proxy,
+        ..create_task()
+    };
+    for (number, proxy) in [(1, true), (2, false)] {
+        let issued = scene.execute(administrator(), open(proxy)).await.unwrap();
+        let call = CallSubject {
+            credential: CallCredential::Token(issued.task.tokens[0].id),
+            task_id: Some(issued.task.id),
+            ..subject(&key, WRITE)
+        };
+        let result = begun(&scene, number, call.clone()).await;
+        assert_eq!(result.is_ok(), proxy, "{result:?}");
+        let close = CloseTask {
+            task_id: issued.task.id,
+            token: None,
+            reason: None,
+        };
+        scene.execute(administrator(), close).await.unwrap();
+        let after = begun(&scene, number + 2, call).await;
+        assert!(after.is_err());
+    }
 }

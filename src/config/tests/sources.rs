@@ -240,7 +240,10 @@ fn names_are_unique_and_no_secret_has_a_default() {
 
 #[test]
 fn the_settings_of_each_provider_are_in_the_table() {
-    for provider in providers::all().iter() {
+    for provider in providers::all()
+        .iter()
+        .filter(|it| !it.catalog().is_empty())
+    {
         let names = provider.names();
         let row = |name| table::find(name).unwrap();
         assert!(row(names.token_setting).is_secret);

@@ -70,6 +70,7 @@ async fn outside_the_allowlist_is_a_403_on_record() {
             risk_tier: None,
         }],
         agent_callbacks: true,
+        proxy: false,
         callback: None,
         token_ttl: Some(Duration::from_secs(300)),
         question: None,

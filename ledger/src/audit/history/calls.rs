@@ -2,6 +2,7 @@
 //! ended as they began. What they used is added up once.
 
 use super::streams::{Seen, State};
+use super::tasks::KnownToken;
 use super::{History, Now};
 use crate::agent_key::SHARED_KEY;
 use crate::aggregate::User;
@@ -10,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::event::{
     AggregateKind, CallBegun, CallCredential, CallEnded, Event, UpstreamKeyOwner, UsageRecorded,
 };
-use crate::id::{AgentId, KeyId, SessionId, TaskId, UserId};
+use crate::id::{AgentId, KeyId, SessionId, TaskId, TokenId, UserId};
 use std::collections::HashMap;
 
 /// Up to when the use of each owner, task and model is added up.
@@ -41,6 +42,9 @@ impl History {
             (UpstreamKeyOwner::User(user_id), CallCredential::Session(session)) => {
                 self.calls_in_session(now, user_id, session);
             }
+            (UpstreamKeyOwner::Agent(agent_id), CallCredential::Token(token_id)) => {
+                self.calls_with_token(now, agent_id, (begun.subject.task_id, token_id));
+            }
             _ => now.wrong(Check::Call, "it is made with another's credential"),
         }
         self.counts.calls += 1;
@@ -68,6 +72,33 @@ impl History {
             Check::Call,
             || format!("key {key_id}, with which it is made, is not of agent {agent_id}"),
         );
+    }
+
+    fn calls_with_token(
+        &mut self,
+        now: &mut Now<'_>,
+        agent_id: AgentId,
+        (task_id, token_id): (Option<TaskId>, TokenId),
+    ) {
+        let Some(task_id) = task_id else {
+            return now.wrong(Check::Call, "it is made with a token, and names no task");
+        };
+        self.task_unlocked(now, task_id);
+        let task = self.streams.find(task_id, |state| match state {
+            State::Task(task) => Some(&**task),
+            _ => None,
+        });
+        let closed = || format!("task {task_id}, with whose token it is made, is not open");
+        let Some(task) = task.or_tell(now, Check::Call, closed) else {
+            return;
+        };
+        let at = now.at();
+        let in_force = |token: KnownToken| !token.revoked && at < token.expires_at;
+        let fits = task.agent_id == agent_id && task.opens_proxies;
+        let counts = fits && task.token(token_id).is_some_and(in_force);
+        now.expect(counts, Check::Call, || {
+            format!("token {token_id}, with which it is made, opens no proxy for its agent")
+        });
     }
 
     fn calls_in_session(&mut self, now: &mut Now<'_>, user_id: UserId, session: SessionId) {

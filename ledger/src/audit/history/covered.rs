@@ -168,6 +168,7 @@ mod tests {
                 callback: None,
                 agent_callback: None,
                 agent_callbacks: true,
+                opens_proxies: false,
                 registrations: 0,
                 template: None,
                 write: None,

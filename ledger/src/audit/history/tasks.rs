@@ -35,6 +35,8 @@ pub(super) struct TaskState {
     pub(super) allowlist: Allowlist,
     pub(super) callbacks: KnownCallbacks,
     agent_callbacks: bool,
+    /// Its tokens are callers of the proxies.
+    pub(super) opens_proxies: bool,
     /// An agent opened it with its key; it has no tokens.
     by_key: bool,
     /// The write that it was opened for.
@@ -131,6 +133,7 @@ impl History {
             Event::TokenIssued(issued) => self.token_issued(now, issued),
             Event::TokenRevoked(revoked) => self.token_revoked(now, revoked),
             Event::CallbackSet(set) => self.callback_set(now, set),
+            Event::ProxiesOpened(_) => self.proxies_opened(now),
             Event::TaskClosed(_) => self.task_closed(now),
             _ => {}
         }
@@ -171,6 +174,18 @@ impl History {
             "it is not the actor's to register, or the task takes none from its agent".to_owned()
         });
         known.callbacks.set(set);
+    }
+
+    /// It comes with the task, before any token.
+    fn proxies_opened(&mut self, now: &mut Now<'_>) {
+        let Some(State::Task(known)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
+        let fits = known.tokens.is_empty() && !known.by_key && !known.opens_proxies;
+        now.expect(fits, Check::Token, || {
+            "tokens that were issued before, or none, are made callers of the proxies".to_owned()
+        });
+        known.opens_proxies = true;
     }
 
     fn task_closed(&mut self, now: &mut Now<'_>) {
@@ -244,6 +259,7 @@ impl History {
             allowlist: Allowlist::of(&created.allowed),
             callbacks: KnownCallbacks::default(),
             agent_callbacks: created.agent_callbacks,
+            opens_proxies: false,
             by_key,
             write: created.write,
             opened_by,

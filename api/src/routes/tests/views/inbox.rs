@@ -172,6 +172,7 @@ impl Stage {
                 risk_tier: None,
             }],
             agent_callbacks: true,
+            proxy: false,
             callback: None,
             token_ttl: Some(Duration::from_secs(300)),
             question: None,
