@@ -1,10 +1,12 @@
 //! `agent …`, `key …`, `pairing …` and `template …`.
 
 use super::access::{ACCESS_HELP, Page};
+use super::anchors::read_token;
 use super::duration::parse_ttl;
 use super::people::given;
 use crate::api_client::{ApiRequest, Shown};
 use clap::{Args, Subcommand};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -97,6 +99,30 @@ pub(crate) enum KeyCommand {
         agent: String,
         /// The key's id
         id: String,
+    },
+    /// Store the key of an upstream, with which the proxies carry out an agent's calls
+    Store {
+        /// The agent's name
+        agent: String,
+        /// The upstream, such as anthropic or cloudflare
+        upstream: String,
+        /// The upstream's key: - reads it from standard input, @ and a file from there
+        #[arg(long, value_name = "KEY", default_value = "-", hide_default_value = true, value_parser = read_token)]
+        key: SecretString,
+    },
+    /// Print whether the key of an upstream is stored for an agent
+    Stored {
+        /// The agent's name
+        agent: String,
+        /// The upstream, such as anthropic or cloudflare
+        upstream: String,
+    },
+    /// Remove the key of an upstream that is stored for an agent
+    Forget {
+        /// The agent's name
+        agent: String,
+        /// The upstream, such as anthropic or cloudflare
+        upstream: String,
     },
 }
 
@@ -238,6 +264,24 @@ impl From<KeyCommand> for ApiRequest {
             )
             .with_page(page),
             KeyCommand::Revoke { agent, id } => Self::delete(&["agents", &agent, "keys", &id]),
+            KeyCommand::Store {
+                agent,
+                upstream,
+                key,
+            } => Self {
+                shown: Shown::Done,
+                ..Self::put(
+                    &["agents", &agent, "upstream-keys", &upstream],
+                    json!({"api_key": key.expose_secret()}),
+                )
+            },
+            KeyCommand::Stored { agent, upstream } => Self::get(
+                &["agents", &agent, "upstream-keys", &upstream],
+                Shown::Members,
+            ),
+            KeyCommand::Forget { agent, upstream } => {
+                Self::delete(&["agents", &agent, "upstream-keys", &upstream])
+            }
         }
     }
 }

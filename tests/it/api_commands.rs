@@ -532,3 +532,33 @@ async fn keys_and_links_are_printed_once_on_standard_output() {
     );
     assert!(output.stderr.is_empty());
 }
+
+#[tokio::test]
+async fn the_key_of_an_upstream_is_read_from_standard_input_and_printed_nowhere() {
+    let desk = Desk::new().await;
+    desk.will_answer(204, Value::Null);
+    let line = "key store a anthropic --token t";
+    let output = desk.run_with(line, "sk-ant-api03-real\n").await;
+    assert!(output.status.success(), "{output:?}");
+    let (told, complained) = said(&output);
+    assert!(!told.contains("real") && !complained.contains("real"));
+    let state = json!({"configured": true, "configured_at": "now"});
+    desk.will_answer(200, state);
+    let output = desk.run("key stored a anthropic --token t").await;
+    assert!(said(&output).0.contains("now"), "{output:?}");
+    desk.will_answer(204, Value::Null);
+    let output = desk.run("key forget a anthropic --token t").await;
+    assert!(output.status.success(), "{output:?}");
+    let path = "/v1/agents/a/upstream-keys/anthropic";
+    let line = |method: &str| format!("{method} {path}");
+    let expected = [
+        sent(
+            &line("PUT"),
+            Some("t"),
+            json!({"api_key": "sk-ant-api03-real"}),
+        ),
+        sent(&line("GET"), Some("t"), Value::Null),
+        sent(&line("DELETE"), Some("t"), Value::Null),
+    ];
+    assert_eq!(desk.sent(), expected);
+}
