@@ -209,6 +209,7 @@ mod tests {
         let answers = Answers::default();
         for number in 0..=64 {
             answers.put(write(number), answer(200, LONGEST));
+            tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert!(answers.of(write(0)).is_some());
         tokio::time::advance(SHORT).await;
