@@ -139,6 +139,31 @@ async fn a_write_waits_for_a_person_and_is_sent_once_as_it_came() {
 }
 
 #[tokio::test]
+async fn a_write_with_the_agents_own_key_is_sent_and_its_page_says_nothing_of_a_simulation() {
+    let mut sandbox = Sandbox::new().await;
+    let real = sandbox.settings.remove("CLOUDFLARE_API_TOKEN").unwrap();
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let path = "/v1/agents/ci/upstream-keys/cloudflare";
+    let stored = json!({"api_key": real});
+    let stored = ask(&stage.service, "PUT", path, TOKEN, &stored).await;
+    assert_eq!(stored.unwrap().0, 204);
+    let asked = stage.asked("www").await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let path = asked.strip_prefix(BASE_URL).unwrap();
+    let page = client
+        .get(format!("http://{}{path}", stage.service.address))
+        .header("host", BASE_URL.trim_start_matches("http://"))
+        .header("accept", "text/html");
+    let page = page.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("www.example.com"), "{page}");
+    assert!(!page.contains("Simulation."), "{page}");
+    let (held, ()) = tokio::join!(stage.post("www", LONG), stage.decide(&asked, "approve"));
+    assert_eq!(held.0, 200, "{}", held.1);
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
 async fn a_granted_write_is_relayed_at_once_and_upstreams_refusal_passes_as_it_is() {
     let mut sandbox = Sandbox::new().await;
     let stage = Stage::new(&mut sandbox, &["dns.record.write"]).await;

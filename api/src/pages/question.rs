@@ -124,7 +124,8 @@ impl Question<'_> {
             asked_at: Moment::new(approval.created_at),
             expires_at: Moment::new(approval.expires_at),
             now: Moment::new(self.now),
-            simulated,
+            // A client's own request is sent with a key of its agent where the service has none.
+            simulated: simulated && operations.iter().all(|it| it.forwarded().is_none()),
             path: path.to_owned(),
         };
         page.sort();
