@@ -56,12 +56,13 @@ def python_sdk(address, key, upstream):
     counted = client.messages.count_tokens(model=MODEL, messages=words["messages"])
     expect(counted.input_tokens, 25, "the count of tokens")
     expect([model.id for model in client.models.list()], [MODEL], "the models")
-    closed = lambda: client.messages.batches.create(requests=[{"custom_id": "one", "params": words}])
-    refused(anthropic.PermissionDeniedError, closed, "a batch, of which nothing is recorded,")
-    made = client.messages.batches.retrieve("msgbatch_1")
+    made = client.messages.batches.create(requests=[{"custom_id": "one", "params": words}])
+    expect(client.messages.batches.retrieve(made.id), made, "a batch that was made")
     expect(made.results_url, f"{address}/proxy/anthropic/v1/messages/batches/msgbatch_1/results", "the results' place")
     results = [one.result.message.id for one in client.messages.batches.results(made.id)]
     expect(results, ["msg_1"], "the results of a batch")
+    expect(client.messages.batches.cancel(made.id).id, made.id, "a batch that is cancelled")
+    expect(client.messages.batches.delete(made.id).type, "message_batch_deleted", "a batch that is deleted")
 
     wrong = refused(anthropic.BadRequestError, lambda: asked(client, max_tokens=0), "no token at all")
     expect(wrong.body["error"]["message"], "max_tokens: must be at least 1", "an error of upstream's")

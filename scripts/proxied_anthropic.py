@@ -89,7 +89,10 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             return self.json(200, {"input_tokens": 25})
         if path == "/v1/models":
             return self.json(200, MODELS)
-        if path == "/v1/messages/batches/msgbatch_1":
+        if path == "/v1/messages/batches/msgbatch_1" and self.command == "DELETE":
+            return self.json(200, {"id": "msgbatch_1", "type": "message_batch_deleted"})
+        batches = "/v1/messages/batches"
+        if path in (batches, f"{batches}/msgbatch_1", f"{batches}/msgbatch_1/cancel"):
             return self.json(200, BATCH)
         if path == "/v1/messages/batches/msgbatch_1/results":
             result = {"custom_id": "one", "result": {"type": "succeeded", "message": MESSAGE}}

@@ -7,9 +7,10 @@ use fixtures::commands::{self, AGENT};
 use ledger::aggregate::AdmissionKind;
 use ledger::command::{
     AgentChanges, CreateTemplate, DeleteSchedule, DeleteTemplate, DescribeAgent, LiftAdmission,
-    LiftLock, RevokeKey, RollbackPolicy, RunSchedule, SetAdmission, SetLock, SubmitApply,
+    LiftLock, RecordUsage, RevokeKey, RollbackPolicy, RunSchedule, SetAdmission, SetLock,
+    SubmitApply, Used,
 };
-use ledger::event::{ClientTarget, LockTarget};
+use ledger::event::{ClientTarget, LockTarget, UpstreamKeyOwner, UsageCounts};
 use ledger::{AgentName, Origin, ScheduleName, TemplateName};
 use providers::cloudflare::CACHE_PURGE;
 
@@ -135,6 +136,26 @@ impl Story {
                 let origin = commands::agent_with_key(key);
                 let opened = self.run(origin, commands::open_task(key, TEMPLATE)).await;
                 self.opened.extend(opened);
+            }
+            KeyStep::Use { key, tokens } => {
+                let Some(key) = pick(&self.keys, *key) else {
+                    return;
+                };
+                let now = self.ledger.now();
+                let used = Used {
+                    owner: UpstreamKeyOwner::Agent(key.agent_id),
+                    task_id: None,
+                    model: format!("model-{}", tokens % 2),
+                    from: now,
+                    to: now,
+                    counts: UsageCounts {
+                        requests: 1,
+                        input_tokens: *tokens,
+                        ..UsageCounts::default()
+                    },
+                };
+                let used = RecordUsage { used: vec![used] };
+                self.run(Origin::system("gateway"), used).await;
             }
             KeyStep::Submit {
                 key,

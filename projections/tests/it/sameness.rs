@@ -94,6 +94,10 @@ async fn stories_tell_of_everything_that_can_happen() {
         // No read table has a row of an API that is opened: the routes ask the ledger.
         "upstream.defined",
         "upstream.ended",
+        // No read table has a row of a call by itself, or of a task's right to make some.
+        "call.begun",
+        "call.ended",
+        "task.proxies_opened",
     ];
     // What happens to a ledger as a whole has tests of its own.
     let forms = Event::FORMS.iter().map(|(_, _, name)| *name);

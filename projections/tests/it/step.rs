@@ -115,6 +115,11 @@ pub(crate) enum KeyStep {
     Open {
         key: usize,
     },
+    /// Calls through the proxies are counted.
+    Use {
+        key: usize,
+        tokens: u64,
+    },
     Submit {
         key: usize,
         task: usize,
@@ -137,6 +142,7 @@ fn with_key() -> impl Strategy<Value = KeyStep> {
         1 => prop::bool::weighted(0.3).prop_map(|save| KeyStep::Policy { save }),
         2 => (0..5_u8).prop_map(|act| KeyStep::Schedule { act }),
         2 => key.clone().prop_map(|key| KeyStep::Open { key }),
+        2 => (key.clone(), 0..9_u64).prop_map(|(key, tokens)| KeyStep::Use { key, tokens }),
         4 => (key, 0..3_usize, 0..6_u8, 0..5_u8).prop_map(
             |(key, task, name, operation)| KeyStep::Submit { key, task, name, operation }
         ),
