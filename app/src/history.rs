@@ -4,8 +4,8 @@ use crate::admissions::{self, ListedAdmission};
 use crate::app::App;
 use crate::principal::Acting;
 use crate::refusal::Error;
-use ledger::ApprovalId;
 use ledger::aggregate::Approval;
+use ledger::{ApprovalId, ApproverName, Ledger, Rejection};
 use projections::{
     ApplyView, ApprovalView, ClearanceView, HistoryFilter, Page, Paging, Projection, Projections,
 };
@@ -18,6 +18,8 @@ const MOST_BEFORE: u32 = 10;
 #[derive(Debug)]
 pub struct Answered {
     pub approval: ApprovalView,
+    /// The principals who decided, in their order; none where nobody did.
+    pub by: Vec<ApproverName>,
     /// The apply that asked it, unless that was erased or it is not about one.
     pub apply: Option<ApplyView>,
     /// The decision as it is kept, where it is.
@@ -37,7 +39,7 @@ pub async fn page(
     let views = app.current_views(&read).await?;
     let mut page = views.history(filter, paging).await?;
     let approvals = std::mem::take(&mut page.rows);
-    let rows = answered(views, approvals).await?;
+    let rows = answered(&app.ledger, views, approvals).await?;
     Ok(page.with(rows))
 }
 
@@ -46,11 +48,12 @@ pub async fn before(app: &App, approval: &Approval) -> Result<Vec<Answered>, Err
     let read = [Projection::Tasks, Projection::Agents];
     let views = app.current_views(&read).await?;
     let same = views.answers_to(approval.fingerprint, approval.id, MOST_BEFORE);
-    answered(views, same.await?).await
+    answered(&app.ledger, views, same.await?).await
 }
 
 /// With what each left behind.
 async fn answered(
+    ledger: &Ledger,
     views: &Projections,
     approvals: Vec<ApprovalView>,
 ) -> Result<Vec<Answered>, Error> {
@@ -70,7 +73,12 @@ async fn answered(
             Some(apply_id) => views.apply(apply_id).await?,
             None => None,
         };
+        let by = match approval.decided_at {
+            Some(_) => decided_by(ledger, &approval).await?,
+            None => Vec::new(),
+        };
         rows.push(Answered {
+            by,
             apply,
             kept: kept.remove(&approval.id),
             block: blocks.remove(&approval.id.to_string()),
@@ -78,4 +86,17 @@ async fn answered(
         });
     }
     Ok(rows)
+}
+
+/// Those who decided, as the log has them; of an approval that was erased, the one whom the table names.
+async fn decided_by(ledger: &Ledger, view: &ApprovalView) -> Result<Vec<ApproverName>, Error> {
+    let approval = match ledger.load::<Approval>(view.id).await {
+        Err(ledger::Error::Rejected(Rejection::Erased)) => None,
+        loaded => loaded?,
+    };
+    let Some(approval) = approval else {
+        return Ok(view.decided_by.iter().cloned().collect());
+    };
+    let by = approval.answered_by().into_iter();
+    Ok(by.map(|(principal, _)| principal.clone()).collect())
 }

@@ -46,7 +46,7 @@ pub(crate) use params::whole_param;
 pub use params::{Now, Param, ParamValue};
 pub(crate) use person::UserNames;
 pub use person::{Answer, ShownPerson};
-pub(crate) use question::{Question, answered_by};
+pub(crate) use question::Question;
 pub(crate) use receipt::Became;
 pub use record::AboutAgent;
 pub(crate) use record::Record;

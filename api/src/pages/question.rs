@@ -19,34 +19,13 @@ use ledger::operation::Operation;
 use ledger::statement::PreStateDigest;
 use ledger::{Breadth, Providers, Timestamp};
 
-/// Those whose answers made the decision, in their order: each who approved, or the one who denied.
-pub(crate) fn answered_by(approval: &Approval) -> Vec<Given<'_>> {
-    let Some(decision) = &approval.decision else {
-        return Vec::new();
-    };
-    let mut given = match approval.state {
-        ApprovalState::Denied => Vec::new(),
-        _ => votes_of(approval),
-    };
-    let at = approval.decided_at.unwrap_or(approval.changed_at);
-    given.push((&decision.principal, at));
-    given
-}
-
 /// Those who approved what was then denied, or decided by nobody.
 pub(super) fn approved_before(approval: &Approval) -> Vec<Given<'_>> {
     let is_approved = approval.decision.is_some() && approval.state != ApprovalState::Denied;
     match is_approved {
         true => Vec::new(),
-        false => votes_of(approval),
+        false => approval.approved_by(),
     }
-}
-
-fn votes_of(approval: &Approval) -> Vec<Given<'_>> {
-    let votes = approval.standing_votes();
-    let mut given: Vec<_> = votes.map(|vote| (&vote.cast.principal, vote.at)).collect();
-    given.sort_by_key(|(_, at)| *at);
-    given
 }
 
 /// An approval with everything that its page needs besides.
@@ -203,7 +182,7 @@ impl Question<'_> {
                 .map(Moment::new),
             was_tried: approval.released_by.is_some(),
             progress: became.progress,
-            decided_by: self.names.answers(&answered_by(approval)),
+            decided_by: self.names.answers(&approval.answered_by()),
             approved_before: self.names.answers(&approved_before(approval)),
             reason: decision
                 .and_then(|decision| decision.reason.as_ref())

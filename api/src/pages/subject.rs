@@ -5,7 +5,7 @@ use super::assets;
 use super::ended::Ended;
 use super::moment::Moment;
 use super::person::{Answer, UserNames};
-use super::question::{answered_by, approved_before};
+use super::question::approved_before;
 use super::receipt::Became;
 use super::shown::{Short, ShownText};
 use app::decisions::CredentialCount;
@@ -143,7 +143,7 @@ impl SubjectQuestion<'_> {
             is_review: matches!(self.subject, AskedSubject::Review(_)),
             is_schedule: matches!(self.subject, AskedSubject::Schedule(_)),
             at: Moment::new(became.at),
-            decided_by: self.names.answers(&answered_by(approval)),
+            decided_by: self.names.answers(&approval.answered_by()),
             approved_before: self.names.answers(&approved_before(approval)),
             reason: reason
                 .filter(|reason| !reason.is_empty())

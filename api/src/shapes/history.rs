@@ -234,7 +234,7 @@ impl From<Answered> for HistoryRow {
                     scope_id: it.scope_id.to_string(),
                 })
                 .collect(),
-            by: view.decided_by.into_iter().map(Into::into).collect(),
+            by: answered.by.into_iter().map(Into::into).collect(),
             reason: if is_decided {
                 view.decision_reason
             } else {

@@ -238,6 +238,31 @@ impl Approval {
         self.votes.iter().filter(|vote| vote.end.is_none())
     }
 
+    /// Those whose answers made the decision, in their order: each who approved, or the one who denied. None where
+    /// nobody has decided.
+    #[must_use]
+    pub fn answered_by(&self) -> Vec<(&ApproverName, Timestamp)> {
+        let Some(decision) = &self.decision else {
+            return Vec::new();
+        };
+        let mut answered = match self.state {
+            ApprovalState::Denied => Vec::new(),
+            _ => self.approved_by(),
+        };
+        let at = self.decided_at.unwrap_or(self.changed_at);
+        answered.push((&decision.principal, at));
+        answered
+    }
+
+    /// Those whose votes count, in their order.
+    #[must_use]
+    pub fn approved_by(&self) -> Vec<(&ApproverName, Timestamp)> {
+        let votes = self.standing_votes();
+        let mut given: Vec<_> = votes.map(|vote| (&vote.cast.principal, vote.at)).collect();
+        given.sort_by_key(|(_, at)| *at);
+        given
+    }
+
     fn end_vote(&mut self, principal: &ApproverName, end: VoteEnd) {
         let votes = self.votes.iter_mut();
         for vote in votes.filter(|vote| vote.cast.principal == *principal) {

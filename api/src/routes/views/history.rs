@@ -39,11 +39,11 @@ pub(super) async fn show(
         });
         let mut rows = Vec::with_capacity(page.rows.len());
         for one in page.rows {
-            let by = match &one.approval.decided_by {
-                Some(by) => Some(principal_name(&state, by).await?),
-                None => None,
-            };
-            rows.push(row(one, by, now));
+            let mut by = Vec::with_capacity(one.by.len());
+            for principal in &one.by {
+                by.push(principal_name(&state, principal).await?);
+            }
+            rows.push(row(one, &by, now));
         }
         let short = |name: &str| {
             let mut kept = query.kept().into_iter();
@@ -74,7 +74,7 @@ fn about(kind: &str) -> Option<&'static str> {
     }
 }
 
-fn row(answered: Answered, by: Option<String>, now: Timestamp) -> AnswerRow {
+fn row(answered: Answered, by: &[String], now: Timestamp) -> AnswerRow {
     let (approval, apply) = (answered.approval, answered.apply);
     let operations = apply.map(|apply| apply.operations).unwrap_or_default();
     let told = operations.iter().take(OPERATIONS).map(|it| {
@@ -93,7 +93,7 @@ fn row(answered: Answered, by: Option<String>, now: Timestamp) -> AnswerRow {
             .map(|agent| Short::line(agent.as_str(), TEXT)),
         operations: told.collect(),
         more: operations.len().saturating_sub(OPERATIONS),
-        by: by.map(|by| Short::line(by, TEXT)),
+        by: (!by.is_empty()).then(|| Short::line(by.join(", "), TEXT)),
         reason: approval
             .decision_reason
             .filter(|reason| is_decided && !reason.is_empty())

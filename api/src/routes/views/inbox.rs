@@ -4,7 +4,7 @@ use super::glances::look;
 use super::{Asked, actor_name, principal_name};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{Frame, InboxPage, InboxRow, InboxSection, LockNotice, RowState, View};
-use crate::pages::{Became, Beside, Glance, Short, answered_by};
+use crate::pages::{Became, Beside, Glance, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::state::AppState;
@@ -297,7 +297,7 @@ impl Part<'_> {
                 continue;
             };
             let mut by = Vec::new();
-            for (principal, _) in answered_by(&approval) {
+            for (principal, _) in approval.answered_by() {
                 by.push(self.name(principal).await?);
             }
             let at = view.decided_at.unwrap_or(view.updated_at);

@@ -199,4 +199,8 @@ async fn who_approved_is_named_as_people_call_them() {
     ];
     let places: Vec<_> = both.iter().map(|one| html.find(one).unwrap()).collect();
     assert!(places.is_sorted(), "{html}");
+    // So does the history, in the same order.
+    let history = call(&stage, "GET", "/v1/history", &Value::Null).await;
+    let by = json!([format!("user:{user}"), "default"]);
+    assert_eq!(history.body["history"][0]["by"], by);
 }
