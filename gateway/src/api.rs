@@ -138,9 +138,15 @@ impl Api {
         })
     }
 
-    /// Whether writes of it can be carried out.
-    pub(crate) const fn has_writes(&self) -> bool {
-        matches!(self.routes, Routes::Cloudflare)
+    /// What people read of a request, where its route says so.
+    pub(crate) fn title(&self, method: &Method, path: &str) -> Option<String> {
+        match &self.routes {
+            Routes::Opened(api) => {
+                let (route, _) = api.route(method.as_str(), path)?;
+                UpstreamApi::title(route, path)
+            }
+            Routes::Anthropic { .. } | Routes::Cloudflare => None,
+        }
     }
 
     /// The path of the API, of what follows its place.
@@ -191,7 +197,8 @@ impl Api {
         content: &Content,
     ) -> Result<Vec<String>, Refusal> {
         match &self.routes {
-            Routes::Anthropic { .. } | Routes::Opened(_) => Ok(Vec::new()),
+            Routes::Anthropic { .. } => Ok(Vec::new()),
+            Routes::Opened(api) => opened::judge_write(api, method, path, content),
             Routes::Cloudflare => cloudflare::judge_write(method, path, content),
         }
     }

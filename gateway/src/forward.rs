@@ -1,11 +1,12 @@
 //! Sends what was decided elsewhere: one request to an API, whose whole answer is given back.
 
-use crate::api::Api;
+use crate::Settings;
+use crate::apis::Apis;
+use crate::caller::Upstreams;
 use crate::record::GoesUp;
 use crate::refusal::Refusal;
 use crate::upload::{Progress, Upload};
 use crate::upstream::SetupError;
-use crate::{Settings, gateway};
 use axum::body::{Body, Bytes};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body as _;
@@ -65,7 +66,7 @@ pub enum Unanswered {
 
 /// The APIs, for who sends to them. Clones share connections.
 #[derive(Clone)]
-pub struct Sender(Arc<[Arc<Api>; 2]>);
+pub struct Sender(Arc<Apis>);
 
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,8 +77,8 @@ impl fmt::Debug for Sender {
 impl Sender {
     /// # Errors
     /// [`SetupError`] when an upstream's URL cannot be used, or TLS not set up.
-    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
-        gateway::apis(settings).map(|apis| Self(Arc::new(apis)))
+    pub fn new(settings: &Settings, upstreams: Arc<dyn Upstreams>) -> Result<Self, SetupError> {
+        Apis::new(settings, upstreams).map(|apis| Self(Arc::new(apis)))
     }
 
     /// Sends a request once.
@@ -90,7 +91,8 @@ impl Sender {
         forward: Forward,
         key: &SecretString,
     ) -> Result<Answered, Unanswered> {
-        let api = self.0.iter().find(|api| api.name == *upstream);
+        let api = self.0.find(upstream.as_str()).await;
+        let api = api.map_err(Unanswered::NotSent)?;
         let unknown = || Unanswered::NotSent(Refusal::malformed("there is no such upstream"));
         let api = api.ok_or_else(unknown)?;
         let most = u64::try_from(forward.body.len()).unwrap_or(u64::MAX);

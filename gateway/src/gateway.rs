@@ -2,9 +2,10 @@
 
 use crate::anthropic;
 use crate::api::Api;
+use crate::apis::Apis;
 use crate::bodies::{Buffers, Content, Whole, too_large};
 use crate::call::{Access, Call, Routed};
-use crate::caller::{Asked, Caller, Callers, Keys, Opened, Owner, Permits, Reach, Upstreams};
+use crate::caller::{Asked, Caller, Callers, Keys, Owner, Permits, Reach, Upstreams};
 use crate::cloudflare;
 use crate::credentials;
 use crate::headers::{accept_encoding, is_event_stream, judge_framing};
@@ -17,7 +18,7 @@ use crate::record::{Given, Recording, Records};
 use crate::refusal::{Envelope, Refusal, Word};
 use crate::relay::Relayed;
 use crate::upload::{Progress, Upload};
-use crate::upstream::{Limits, SetupError, Upstream};
+use crate::upstream::SetupError;
 use crate::usage::Reader;
 use crate::write::{Write, Writes, patience};
 use axum::body::{Body, Bytes};
@@ -25,15 +26,14 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use ledger::RequestId;
 use ledger::TaskId;
 use ledger::event::CallSubject;
-use ledger::{RequestId, UpstreamId, UpstreamName};
 use secrecy::SecretString;
 use serde_json::json;
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
@@ -90,9 +90,7 @@ pub struct Gateway(Arc<Shared>);
 
 struct Shared {
     settings: Settings,
-    apis: [Arc<Api>; 2],
-    /// Those that administrators opened, as they were last.
-    opened: Mutex<HashMap<UpstreamName, (UpstreamId, Arc<Api>)>>,
+    apis: Apis,
     ports: Ports,
     places: Arc<Places>,
     buffers: Buffers,
@@ -110,13 +108,12 @@ impl Gateway {
     /// # Errors
     /// [`SetupError`] when the upstream's URL cannot be used, or TLS not set up.
     pub fn new(settings: Settings, ports: Ports) -> Result<Self, SetupError> {
-        let apis = apis(&settings)?;
+        let apis = Apis::new(&settings, Arc::clone(&ports.upstreams))?;
         let places = Places::new(settings.calls, settings.calls_per_key);
         let buffers = Buffers::new(settings.buffer);
         Ok(Self(Arc::new(Shared {
             settings,
             apis,
-            opened: Mutex::default(),
             ports,
             places,
             buffers,
@@ -145,25 +142,6 @@ impl Gateway {
     }
 }
 
-/// The APIs, with connections of their own.
-///
-/// # Errors
-/// [`SetupError`] when an upstream's URL cannot be used, or TLS not set up.
-pub(crate) fn apis(settings: &Settings) -> Result<[Arc<Api>; 2], SetupError> {
-    let limits = Limits {
-        connect: settings.connect,
-        allowed_nets: settings.allowed_nets.clone(),
-        public: None,
-    };
-    let base = settings.anthropic_base.clone();
-    let upstream = Upstream::new("ANTHROPIC_API_BASE", &base, &limits)?;
-    let anthropic = Api::anthropic(upstream, base, settings.files);
-    let base = settings.cloudflare_base.clone();
-    let upstream = Upstream::new("CLOUDFLARE_API_BASE", &base, &limits)?;
-    let cloudflare = Api::cloudflare(upstream, base, settings.cloudflare_calls);
-    Ok([Arc::new(anthropic), Arc::new(cloudflare)])
-}
-
 impl Shared {
     /// The API that a path leads to, and what follows its place.
     async fn place<'a>(&self, path: &'a str) -> Result<(Arc<Api>, &'a str), Refusal> {
@@ -171,41 +149,8 @@ impl Shared {
         let rest = path.strip_prefix(PLACE).ok_or_else(unknown)?;
         let name = rest.split('/').next().unwrap_or_default();
         let rest = rest.get(name.len()..).unwrap_or_default();
-        if let Some(api) = self.apis.iter().find(|api| api.name.as_str() == name) {
-            return Ok((Arc::clone(api), rest));
-        }
-        let name = UpstreamName::unchecked(name);
-        let opened = self.ports.upstreams.opened(&name).await?;
-        let api = self.opened(&name, opened).ok_or_else(unknown)?;
+        let api = self.apis.find(name).await?.ok_or_else(unknown)?;
         Ok((api, rest))
-    }
-
-    /// An API that an administrator opened, with its connections for as long as nothing changes.
-    fn opened(&self, name: &UpstreamName, opened: Option<Opened>) -> Option<Arc<Api>> {
-        let mut known = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Opened { id, api }) = opened else {
-            known.remove(name);
-            return None;
-        };
-        if let Some((of, api)) = known.get(name)
-            && *of == id
-        {
-            return Some(Arc::clone(api));
-        }
-        let limits = Limits {
-            connect: self.settings.connect,
-            allowed_nets: self.settings.allowed_nets.clone(),
-            public: Some(self.settings.is_public),
-        };
-        let api = match Api::opened(name, &api, &limits) {
-            Ok(api) => Arc::new(api),
-            Err(error) => {
-                tracing::warn!(%error, upstream.name = %name, "an upstream cannot be reached as it is described");
-                return None;
-            }
-        };
-        known.insert(name.clone(), (id, Arc::clone(&api)));
-        Some(api)
     }
 
     async fn answer(
@@ -235,7 +180,7 @@ impl Shared {
         // What a rule reads of the body is judged when that is there.
         let is_read = call.is_metered && permits.reads_body(call.operation);
         if !is_read {
-            self.admit(api, (&caller.owner, caller.task), &call, &parts.extensions)
+            self.admit((&caller.owner, caller.task), &call, &parts.extensions)
                 .await?;
         }
         let key = self.ports.keys.key_of(&caller.owner, api.name.as_str());
@@ -391,7 +336,7 @@ impl Shared {
             level: asked.level,
             risk: asked.risk,
             scope: scope.clone(),
-            title: None,
+            title: api.title(&parts.method, path),
             method: parts.method.clone(),
             target: target(parts, path),
             headers,
@@ -409,7 +354,6 @@ impl Shared {
     /// Holds a call to what is granted.
     async fn admit(
         &self,
-        api: &Api,
         (owner, task): (&Owner, Option<TaskId>),
         call: &Call,
         seen: &Extensions,
@@ -424,13 +368,11 @@ impl Shared {
             (Access::Read(asked), Owner::Agent(id, _)) => {
                 self.ports.permits.may_read((*id, task), asked, seen).await
             }
-            (Access::Write(_), Owner::Agent(..))
-                if self.ports.writes.is_none() || !api.has_writes() =>
-            {
+            (Access::Write(_), Owner::Agent(..)) if self.ports.writes.is_none() => {
                 Err(Refusal::new(
                     Word::Forbidden,
                     format!(
-                        "{} changes something upstream, which this version does not carry out through the proxy",
+                        "{} changes something upstream, which this service does not carry out through the proxy",
                         call.operation
                     ),
                 ))

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `gateway` | one request from its head to its answer |
 //! | `path`, `headers`, `credentials` | the judgement of what was sent |
-//! | `api` | what differs from API to API, as one value of each |
+//! | `api`, `apis` | what differs from API to API, as one value of each; those that there are |
 //! | `call` | one call, and what lets it through |
 //! | `anthropic`, `cloudflare`, `opened` | the routes of these APIs, and of those that administrators open |
 //! | `caller` | who calls and whose key is used, as ports |
@@ -27,6 +27,7 @@
 
 mod anthropic;
 mod api;
+mod apis;
 mod bodies;
 mod call;
 mod caller;

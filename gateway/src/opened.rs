@@ -1,5 +1,6 @@
 //! The routes of an API that an administrator opened.
 
+use crate::bodies::Content;
 use crate::call::{Access, Call, Routed};
 use crate::caller::{Asked, Reach};
 use crate::refusal::{Refusal, Word};
@@ -42,4 +43,28 @@ pub(crate) fn route(api: &UpstreamApi, method: &Method, path: &str) -> Result<Ro
         access,
         most,
     )))
+}
+
+/// Where the body of a write has secrets, as its route names them.
+///
+/// # Errors
+/// The refusal of a form where the route names secrets, which stand in JSON.
+pub(crate) fn judge_write(
+    api: &UpstreamApi,
+    method: &Method,
+    path: &str,
+    content: &Content,
+) -> Result<Vec<String>, Refusal> {
+    let route = api.route(method.as_str(), path);
+    let named = route.map_or(&[][..], |(route, _)| route.seal.as_slice());
+    match content {
+        Content::Json(body) => {
+            let there = named.iter().filter(|place| body.pointer(place).is_some());
+            Ok(there.cloned().collect())
+        }
+        Content::Form(_) if !named.is_empty() => Err(Refusal::malformed(
+            "this route takes JSON, in which its secrets are found, and no form",
+        )),
+        Content::Nothing | Content::Form(_) => Ok(Vec::new()),
+    }
 }

@@ -102,7 +102,9 @@ impl OverGateway {
                 return Err(refused);
             }
         };
-        let forward = self.forward_of(forwarding).map_err(|why| {
+        let unchanged = self.is_as_it_was(forwarding).await;
+        let forward = unchanged.and_then(|()| self.forward_of(forwarding));
+        let forward = forward.map_err(|why| {
             keep(Err(Refusal::new(Word::Ended, why.clone())));
             NotForwarded::NoKey(why)
         })?;
@@ -138,6 +140,28 @@ impl OverGateway {
 }
 
 impl OverGateway {
+    /// What people approved goes where it went when they were asked.
+    async fn is_as_it_was(&self, forwarding: Forwarding<'_>) -> Result<(), String> {
+        let name = &forwarding.request.upstream;
+        let unreadable = |error: ledger::Error| {
+            tracing::error!(error = with_sources(&error), "a write cannot be looked up");
+            "nothing was sent: internal error, try again".to_owned()
+        };
+        let upstream = self.ledger.upstream(name).await.map_err(unreadable)?;
+        let Some(upstream) = upstream else {
+            return Ok(());
+        };
+        let apply = self.ledger.load::<Apply>(forwarding.apply_id).await;
+        let apply = apply.map_err(unreadable)?;
+        match apply.is_some_and(|apply| upstream.defined_at <= apply.accepted_at) {
+            true => Ok(()),
+            false => Err(format!(
+                "nothing was sent: an administrator described {name} anew after this was asked for; send the same \
+                 request again"
+            )),
+        }
+    }
+
     /// The request as it goes up, with the secrets of the call that waits.
     fn forward_of(&self, forwarding: Forwarding<'_>) -> Result<Forward, String> {
         let mut forward = forward_of(forwarding.request)?;

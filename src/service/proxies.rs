@@ -45,8 +45,8 @@ pub(super) fn proxies(
     let ports = Ports {
         callers: service.clone(),
         keys: service.clone(),
-        permits: service.clone(),
-        upstreams: service,
+        permits: service,
+        upstreams: Arc::new(OpenedApis(state.app.ledger.clone())),
         records,
         writes: Some(Arc::new(writes)),
     };
@@ -67,7 +67,8 @@ pub(super) fn forwarder(
     ledger: &Ledger,
     kept: &Kept,
 ) -> anyhow::Result<Arc<dyn Forwarder>> {
-    let sender = Sender::new(&settings(config)?);
+    let opened = Arc::new(OpenedApis(ledger.clone()));
+    let sender = Sender::new(&settings(config)?, opened);
     let sender = sender.context("an upstream cannot be reached like this")?;
     let token = cloudflare(config)?.token.clone();
     Ok(Arc::new(OverGateway::new(
@@ -222,13 +223,16 @@ impl Keys for OfService {
     }
 }
 
-impl Upstreams for OfService {
+/// The APIs that administrators opened.
+struct OpenedApis(Ledger);
+
+impl Upstreams for OpenedApis {
     fn opened<'a>(
         &'a self,
         name: &'a UpstreamName,
     ) -> BoxFuture<'a, Result<Option<Opened>, Refusal>> {
         async move {
-            let found = self.state.app.ledger.upstream(name).await;
+            let found = self.0.upstream(name).await;
             let found = found.map_err(|error| refusal(&error.into()))?;
             Ok(found.and_then(|upstream| {
                 let api = upstream.api.clone()?;

@@ -1,7 +1,8 @@
 //! A client of an API that an administrator opened, against the real binary.
 
 use crate::logins::{TOKEN, ask};
-use fixtures::sandbox::Sandbox;
+use fixtures::approver::SoftApprover;
+use fixtures::sandbox::{BASE_URL, Sandbox};
 use fixtures::service::Service;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use tokio::net::TcpListener;
 
 const STORED: &str = "ghp_a-stored-token-of-the-agent";
 
-/// What stands for the API: it keeps each head, and has one issue.
+/// What stands for the API: it keeps each request, and has one issue.
 async fn upstream() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -19,7 +20,7 @@ async fn upstream() -> (String, Arc<Mutex<Vec<String>>>) {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut read = Vec::new();
-            while !read.ends_with(b"\r\n\r\n") {
+            while !is_whole(&read) {
                 let mut piece = [0; 4096];
                 let count = stream.read(&mut piece).await.unwrap();
                 read.extend_from_slice(&piece[..count]);
@@ -35,6 +36,17 @@ async fn upstream() -> (String, Arc<Mutex<Vec<String>>>) {
         }
     });
     (base, heads)
+}
+
+/// Whether a request is there with its body.
+fn is_whole(read: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(read).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let mut lines = head.lines();
+    let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+    body.len() >= length.map_or(0, |length| length.parse().unwrap())
 }
 
 fn described(base: &str) -> Value {
@@ -122,16 +134,12 @@ async fn an_opened_api_is_read_as_far_as_it_is_granted_and_closed_again() {
     let before = heads.lock().unwrap().len();
     for (method, path, status) in [
         ("GET", "/proxy/github/repos/octo/other/issues", 403),
-        ("POST", path, 403),
         ("DELETE", path, 405),
         ("GET", "/proxy/github/user", 404),
         ("GET", "/proxy/github/repos/octo/../x/issues", 400),
     ] {
-        let body = match method {
-            "POST" => json!({}),
-            _ => Value::Null,
-        };
-        let (refused, told) = ask(&service, method, path, &key, &body).await.unwrap();
+        let told = ask(&service, method, path, &key, &Value::Null).await;
+        let (refused, told) = told.unwrap();
         // The client of this test folds dots away by itself.
         let folded = path.contains("..") && refused == 404;
         assert!(
@@ -179,6 +187,102 @@ async fn an_opened_api_is_read_as_far_as_it_is_granted_and_closed_again() {
         .1;
     assert_eq!(all["upstreams"], json!([]));
     assert!(!sandbox.log().contains(STORED));
+}
+
+/// The description with a route whose body has a secret.
+fn with_secrets(base: &str) -> Value {
+    let mut described = described(base);
+    let route = json!({
+        "method": "PUT", "path": "/repos/{owner}/{repo}/actions/secrets/{name}", "operation": "github.secrets.write",
+        "level": "write", "risk": "sensitive", "scope": {"type": "repo", "id": "{owner}/{repo}"},
+        "title": "Set the secret {name} of {owner}/{repo}", "seal": ["/encrypted_value"],
+    });
+    described["routes"].as_array_mut().unwrap().push(route);
+    described
+}
+
+/// The link of a question in the answer to a call that was held.
+fn link(told: &(u16, Value)) -> String {
+    assert_eq!(
+        (told.0, &told.1["code"]),
+        (403, &json!("waiting")),
+        "{}",
+        told.1
+    );
+    let mut words = told.1["detail"].as_str().unwrap().split_whitespace();
+    let link = words.find(|word| word.starts_with(BASE_URL)).unwrap();
+    link.to_owned()
+}
+
+#[tokio::test]
+async fn a_write_to_an_opened_api_waits_for_a_person_and_goes_where_it_went_when_they_were_asked() {
+    const SECRET: &str = "what-nobody-else-reads";
+    let (base, heads) = upstream().await;
+    let sent = || heads.lock().unwrap().clone();
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());
+    sandbox
+        .settings
+        .insert("PROXY_HOLD_SECONDS", "3".to_owned());
+    let service = sandbox.start().await;
+    let alice = SoftApprover::new("alice");
+    service.register(&alice).await;
+    let key = agent(&service).await;
+    let opened = admin(
+        &service,
+        "PUT",
+        "/v1/upstreams/github",
+        &with_secrets(&base),
+    )
+    .await;
+    assert_eq!(opened.0, 200, "{}", opened.1);
+    let own = "/v1/agents/ci/upstream-keys/github";
+    let stored = admin(&service, "PUT", own, &json!({"api_key": STORED})).await;
+    assert_eq!(stored.0, 204);
+    let path = "/proxy/github/repos/octo/hello/actions/secrets/TOKEN";
+    let body = json!({"encrypted_value": SECRET, "key_id": "1"});
+    let put = async || ask(&service, "PUT", path, &key, &body).await.unwrap();
+    let approve = async |link: &str| {
+        let decided = service.caller.decide(&alice, link, "approve", None);
+        assert_eq!(decided.await.unwrap().status, 200);
+    };
+
+    let asked = link(&put().await);
+    assert!(sent().is_empty());
+    approve(&asked).await;
+    assert!(sent().is_empty(), "nobody waits for it");
+    let (status, answer) = put().await;
+    assert_eq!(status, 200, "{answer}");
+    let requests = sent();
+    assert_eq!(requests.len(), 1);
+    assert!(requests[0].starts_with("PUT /repos/octo/hello/actions/secrets/TOKEN HTTP/1.1\r\n"));
+    assert!(requests[0].contains(SECRET) && requests[0].contains(STORED));
+
+    // Described anew, it may be somewhere else.
+    let second = link(&put().await);
+    assert_ne!(second, asked);
+    approve(&second).await;
+    let again = admin(&service, "PUT", "/v1/upstreams/github", &described(&base)).await;
+    assert_eq!(again.0, 200, "{}", again.1);
+    let again = admin(
+        &service,
+        "PUT",
+        "/v1/upstreams/github",
+        &with_secrets(&base),
+    )
+    .await;
+    assert_eq!(again.0, 200, "{}", again.1);
+    let (status, told) = put().await;
+    assert_eq!((status, &told["code"]), (403, &json!("ended")), "{told}");
+    assert_eq!(sent().len(), 1);
+
+    assert!(service.stop().await.success());
+    let checked = sandbox.run("ledger check");
+    assert!(checked.status.success(), "{checked:?}");
+    let ledger = std::fs::read(sandbox.ledger_file()).unwrap();
+    let is_there = |text: &str| ledger.windows(text.len()).any(|it| it == text.as_bytes());
+    assert!(is_there("actions/secrets/TOKEN") && !is_there(SECRET));
+    assert!(!sandbox.log().contains(SECRET));
 }
 
 #[tokio::test]
