@@ -2,6 +2,7 @@
 
 use crate::logins::{TOKEN, ask};
 use crate::proxies::{SOON, Stage, rest};
+use fixtures::approver::SoftApprover;
 use fixtures::process::said;
 use fixtures::sandbox::{Sandbox, until};
 use ledger::Event;
@@ -39,6 +40,14 @@ async fn ruled(stage: &Stage, document: &str) {
     let status = put.status();
     let text = put.text().await.unwrap();
     assert!(status.is_success(), "{text}");
+}
+
+/// What `ledger verify` says of the ledger's own file.
+fn verified(sandbox: &Sandbox) -> (String, String) {
+    let (key, _) = said(&sandbox.run("ledger vkey"));
+    let file = sandbox.ledger_file();
+    let line = format!("ledger verify {} --key {}", file.display(), key.trim());
+    said(&sandbox.run(&line))
 }
 
 #[tokio::test]
@@ -130,7 +139,7 @@ async fn a_change_that_was_under_way_in_a_crash_is_told_as_one_without_an_end() 
     let names = sandbox.events().await;
     let names: Vec<_> = names.iter().map(|recorded| recorded.event.name()).collect();
     assert!(names.contains(&"call.begun") && !names.contains(&"call.ended"));
-    let (out, err) = said(&sandbox.run("ledger verify"));
+    let (out, err) = verified(&sandbox);
     assert!(
         out.contains("1 sent on, 1 begun without a recorded end"),
         "{out}{err}"
@@ -183,6 +192,7 @@ async fn a_spent_quota_is_told_as_one_and_holds_after_a_start() {
 async fn rules_deny_calls_and_cannot_have_people_asked_about_them() {
     let mut sandbox = Sandbox::new().await;
     let stage = Stage::new(&mut sandbox).await;
+    stage.service.register(&SoftApprover::new("alice")).await;
     ruled(
         &stage,
         "engine = \"lpp-cel/1\"\n[[rule]]\nid = \"ask\"\npriority = 1\naction = \"ask\"\n\
@@ -262,6 +272,6 @@ async fn a_task_that_opens_the_proxies_has_its_token_call_what_it_may_use() {
     );
     assert_eq!(usage[0]["task_id"], json!(id));
     assert!(stage.service.stop().await.success());
-    let (out, err) = said(&sandbox.run("ledger verify"));
+    let (out, err) = verified(&sandbox);
     assert!(out.contains("verified"), "{out}{err}");
 }
