@@ -367,7 +367,11 @@ fn says_the_same(made: &Value, sent: &Value, defaults: &[&str]) -> bool {
         return made == sent;
     };
     let is_there = |(name, value): (&String, &Value)| made.get(name) == Some(value);
-    let is_default = |name: &&String| sent.contains_key(*name) || defaults.contains(&name.as_str());
+    // Defaults are named as params, of which a body may be a part: `rule.enabled`.
+    let is_default = |name: &&String| {
+        let mut named = defaults.iter().map(|path| path.rsplit('.').next());
+        sent.contains_key(*name) || named.any(|last| last == Some(name.as_str()))
+    };
     sent.iter().all(is_there) && made.keys().all(|name| is_default(&name))
 }
 
