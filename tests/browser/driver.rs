@@ -2,9 +2,9 @@
 
 use crate::waiting::PATIENCE;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Lines, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// What to do on a machine that lacks one of the two.
 const INSTALL: &str = "the browser tests need chromium and chromedriver on PATH, of the same version \
@@ -31,6 +31,18 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn start() -> Self {
+        // It chooses a port for two families of addresses, and ends where another takes one of them meanwhile.
+        let mut started = (0..3).filter_map(|_| Self::try_start());
+        let Some((process, port, lines)) = started.next() else {
+            panic!("chromedriver ended before it listened: {INSTALL}")
+        };
+        // Whatever it still writes is read, so that the pipe never fills.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, port }
+    }
+
+    /// A driver that listens, and what it goes on to write.
+    fn try_start() -> Option<(Child, u16, Lines<BufReader<ChildStdout>>)> {
         let spawned = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -45,17 +57,14 @@ impl Driver {
             Err(why) => panic!("chromedriver cannot be started: {why}; {INSTALL}"),
         };
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, port) = line.rsplit_once("successfully on port ")?;
-                port.trim_end_matches('.').parse().ok()
-            })
-            .unwrap_or_else(|| panic!("chromedriver ended before it listened: {INSTALL}"));
-        // Whatever it still writes is read, so that the pipe never fills.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, port }
+        let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let (_, port) = line.rsplit_once("successfully on port ")?;
+            port.trim_end_matches('.').parse().ok()
+        });
+        if port.is_none() {
+            drop(process.wait());
+        }
+        Some((process, port?, lines))
     }
 
     /// Opens a browser with a profile of its own.
