@@ -273,5 +273,5 @@ async fn a_task_that_opens_the_proxies_has_its_token_call_what_it_may_use() {
     assert_eq!(usage[0]["task_id"], json!(id));
     assert!(stage.service.stop().await.success());
     let (out, err) = verified(&sandbox);
-    assert!(out.contains("verified"), "{out}{err}");
+    assert!(out.contains("VERIFIED:"), "{out}{err}");
 }

@@ -138,7 +138,7 @@ impl Ground {
 /// Whether one of the operations takes a person each time.
 fn is_sensitive(task: &Task, requested: &[CheckedOperation]) -> bool {
     requested.iter().any(|asked| {
-        let scope = ScopeId::parse(&asked.scope_id).map(|id| Scope {
+        let scope = ScopeId::of_route(&asked.scope_id).map(|id| Scope {
             scope_type: asked.scope_type,
             id,
         });

@@ -404,7 +404,7 @@ fn say_again(
     let submitted = operations_of(apply.submission.as_bytes()).unwrap_or_default();
     let asked = apply.check.requested.iter().enumerate();
     let asked = asked.filter_map(|(index, checked)| {
-        let scope = ScopeId::parse(&checked.scope_id).map(|id| Scope {
+        let scope = ScopeId::of_route(&checked.scope_id).map(|id| Scope {
             scope_type: checked.scope_type,
             id,
         });

@@ -326,7 +326,7 @@ impl Providers {
             .map_err(|_| name("scope_type"))?;
         let scope = Scope {
             scope_type,
-            id: ScopeId::parse(text("scope_id")?).ok_or_else(|| name("scope_id"))?,
+            id: ScopeId::of_route(text("scope_id")?).ok_or_else(|| name("scope_id"))?,
         };
         let read = self.forward(id, scope, ForwardedRequest::read(forward)?)?;
         match read.to_json() == *operation {

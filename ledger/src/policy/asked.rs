@@ -70,7 +70,7 @@ impl<'a> AskedOperation<'a> {
     ) -> Option<Self> {
         let scope = Scope {
             scope_type: checked.scope_type,
-            id: ScopeId::parse(&checked.scope_id)?,
+            id: ScopeId::of_route(&checked.scope_id)?,
         };
         let params = submitted.and_then(|operation| operation.get("params"));
         let params = params.map(Cow::Borrowed);

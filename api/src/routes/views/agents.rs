@@ -266,7 +266,7 @@ fn grant(grant: &Grant, done: &[DoneUnasked], now: Timestamp) -> GrantRow {
 fn covers(grant: &Grant, operation: &str, scope_type: &str, scope_id: &str) -> bool {
     grant.operation.as_str() == operation
         && grant.scope_type.as_str() == scope_type
-        && ScopeId::parse(scope_id).is_some_and(|id| grant.scope_id.covers(&id))
+        && ScopeId::of_route(scope_id).is_some_and(|id| grant.scope_id.covers(&id))
 }
 
 /// Grants that could be given: approved each time and often enough, not given yet, and nothing that a grant does

@@ -325,7 +325,7 @@ fn is_of(sent: &Value, checked: &CheckedOperation) -> bool {
 }
 
 pub(super) fn scope_of(checked: &CheckedOperation) -> Option<Scope> {
-    ScopeId::parse(&checked.scope_id).map(|id| Scope {
+    ScopeId::of_route(&checked.scope_id).map(|id| Scope {
         scope_type: checked.scope_type,
         id,
     })
