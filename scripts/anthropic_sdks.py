@@ -12,7 +12,8 @@ import sys
 
 import anthropic
 
-from proxied_anthropic import MODEL, STORED, Upstream, expect, operate, service
+from proxied import expect, operate
+from proxied_anthropic import MODEL, STORED, Upstream, service
 
 
 def refused(kind, call, what):

@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 
-from proxied_anthropic import MODEL, STORED, Upstream, expect, operate, service
+from proxied import expect, operate
+from proxied_anthropic import MODEL, STORED, Upstream, service
 
 
 def ask(claude, folder, address, key):

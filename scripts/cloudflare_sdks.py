@@ -14,7 +14,7 @@ import sys
 
 import cloudflare
 
-from proxied_anthropic import expect, operate
+from proxied import expect, operate
 from proxied_cloudflare import ACCOUNT, RECORD, TOKEN, ZONE, Upstream, service
 
 GRANTS = [

@@ -3,22 +3,13 @@
 The server takes one key, and answers each request in the form of Anthropic's documentation.
 """
 
-import contextlib
 import http.server
 import json
-import pathlib
 import secrets
-import socket
-import subprocess
-import sys
-import threading
-import urllib.error
-import urllib.request
 
-from generated_client_flow import SECRETS, ready
+from proxied import serving
 
 STORED = "sk-ant-api03-" + secrets.token_hex(20)
-SERVICE_TOKEN = secrets.token_hex(32)
 MODEL = "claude-check"
 USAGE = {"input_tokens": 25, "output_tokens": 1, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 7}
 MESSAGE = {
@@ -156,54 +147,6 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
 def service(binary, folder):
-    """The service on a free port, before the server that stands for Anthropic; gives the addresses of both, and the log."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    threading.Thread(target=upstream.serve_forever, daemon=True).start()
-    settings = {
-        **SECRETS,
-        "DATABASE_URL": f"sqlite://{folder}/data/proxy.db",
-        "BIND_ADDR": f"127.0.0.1:{port}",
-        "BASE_URL": f"http://localhost:{port}",
-        "SERVICE_TOKEN": SERVICE_TOKEN,
-        "ANTHROPIC_API_BASE": f"http://127.0.0.1:{upstream.server_port}",
-    }
-    log = pathlib.Path(folder, "log")
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [binary, "serve", "--log-format", "json"], env=settings, stdout=out, stderr=out, cwd=folder
-        )
-    try:
-        ready(process, log)
-        yield settings["BASE_URL"], settings["ANTHROPIC_API_BASE"], log
-        if STORED in log.read_text():
-            raise SystemExit("the stored key is in the log")
-    except BaseException:
-        print(log.read_text()[-5000:], file=sys.stderr)
-        raise
-    finally:
-        process.kill()
-        process.wait()
-        upstream.shutdown()
-
-
-def operate(address, method, path, body=None):
-    """What the holder of the service token does."""
-    headers = {"authorization": f"Bearer {SERVICE_TOKEN}", "content-type": "application/json"}
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{address}{path}", data, headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-    except urllib.error.HTTPError as error:
-        raise SystemExit(f"{method} {path}: {error.code} {error.read().decode()}") from error
-    return json.loads(text) if text else None
-
-
-def expect(seen, wanted, what):
-    if seen != wanted:
-        raise SystemExit(f"{what}: {seen!r} in place of {wanted!r}")
+    """The service before the server that stands for Anthropic, as `serving` gives it."""
+    return serving(binary, folder, Upstream, ("ANTHROPIC_API_BASE", ""), {}, STORED)

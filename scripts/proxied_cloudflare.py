@@ -3,18 +3,11 @@
 The server takes one token, keeps records, and answers in the form of Cloudflare's documentation.
 """
 
-import contextlib
 import http.server
 import json
-import pathlib
 import secrets
-import socket
-import subprocess
-import sys
-import threading
 
-from generated_client_flow import SECRETS, ready
-from proxied_anthropic import SERVICE_TOKEN
+from proxied import serving
 
 TOKEN = secrets.token_hex(24)
 ZONE = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -98,37 +91,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
 def service(binary, folder):
-    """The service on a free port, before the server that stands for Cloudflare; gives the addresses of both, and the log."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    threading.Thread(target=upstream.serve_forever, daemon=True).start()
-    settings = {
-        **SECRETS,
-        "DATABASE_URL": f"sqlite://{folder}/data/proxy.db",
-        "BIND_ADDR": f"127.0.0.1:{port}",
-        "BASE_URL": f"http://localhost:{port}",
-        "SERVICE_TOKEN": SERVICE_TOKEN,
-        "CLOUDFLARE_API_BASE": f"http://127.0.0.1:{upstream.server_port}/client/v4",
-        "CLOUDFLARE_API_TOKEN": TOKEN,
-    }
-    log = pathlib.Path(folder, "log")
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [binary, "serve", "--log-format", "json"], env=settings, stdout=out, stderr=out, cwd=folder
-        )
-    try:
-        ready(process, log)
-        yield settings["BASE_URL"], settings["CLOUDFLARE_API_BASE"], log
-        if TOKEN in log.read_text():
-            raise SystemExit("the token is in the log")
-    except BaseException:
-        print(log.read_text()[-5000:], file=sys.stderr)
-        raise
-    finally:
-        process.kill()
-        process.wait()
-        upstream.shutdown()
+    """The service before the server that stands for Cloudflare, as `serving` gives it."""
+    base = ("CLOUDFLARE_API_BASE", "/client/v4")
+    return serving(binary, folder, Upstream, base, {"CLOUDFLARE_API_TOKEN": TOKEN}, TOKEN)

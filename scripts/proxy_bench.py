@@ -20,7 +20,8 @@ import time
 import urllib.request
 
 from generated_client_flow import SECRETS, ready
-from proxied_anthropic import EVENTS, MESSAGE, SERVICE_TOKEN, STORED, operate
+from proxied import SERVICE_TOKEN, operate
+from proxied_anthropic import EVENTS, MESSAGE, STORED
 
 STREAM_BYTES = 200_000
 OPEN_STREAMS = 1000
