@@ -440,10 +440,7 @@ impl Shared {
         }
         let answer = sent?;
         if answer.status().is_redirection() && answer.status() != StatusCode::NOT_MODIFIED {
-            return Err(Refusal::new(
-                Word::Unreachable,
-                "upstream answered with a redirect, which is never followed or handed on",
-            ));
+            return Err(Refusal::redirected());
         }
         Ok(answer)
     }

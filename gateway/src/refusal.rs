@@ -160,6 +160,14 @@ impl Refusal {
     }
 
     #[must_use]
+    pub fn redirected() -> Self {
+        Self::new(
+            Word::Unreachable,
+            "upstream answered with a redirect, which is never followed or handed on",
+        )
+    }
+
+    #[must_use]
     pub fn malformed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Word::Malformed, message)
     }

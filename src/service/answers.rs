@@ -128,10 +128,7 @@ impl Kept {
 pub(super) fn given(answered: &Answered) -> Result<Given, Refusal> {
     use gateway::Word::Unreachable;
     if answered.status.is_redirection() {
-        return Err(Refusal::new(
-            Unreachable,
-            "upstream answered with a redirect, which is never followed or handed on",
-        ));
+        return Err(Refusal::redirected());
     }
     let body = match &answered.body {
         AnsweredBody::Complete(body) => body.clone(),
