@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// The upstreams that keys are stored for.
+/// The upstreams that this service knows by itself; the others are described by administrators.
 pub const UPSTREAMS: [&str; 2] = [UpstreamName::ANTHROPIC, UpstreamName::CLOUDFLARE];
 
 /// # Errors

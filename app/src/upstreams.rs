@@ -2,13 +2,11 @@
 
 use crate::principal::Acting;
 use crate::refusal::Error;
+use crate::upstream_keys::UPSTREAMS;
 use ledger::aggregate::Upstream;
 use ledger::command::{PutUpstream, RemoveUpstream};
 use ledger::{Described, Ledger, Rejection, UpstreamApi, UpstreamName};
 use std::sync::Arc;
-
-/// Names that lead somewhere else.
-const RESERVED: [&str; 2] = [UpstreamName::ANTHROPIC, UpstreamName::CLOUDFLARE];
 
 /// A name that an API can have.
 ///
@@ -21,7 +19,7 @@ pub fn name(text: &str) -> Result<UpstreamName, Rejection> {
         .is_some_and(|byte| byte.is_ascii_lowercase());
     let is_fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let fits = (2..=32).contains(&text.len()) && is_first && text.bytes().all(is_fine);
-    let detail = match (fits, RESERVED.contains(&text)) {
+    let detail = match (fits, UPSTREAMS.contains(&text)) {
         (true, false) => return Ok(UpstreamName::unchecked(text)),
         (true, true) => "name: that one is open already, and is not described",
         (false, _) => "name: 2 to 32 characters of a-z 0-9 -, a letter first",

@@ -37,6 +37,7 @@ impl Command for PutUpstream {
         {
             return Ok(Arc::clone(known));
         }
+        let own = self.api.catalog();
         let mut count = 0_usize;
         for (row, _) in tx.all_lookups(LookupKind::Upstream).await? {
             let Some(other) = tx.find_state::<Upstream>(&row).await? else {
@@ -48,7 +49,6 @@ impl Command for PutUpstream {
             count += 1;
             let Some(api) = &other.api else { continue };
             let theirs = api.catalog();
-            let own = self.api.catalog();
             if let Some(taken) = own
                 .iter()
                 .find(|own| theirs.iter().any(|it| it.id == own.id))
@@ -71,7 +71,6 @@ impl Command for PutUpstream {
             .into());
         }
         let providers = &tx.context().rules.providers;
-        let own = self.api.catalog();
         if let Some(taken) = own
             .iter()
             .find(|own| providers.find(own.id.as_str()).is_some())
