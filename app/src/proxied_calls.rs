@@ -7,15 +7,15 @@ use ledger::aggregate::{Agent, Task};
 use ledger::command::{Called, Calling, may_call};
 use ledger::event::{AgentDescribed, UpstreamKeyOwner, UsageCounts};
 use ledger::operation::{Scope, ScopeId};
-use ledger::policy::{PolicyInForce, is_of_model, is_of_usage};
+use ledger::policy::{PolicyInForce, WindowClock, is_of_model, is_of_usage};
 use ledger::{
     AgentId, AgentName, CatalogEntry, OperationId, Rejection, ScopePattern, ScopeType, StreamId,
     TaskId, Timestamp, Used, UsedLately,
 };
 use serde_json::Value;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What calls used lately, as this process has seen it and the log knew it at the start.
+/// Sums of what calls used lately, seen by this process and read from the log at the start.
 #[derive(Debug, Default)]
 pub struct UsedHere(Mutex<Used>);
 
@@ -69,7 +69,7 @@ pub struct AskedCall<'a> {
     pub owner: UpstreamKeyOwner,
     pub task: Option<TaskId>,
     pub operation: OperationId,
-    /// What rules can read of its body; `None`: it was not read.
+    /// The fields of its body that rules can read; `None`: it was not read.
     pub params: Option<&'a Value>,
 }
 
@@ -86,7 +86,7 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<(
             let agent = ledger.load::<Agent>(id).await?;
             agent.ok_or(Rejection::AgentNotFound)?
         }
-        UpstreamKeyOwner::User(id) => std::sync::Arc::new(Agent {
+        UpstreamKeyOwner::User(id) => Arc::new(Agent {
             id: AgentId::from(StreamId::from(id)),
             name: AgentName::unchecked(format!("user:{id}")),
             grants: Vec::new(),
@@ -102,20 +102,9 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<(
     if let Some(task) = asked.task {
         allows(app, task, asked.operation, Ok(&scope)).await?;
     }
-    let policy = ledger.policy();
-    let policy = policy.in_force.as_deref();
     let model = asked
         .params
         .and_then(|params| params.get("model")?.as_str());
-    let edge = edge(app, seen);
-    let calling = Calling {
-        agent: &agent,
-        edge: &edge,
-        locks: &ledger.locks(),
-        admissions: &ledger.admissions(),
-        lately: ledger.lately(&agent.name),
-        used: used_lately(app, (asked.owner, asked.task), model, policy),
-    };
     let called = Called {
         operation: asked.operation,
         scope: &scope,
@@ -125,8 +114,37 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<(
         granted: true,
         params: asked.params,
     };
-    let clock = (&ledger.rules().windows, ledger.now());
-    may_call(&calling, called, policy, clock)?;
+    let caller = (&*agent, asked.owner, asked.task);
+    hold(app, caller, model, seen, |calling, policy, clock| {
+        may_call(calling, called, policy, clock)
+    })
+}
+
+/// Holds a caller to what is judged of the ledger's state and the policy of this moment.
+pub(crate) fn hold(
+    app: &App,
+    (agent, owner, task): (&Agent, UpstreamKeyOwner, Option<TaskId>),
+    model: Option<&str>,
+    seen: &SeenFrom,
+    judged: impl FnOnce(
+        &Calling<'_>,
+        Option<&PolicyInForce>,
+        (&WindowClock, Timestamp),
+    ) -> Result<(), Rejection>,
+) -> Result<(), Error> {
+    let ledger = &app.ledger;
+    let policy = ledger.policy();
+    let policy = policy.in_force.as_deref();
+    let edge = edge(app, seen);
+    let calling = Calling {
+        agent,
+        edge: &edge,
+        locks: &ledger.locks(),
+        admissions: &ledger.admissions(),
+        lately: ledger.lately(&agent.name),
+        used: used_lately(app, (owner, task), model, policy),
+    };
+    judged(&calling, policy, (&ledger.rules().windows, ledger.now()))?;
     Ok(())
 }
 
@@ -156,8 +174,8 @@ pub(crate) async fn allows(
     }
 }
 
-/// What an owner used lately, where the policy reads that.
-pub(crate) fn used_lately(
+/// The recent usage of an owner, where the policy reads that.
+fn used_lately(
     app: &App,
     (owner, task): (UpstreamKeyOwner, Option<TaskId>),
     model: Option<&str>,
