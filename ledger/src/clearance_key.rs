@@ -8,7 +8,7 @@ use crate::digest::digest;
 use crate::event::{FactValue, PolicyEvaluation};
 use crate::id::{AgentId, TaskId};
 use crate::name::ClientSubject;
-use crate::policy::{Excluded, FACTS_FROM_LOG, FACTS_OF_APPLY};
+use crate::policy::{Excluded, FACTS_OF_APPLY, is_from_log};
 use crate::retention::{Binding, Breadth};
 use crate::statement::{Decision, SignedRule};
 use serde_json::{Value, json};
@@ -174,7 +174,7 @@ pub(crate) fn excluded_of(excluded: &[Excluded]) -> impl Iterator<Item = (String
 
 /// A fact that the service says, and not the log.
 fn is_of_edge(fact: &str) -> bool {
-    FACTS_OF_APPLY.contains(&fact) && !FACTS_FROM_LOG.contains(&fact)
+    FACTS_OF_APPLY.contains(&fact) && !is_from_log(fact)
 }
 
 struct Parts(Sha256);

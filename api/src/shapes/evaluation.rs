@@ -1,7 +1,7 @@
 //! What the policy says of an apply.
 
 use ledger::event::{EvaluatedOperation, FactValue, PolicyEvaluation};
-use ledger::policy::{FACTS_FROM_LOG, Mode, Policy, Rule};
+use ledger::policy::{Mode, Policy, Rule, is_from_log};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -127,7 +127,7 @@ impl TracedRule {
 }
 
 fn fact(name: &str, value: &FactValue) -> Value {
-    let source = match FACTS_FROM_LOG.contains(&name) {
+    let source = match is_from_log(name) {
         true => "log",
         false => "service",
     };

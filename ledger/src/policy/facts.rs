@@ -120,8 +120,8 @@ pub const FACTS_OF_APPLY: &[&str] = &[
     "usage_model.total_tokens_task",
 ];
 
-/// The names of facts that the log knows; the service says the others.
-pub const FACTS_FROM_LOG: &[&str] = &[
+/// The names of facts that the log knows, besides those of usage.
+const FACTS_FROM_LOG: &[&str] = &[
     "agent.name",
     "agent.organization",
     "agent.owner",
@@ -134,34 +134,16 @@ pub const FACTS_FROM_LOG: &[&str] = &[
     "subject",
     "task.id",
     "task.name",
-    "usage.input_tokens_1h",
-    "usage.input_tokens_24h",
-    "usage.input_tokens_task",
-    "usage.output_tokens_1h",
-    "usage.output_tokens_24h",
-    "usage.output_tokens_task",
-    "usage.requests_1h",
-    "usage.requests_24h",
-    "usage.requests_task",
-    "usage.total_tokens_1h",
-    "usage.total_tokens_24h",
-    "usage.total_tokens_task",
-    "usage_model.input_tokens_1h",
-    "usage_model.input_tokens_24h",
-    "usage_model.input_tokens_task",
-    "usage_model.output_tokens_1h",
-    "usage_model.output_tokens_24h",
-    "usage_model.output_tokens_task",
-    "usage_model.requests_1h",
-    "usage_model.requests_24h",
-    "usage_model.requests_task",
-    "usage_model.total_tokens_1h",
-    "usage_model.total_tokens_24h",
-    "usage_model.total_tokens_task",
 ];
 
 /// The names of facts that each operation has of its own, its params besides.
 pub const FACTS_OF_OPERATION: &[&str] = &["level", "operation", "risk", "scope.id", "scope.type"];
+
+/// Whether the log knows a fact; the service says the others.
+#[must_use]
+pub fn is_from_log(fact: &str) -> bool {
+    FACTS_FROM_LOG.contains(&fact) || is_of_usage(fact)
+}
 
 /// Whether a fact says what calls through the proxies used lately.
 #[must_use]

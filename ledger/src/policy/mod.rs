@@ -24,7 +24,7 @@ pub(crate) use asked::recordable;
 pub use asked::{Allowed, AskedOperation, Edge};
 pub use evaluation::{Evaluation, OperationEvaluation, OperationFacts, RuleResult, evaluate};
 pub use facts::{
-    FACTS_FROM_LOG, FACTS_OF_APPLY, FACTS_OF_OPERATION, Fact, Facts, NOT_GIVEN, Why, is_of_model,
+    FACTS_OF_APPLY, FACTS_OF_OPERATION, Fact, Facts, NOT_GIVEN, Why, is_from_log, is_of_model,
     is_of_usage, window_of,
 };
 pub use in_force::{CurrentPolicy, PolicyInForce};
