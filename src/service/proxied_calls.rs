@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{Records, Refusal, Usage, Word};
 use ledger::aggregate::Task;
-use ledger::command::{BeginCall, EndCalls, RecordUsage, Used};
+use ledger::command::{BeginCall, EndCalls, RecordUsage, UsageSum};
 use ledger::event::{CallEnded, CallSubject, UpstreamKeyOwner, UsageCounts};
 use ledger::{CallId, Ledger, Origin, Rejection, StreamId, TaskId, Timestamp, with_sources};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -164,7 +164,7 @@ impl ProxiedCalls {
         if due.is_empty() {
             return true;
         }
-        let used = due.iter().map(|((owner, task_id, model), sum)| Used {
+        let used = due.iter().map(|((owner, task_id, model), sum)| UsageSum {
             owner: *owner,
             task_id: *task_id,
             model: model.clone(),

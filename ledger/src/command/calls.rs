@@ -122,9 +122,9 @@ async fn goes_on(tx: &mut Transaction<'_>, ended: &CallEnded) -> Result<bool, Er
     }
 }
 
-/// What calls of one owner with one model used, added up.
+/// The sums of calls of one owner with one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Used {
+pub struct UsageSum {
     /// Whose calls.
     pub owner: UpstreamKeyOwner,
     /// The task, where they were made with a task's credential.
@@ -143,7 +143,7 @@ pub struct Used {
 #[derive(Debug, Clone)]
 pub struct RecordUsage {
     /// One for each owner, task and model.
-    pub used: Vec<Used>,
+    pub used: Vec<UsageSum>,
 }
 
 impl Command for RecordUsage {

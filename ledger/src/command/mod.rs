@@ -66,7 +66,7 @@ pub use authority::{
     check_opened_by_key, check_token, permission_check,
 };
 pub use callbacks::NewCallback;
-pub use calls::{BeginCall, EndCalls, RecordUsage, Used};
+pub use calls::{BeginCall, EndCalls, RecordUsage, UsageSum};
 pub(crate) use clearances::offers;
 pub use clearances::{EndClearance, check_retention};
 pub use continuations::{ContinueApply, Resume};

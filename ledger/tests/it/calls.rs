@@ -5,7 +5,7 @@ use crate::scene::{Scene, refusal};
 use fixtures::commands::{AGENT, administrator, create_key, create_task};
 use ledger::aggregate::{Call, Key, Session};
 use ledger::command::{
-    BeginCall, CloseTask, CreateTask, EndCalls, RecordUsage, RevokeKey, SetLock, Used,
+    BeginCall, CloseTask, CreateTask, EndCalls, RecordUsage, RevokeKey, SetLock, UsageSum,
 };
 use ledger::event::{
     BodyDigest, CallCredential, CallEnded, CallOutcome, CallSubject, LockTarget, UpstreamKeyOwner,
@@ -82,7 +82,7 @@ pub(crate) const READ: &str = "anthropic.messages.create";
 
 pub(crate) fn used(owner: UpstreamKeyOwner, from: Timestamp, to: Timestamp) -> RecordUsage {
     RecordUsage {
-        used: vec![Used {
+        used: vec![UsageSum {
             owner,
             task_id: None,
             model: "claude-x".to_owned(),

@@ -8,7 +8,7 @@ use ledger::aggregate::AdmissionKind;
 use ledger::command::{
     AgentChanges, CreateTemplate, DeleteSchedule, DeleteTemplate, DescribeAgent, LiftAdmission,
     LiftLock, RecordUsage, RevokeKey, RollbackPolicy, RunSchedule, SetAdmission, SetLock,
-    SubmitApply, Used,
+    SubmitApply, UsageSum,
 };
 use ledger::event::{ClientTarget, LockTarget, UpstreamKeyOwner, UsageCounts};
 use ledger::{AgentName, Origin, ScheduleName, TemplateName};
@@ -142,7 +142,7 @@ impl Story {
                     return;
                 };
                 let now = self.ledger.now();
-                let used = Used {
+                let used = UsageSum {
                     owner: UpstreamKeyOwner::Agent(key.agent_id),
                     task_id: None,
                     model: format!("model-{}", tokens % 2),
