@@ -1,4 +1,4 @@
-//! What agents may read through the proxies without asking anybody.
+//! Reads of agents through the proxies, which ask nobody.
 
 use crate::app::App;
 use crate::edge::SeenFrom;

@@ -40,7 +40,7 @@ impl Writer {
     }
 }
 
-/// Where a write stands when its call is answered.
+/// The standing of a write when its call is answered.
 #[derive(Debug)]
 pub struct Held {
     pub apply: Arc<Apply>,

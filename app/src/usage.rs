@@ -1,4 +1,4 @@
-//! What calls through the proxies used.
+//! The usage of calls through the proxies.
 
 use crate::app::App;
 use crate::principal::Acting;

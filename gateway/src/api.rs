@@ -42,7 +42,7 @@ pub(crate) struct Api {
     pub(crate) pace: Option<Pace>,
 }
 
-/// Where upstream wants its key.
+/// The place of a key in requests to upstream.
 #[derive(Debug, Clone)]
 enum KeyForm {
     XApiKey,
@@ -233,7 +233,7 @@ impl Api {
         Ok(())
     }
 
-    /// What a caller is told for whom no key is stored.
+    /// The refusal of a caller for whom no key is stored.
     pub(crate) fn keyless(&self, owner: &Owner) -> Refusal {
         let upstream = &self.name;
         let how = match owner {

@@ -90,7 +90,7 @@ pub(crate) fn too_large(most: u64) -> Refusal {
     )
 }
 
-/// What a body says.
+/// A body that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Content {
     Nothing,

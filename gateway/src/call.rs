@@ -5,7 +5,7 @@ use ledger::OperationId;
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// What is sent on.
+/// A call that is sent on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     /// Its name in the ledger.
@@ -25,7 +25,7 @@ pub(crate) struct Call {
     pub(crate) has_models: bool,
 }
 
-/// What lets a call through.
+/// The permission that a call needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Access {
     /// The stored key of upstream.
@@ -94,7 +94,7 @@ impl Call {
     }
 }
 
-/// What becomes of a request.
+/// The outcome of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Routed {
     /// It is a call of upstream.

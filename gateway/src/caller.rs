@@ -114,7 +114,7 @@ pub trait Upstreams: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Option<Opened>, Refusal>>;
 }
 
-/// What a call wants to do.
+/// The operation of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     pub operation: OperationId,
@@ -124,7 +124,7 @@ pub struct Asked {
     pub reach: Reach,
 }
 
-/// What a call concerns.
+/// The object of a call, or all of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
     One(Scope),

@@ -29,7 +29,7 @@ const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
-/// What a request makes of a path.
+/// The call that a request makes.
 ///
 /// # Errors
 /// The refusal of what is closed, unknown, or asked with another method.
@@ -171,7 +171,7 @@ fn of_accounts<'a>(segments: &[&'a str]) -> Option<(Option<&'a str>, Found)> {
     Some((Some(account), found))
 }
 
-/// What is below a script.
+/// The routes below a script.
 fn of_script(rest: &[&str]) -> Found {
     const DEPLOYED: &[(Method, CatalogEntry)] = &[(GET, WORKERS_READ), (POST, WORKERS_DEPLOY)];
     const SET: &[(Method, CatalogEntry)] = &[(GET, WORKERS_READ), (PATCH, WORKERS_DEPLOY)];
@@ -229,7 +229,7 @@ fn of_script(rest: &[&str]) -> Found {
     }
 }
 
-/// Who makes a token, or changes who may do something, takes rights that nobody gave.
+/// Refuses what makes tokens or changes members: it would take rights that nobody gave.
 fn refuse_closed(method: &Method, segments: &[&str]) -> Result<(), Refusal> {
     let closed = |why| Err(Refusal::new(Word::Forbidden, why));
     match segments {

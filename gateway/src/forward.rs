@@ -34,7 +34,7 @@ pub struct Forward {
     pub body: Bytes,
 }
 
-/// What upstream answered.
+/// An answer of upstream.
 #[derive(Debug, Clone)]
 pub struct Answered {
     pub status: StatusCode,

@@ -72,7 +72,7 @@ pub struct Settings {
     pub is_public: fn(IpAddr) -> bool,
 }
 
-/// What the gateway asks of the service around it.
+/// The ports of the gateway to the service around it.
 #[derive(Clone)]
 pub struct Ports {
     pub callers: Arc<dyn Callers>,

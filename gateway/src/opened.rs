@@ -45,7 +45,7 @@ pub(crate) fn route(api: &UpstreamApi, method: &Method, path: &str) -> Result<Ro
     )))
 }
 
-/// Where the body of a write has secrets, as its route names them.
+/// The places of secrets in the body of a write, as its route names them.
 ///
 /// # Errors
 /// The refusal of a form where the route names secrets, which stand in JSON.

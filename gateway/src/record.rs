@@ -1,4 +1,4 @@
-//! What is recorded of a call: that it is about to change something, how it ended, and what it used. Nothing of
+//! The record of a call: that it is about to change something, how it ended, and what it used. Nothing of
 //! it is waited for but the intent of a change.
 
 use crate::refusal::Refusal;

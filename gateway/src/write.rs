@@ -134,7 +134,7 @@ pub fn patience(headers: &HeaderMap) -> Duration {
     declared.saturating_sub(LEFT).max(declared / 2)
 }
 
-/// What upstream answered, to be given as it is.
+/// An answer of upstream, to be given as it is.
 pub struct Answer {
     pub status: StatusCode,
     /// Those that go back.

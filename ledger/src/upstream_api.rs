@@ -125,7 +125,7 @@ pub struct UpstreamRoute {
     pub seal: Vec<String>,
 }
 
-/// What a route concerns.
+/// The object of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteScope {

@@ -23,7 +23,7 @@ const SHORT: Duration = Duration::from_secs(30);
 /// The most bytes that are kept in all, beside what is younger than [`SHORT`].
 const MOST: usize = 64 * 1024 * 1024;
 
-/// What upstream answered, as it is given.
+/// An answer of upstream, as it is given.
 #[derive(Debug, Clone)]
 pub(super) struct Given {
     pub(super) status: StatusCode,

@@ -45,7 +45,7 @@ pub struct Asker<'a> {
     pub client: Client<'a>,
     /// The blocks and allows.
     pub admissions: &'a Admissions,
-    /// What the agent did lately.
+    /// The recent acts of the agent.
     pub lately: Lately,
 }
 

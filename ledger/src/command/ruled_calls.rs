@@ -18,7 +18,7 @@ use crate::rejection::Rejection;
 use crate::used::UsedLately;
 use serde_json::Value;
 
-/// Who calls, and what the service knows of the request.
+/// The caller of a request, and its circumstances.
 pub struct Calling<'a> {
     /// The agent.
     pub agent: &'a Agent,
@@ -28,9 +28,9 @@ pub struct Calling<'a> {
     pub locks: &'a Locks,
     /// The blocks and allows.
     pub admissions: &'a Admissions,
-    /// What the agent did lately.
+    /// The recent acts of the agent.
     pub lately: Lately,
-    /// What its calls used lately.
+    /// The recent usage of its calls.
     pub used: UsedLately,
 }
 
