@@ -7,7 +7,7 @@ use crate::token::link::absolute;
 use ledger::aggregate::UpstreamKey;
 use ledger::command::{PutUpstreamKey, RemoveUpstreamKey, UpstreamKeyHolder};
 use ledger::event::UpstreamKeyOwner;
-use ledger::{AgentName, Ledger, Rejection, UpstreamApiKey, UpstreamName};
+use ledger::{AgentName, Ledger, Rejection, SealError, UpstreamApiKey, UpstreamName};
 use secrecy::SecretString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,8 @@ pub async fn known(ledger: &Ledger, name: &str) -> Result<UpstreamName, Error> {
     }
 }
 
-/// The key that opens an upstream for a user or an agent, as of the last commit; `None` where none is stored.
+/// The key that opens an upstream for a user or an agent, as of the last commit; `None` where none is stored. For an
+/// agent its own goes before the one that all agents share.
 ///
 /// It is asked for at each call, so that a key that was replaced or removed is not used again.
 ///
@@ -38,12 +39,28 @@ pub async fn key_of(
     owner: UpstreamKeyOwner,
     upstream: &UpstreamName,
 ) -> Result<Option<SecretString>, Error> {
-    match ledger.upstream_api_key(owner, upstream).await? {
-        None => Ok(None),
-        Some(Ok(key)) => Ok(Some(SecretString::from(key.expose().to_owned()))),
-        Some(Err(error)) => {
-            let (kind, id) = (owner.kind(), owner.stream());
-            let what = format!("the {upstream} key of {kind} {id} cannot be opened: {error}");
+    if let Some(key) = ledger.upstream_api_key(owner, upstream).await? {
+        let (kind, id) = (owner.kind(), owner.stream());
+        return opened(key, || format!("{kind} {id}"), upstream).map(Some);
+    }
+    if matches!(owner, UpstreamKeyOwner::User(_)) || UPSTREAMS.contains(&upstream.as_str()) {
+        return Ok(None);
+    }
+    let shared = ledger.shared_api_key(upstream).await?;
+    let shared = shared.map(|key| opened(key, || "all agents".to_owned(), upstream));
+    shared.transpose()
+}
+
+fn opened(
+    key: Result<UpstreamApiKey, SealError>,
+    whose: impl FnOnce() -> String,
+    upstream: &UpstreamName,
+) -> Result<SecretString, Error> {
+    match key {
+        Ok(key) => Ok(SecretString::from(key.expose().to_owned())),
+        Err(error) => {
+            let whose = whose();
+            let what = format!("the {upstream} key of {whose} cannot be opened: {error}");
             Err(Error::defect(what))
         }
     }

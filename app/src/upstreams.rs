@@ -4,8 +4,8 @@ use crate::principal::Acting;
 use crate::refusal::Error;
 use crate::upstream_keys::UPSTREAMS;
 use ledger::aggregate::Upstream;
-use ledger::command::{PutUpstream, RemoveUpstream};
-use ledger::{Described, Ledger, Rejection, UpstreamApi, UpstreamName};
+use ledger::command::{PutSharedKey, PutUpstream, RemoveSharedKey, RemoveUpstream};
+use ledger::{Described, Ledger, Rejection, UpstreamApi, UpstreamApiKey, UpstreamName};
 use std::sync::Arc;
 
 /// A name that an API can have.
@@ -69,6 +69,28 @@ pub async fn all(ledger: &Ledger, _: &Acting) -> Result<Vec<Arc<Upstream>>, Erro
 pub async fn one(ledger: &Ledger, _: &Acting, name: &str) -> Result<Arc<Upstream>, Error> {
     let found = ledger.upstream(&UpstreamName::unchecked(name)).await?;
     Ok(found.ok_or(Rejection::NoSuchUpstream)?)
+}
+
+/// Stores the key that all agents share for an API, in the place of the one that is there.
+///
+/// # Errors
+/// [`Rejection::Invalid`] for what is no key, [`Rejection::NoSuchUpstream`].
+pub async fn put_key(ledger: &Ledger, who: Acting, name: &str, text: String) -> Result<(), Error> {
+    let name = UpstreamName::unchecked(name);
+    let api_key = UpstreamApiKey::parse(&name, text).map_err(Rejection::from)?;
+    let put = PutSharedKey { name, api_key };
+    ledger.execute(who.into_origin(), put).await?;
+    Ok(())
+}
+
+/// Removes the key that all agents share for an API. Nothing happens where there is none.
+///
+/// # Errors
+/// [`Rejection::NoSuchUpstream`].
+pub async fn remove_key(ledger: &Ledger, who: Acting, name: &str) -> Result<(), Error> {
+    let name = UpstreamName::unchecked(name);
+    let remove = RemoveSharedKey { name };
+    Ok(ledger.execute(who.into_origin(), remove).await?)
 }
 
 /// Puts the operations of all open APIs into the catalog: at the start, and whenever one is opened or taken away.

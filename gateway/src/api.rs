@@ -253,7 +253,10 @@ impl Api {
             )),
             (Routes::Opened(_), _) => Refusal::new(
                 Word::Forbidden,
-                format!("no {upstream} key is stored for this agent: {how}"),
+                format!(
+                    "no {upstream} key is stored for this agent or for all: {how}; PUT /v1/upstreams/{upstream}/key \
+                     stores one for all agents"
+                ),
             ),
             (Routes::Cloudflare, _) => Refusal::new(
                 Word::Forbidden,

@@ -35,7 +35,7 @@ use crate::schedules::Schedules;
 use crate::seal::{SealContext, SealError, Sealed};
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
 use crate::tlog::Frontier;
-use crate::upstream_key::UpstreamApiKey;
+use crate::upstream_key::{self, UpstreamApiKey};
 use crate::writer::{Entry, Found, Job, Shared, Stored, TypedJob, Urgent, erased_names, existing};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -448,7 +448,42 @@ impl Ledger {
                     let sealed = secret?;
                     let (keys, id) = (&self.rules.master_keys, self.id());
                     let sealed = sealed.sealed.as_slice();
-                    let opened = UpstreamApiKey::open(keys, id, owner, upstream, sealed);
+                    let field = upstream_key::field(owner, upstream);
+                    let place = upstream_key::place(id, owner, &field);
+                    return Ok(Some(UpstreamApiKey::open(keys, &place, sealed)));
+                }
+            }
+        }
+    }
+
+    /// The key that agents share for an upstream, opened; `None` where none is stored.
+    ///
+    /// # Errors
+    /// The inner one where it cannot be opened: its master key is not configured, the file was changed, or the
+    /// upstream is at another address than the key was stored for.
+    pub async fn shared_api_key(
+        &self,
+        upstream: &UpstreamName,
+    ) -> Result<Option<Result<UpstreamApiKey, SealError>>, Error> {
+        let mut gone = None;
+        loop {
+            let Some(known) = self.upstream(upstream).await? else {
+                return Ok(None);
+            };
+            let (Some(key), Some(base_url)) = (&known.key, known.base_url()) else {
+                return Ok(None);
+            };
+            match self.existing::<UpstreamSecret>(key.secret_id).await {
+                // It was replaced or removed since.
+                Err(Error::Rejected(crate::Rejection::Erased)) if gone != Some(key.secret_id) => {
+                    gone = Some(key.secret_id);
+                }
+                secret => {
+                    let sealed = secret?;
+                    let (keys, id) = (&self.rules.master_keys, self.id());
+                    let field = upstream_key::shared_field(upstream, base_url);
+                    let place = upstream_key::shared_place(id, key.secret_id, &field);
+                    let opened = UpstreamApiKey::open(keys, &place, sealed.sealed.as_slice());
                     return Ok(Some(opened));
                 }
             }

@@ -1,7 +1,7 @@
 //! An upstream's key on its way to where it is sealed and from there.
 
 use crate::event::UpstreamKeyOwner;
-use crate::id::LedgerId;
+use crate::id::{LedgerId, UpstreamSecretId};
 use crate::name::UpstreamName;
 use crate::rejection::Rejection;
 use crate::seal::{MasterKeys, SealContext, SealError, Sealed};
@@ -111,19 +111,13 @@ impl UpstreamApiKey {
         &self.0
     }
 
-    /// Opens a key that was sealed for that owner and upstream.
+    /// Opens a key that was sealed for that place.
     pub(crate) fn open(
         keys: &MasterKeys,
-        ledger_id: LedgerId,
-        owner: UpstreamKeyOwner,
-        upstream: &UpstreamName,
+        place: &SealContext<'_>,
         sealed: &[u8],
     ) -> Result<Self, SealError> {
-        let field = field(owner, upstream);
-        let opened = keys.open(
-            &place(ledger_id, owner, &field),
-            &Sealed::from_bytes(sealed.to_vec()),
-        )?;
+        let opened = keys.open(place, &Sealed::from_bytes(sealed.to_vec()))?;
         let text = std::str::from_utf8(&opened).map_err(|_| SealError::Damaged)?;
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
@@ -139,6 +133,24 @@ pub(crate) fn place(ledger_id: LedgerId, owner: UpstreamKeyOwner, field: &str) -
     SealContext {
         ledger_id,
         stream: owner.stream(),
+        field,
+    }
+}
+
+/// The name of the sealed field of a key that agents share: it says which upstream the key opens, and where that is.
+pub(crate) fn shared_field(upstream: &UpstreamName, base_url: &str) -> String {
+    format!("upstream_key.shared.{upstream} {base_url}")
+}
+
+/// The context that such a key is sealed for.
+pub(crate) fn shared_place(
+    ledger_id: LedgerId,
+    secret: UpstreamSecretId,
+    field: &str,
+) -> SealContext<'_> {
+    SealContext {
+        ledger_id,
+        stream: secret.into(),
         field,
     }
 }

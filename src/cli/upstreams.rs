@@ -1,9 +1,11 @@
 //! `upstream …`.
 
 use super::access::ACCESS_HELP;
+use super::anchors::read_token;
 use crate::api_client::{ApiRequest, Shown};
 use clap::Subcommand;
-use serde_json::Value;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
 
 const COLUMNS: &[&str] = &["name", "base_url", "defined_at"];
 
@@ -31,6 +33,24 @@ pub(crate) enum UpstreamCommand {
         /// The API's name
         name: String,
     },
+    /// Store the key that calls of agents go with for which no key of their own is stored
+    Store {
+        /// The API's name
+        name: String,
+        /// The API's key: - reads it from standard input, @ and a file from there
+        #[arg(long, value_name = "KEY", default_value = "-", hide_default_value = true, value_parser = read_token)]
+        key: SecretString,
+    },
+    /// Print whether a key is stored that agents share
+    Stored {
+        /// The API's name
+        name: String,
+    },
+    /// Remove the key that agents share
+    Forget {
+        /// The API's name
+        name: String,
+    },
 }
 
 fn description(path: &str) -> Result<Value, String> {
@@ -47,6 +67,17 @@ impl From<UpstreamCommand> for ApiRequest {
                 Self::put(&["upstreams", &name], description)
             }
             UpstreamCommand::Remove { name } => Self::delete(&["upstreams", &name]),
+            UpstreamCommand::Store { name, key } => Self {
+                shown: Shown::Done,
+                ..Self::put(
+                    &["upstreams", &name, "key"],
+                    json!({"api_key": key.expose_secret()}),
+                )
+            },
+            UpstreamCommand::Stored { name } => {
+                Self::get(&["upstreams", &name, "key"], Shown::Members)
+            }
+            UpstreamCommand::Forget { name } => Self::delete(&["upstreams", &name, "key"]),
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 const STORED: &str = "ghp_a-stored-token-of-the-agent";
+const SHARED: &str = "ghp_a-token-of-all-the-agents";
 
 /// What stands for the API: it keeps each request, and has one issue.
 async fn upstream() -> (String, Arc<Mutex<Vec<String>>>) {
@@ -131,6 +132,28 @@ async fn an_opened_api_is_read_as_far_as_it_is_granted_and_closed_again() {
     );
     assert!(!head.contains(&key), "{head}");
 
+    // Without a key of its own the agent's calls go with the one that agents share.
+    let shared = json!({"api_key": SHARED});
+    assert_eq!(
+        admin(&service, "PUT", "/v1/upstreams/github/key", &shared)
+            .await
+            .0,
+        204
+    );
+    let calls_with = async |expected: &str| {
+        let read = ask(&service, "GET", path, &key, &Value::Null).await;
+        assert_eq!(read.unwrap().0, 200);
+        let head = heads.lock().unwrap().last().cloned().unwrap();
+        assert!(
+            head.contains(&format!("authorization: Bearer {expected}\r\n")),
+            "{head}"
+        );
+    };
+    calls_with(STORED).await;
+    assert_eq!(admin(&service, "DELETE", own, &Value::Null).await.0, 204);
+    calls_with(SHARED).await;
+    assert_eq!(admin(&service, "PUT", own, &stored).await.0, 204);
+
     let before = heads.lock().unwrap().len();
     for (method, path, status) in [
         ("GET", "/proxy/github/repos/octo/other/issues", 403),
@@ -186,7 +209,7 @@ async fn an_opened_api_is_read_as_far_as_it_is_granted_and_closed_again() {
         .await
         .1;
     assert_eq!(all["upstreams"], json!([]));
-    assert!(!sandbox.log().contains(STORED));
+    assert!(!sandbox.log().contains(STORED) && !sandbox.log().contains(SHARED));
 }
 
 /// The description with a route whose body has a secret.

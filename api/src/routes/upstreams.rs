@@ -4,14 +4,15 @@ use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
+use crate::shapes::upstream_keys::{UpstreamKeyRequest, UpstreamKeyStatus};
 use crate::shapes::upstreams::{UpstreamList, UpstreamRequest, UpstreamShape};
 use crate::state::AppState;
 use app::{action, upstreams};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use ledger::Rejection;
 use ledger::aggregate::Upstream;
+use ledger::{InvalidUpstreamKey, Rejection};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,6 +21,11 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list_upstreams))
         .routes(routes!(read_upstream, put_upstream, remove_upstream))
+        .routes(routes!(
+            read_upstream_key,
+            put_upstream_key,
+            remove_upstream_key
+        ))
 }
 
 fn shown(upstream: &Upstream) -> Result<Json<UpstreamShape>, ApiError> {
@@ -103,5 +109,72 @@ async fn remove_upstream(
 ) -> Result<StatusCode, ApiError> {
     let name = upstreams::name(&name)?;
     upstreams::remove(&state.app.ledger, who, name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether a key is stored that agents share
+///
+/// Calls of agents for which no key of their own is stored go to the API with it. It is never given out.
+#[utoipa::path(
+    get, path = "/v1/upstreams/{name}/key", tag = "upstreams", params(("name" = String, Path, description = "Its name")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 200, body = UpstreamKeyStatus),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn read_upstream_key(
+    State(state): State<AppState>,
+    By(who): By<action::ReadUpstreams>,
+    PathParams(name): PathParams<String>,
+) -> Result<Json<UpstreamKeyStatus>, ApiError> {
+    let upstream = upstreams::one(&state.app.ledger, &who, &name).await?;
+    Ok(Json(UpstreamKeyStatus::of_shared(upstream.key.as_ref())))
+}
+
+/// Store the key that agents share
+///
+/// It takes the place of the one that is there: the next call uses it, and the other is erased. It is good for the address
+/// that the API has now: a description with another `base_url` erases it, as the removal of the API does.
+#[utoipa::path(
+    put, path = "/v1/upstreams/{name}/key", tag = "upstreams", request_body = UpstreamKeyRequest,
+    params(("name" = String, Path, description = "Its name")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 204, description = "It is stored"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn put_upstream_key(
+    State(state): State<AppState>,
+    By(who): By<action::ManageUpstreams>,
+    PathParams(name): PathParams<String>,
+    StrictJson(request): StrictJson<UpstreamKeyRequest>,
+) -> Result<StatusCode, ApiError> {
+    if state.is_own_credential(&request.api_key) {
+        return Err(Rejection::from(InvalidUpstreamKey::OfThisService).into());
+    }
+    upstreams::put_key(&state.app.ledger, who, &name, request.api_key).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove the key that agents share
+///
+/// It is erased. Where none is stored nothing happens.
+#[utoipa::path(
+    delete, path = "/v1/upstreams/{name}/key", tag = "upstreams",
+    params(("name" = String, Path, description = "Its name")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 204, description = "None is stored"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn remove_upstream_key(
+    State(state): State<AppState>,
+    By(who): By<action::ManageUpstreams>,
+    PathParams(name): PathParams<String>,
+) -> Result<StatusCode, ApiError> {
+    upstreams::remove_key(&state.app.ledger, who, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

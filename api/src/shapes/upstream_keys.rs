@@ -1,6 +1,7 @@
 //! Keys of upstreams. No answer holds one.
 
-use ledger::aggregate::UpstreamKey;
+use ledger::Timestamp;
+use ledger::aggregate::{SharedKey, UpstreamKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,9 +26,17 @@ pub(crate) struct UpstreamKeyStatus {
 
 impl UpstreamKeyStatus {
     pub(crate) fn of(key: Option<&UpstreamKey>) -> Self {
+        Self::since(key.map(|key| key.stored_at))
+    }
+
+    pub(crate) fn of_shared(key: Option<&SharedKey>) -> Self {
+        Self::since(key.map(|key| key.stored_at))
+    }
+
+    fn since(stored_at: Option<Timestamp>) -> Self {
         Self {
-            configured: key.is_some(),
-            configured_at: key.map(|key| key.stored_at.to_string()),
+            configured: stored_at.is_some(),
+            configured_at: stored_at.map(|at| at.to_string()),
         }
     }
 }

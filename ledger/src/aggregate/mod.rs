@@ -40,7 +40,7 @@ pub use session::{KEY_SESSION_LIFE, SESSION_LIFE, STEP_UP_LIFE, Session};
 pub use task::{Callback, Task, Token};
 pub(crate) use task::{task_life, whole_seconds};
 pub use template::Template;
-pub use upstream::Upstream;
+pub use upstream::{SharedKey, Upstream};
 pub use upstream_key::{UpstreamKey, UpstreamSecret};
 pub use user::{Device, LinkedPrincipal, Password, User};
 

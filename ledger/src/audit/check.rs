@@ -85,7 +85,7 @@ checks! {
     Clearance = "clearance", "A decision is kept as it was signed, in its own commit, and answers only for applies that are in all parts of its key as the one decided on, while its time lasts, its maker may decide and nothing was locked since.";
     Admission = "admission", "Nothing is accepted of a client that is blocked, as far as the record says who asked, and nothing is blocked that an allow covers.";
     Schedule = "schedule", "A schedule fires at an instant that its terms name, each once and in order, while it is active, for the operations and the agent that it was put with, where people are needed after they approved it as it was put and were enough, and the scheduler does nothing else.";
-    UpstreamKey = "upstream_key", "A key of an upstream is stored for one who is there, by its user or for an agent by an administrator, one at a time, and its sealed bytes are erased once it was removed, and not before.";
+    UpstreamKey = "upstream_key", "A key of an upstream is stored for one who is there, by its user or for an agent or for all of them by an administrator, one at a time, for the address that the upstream has then, and its sealed bytes are erased once it was removed, and not before.";
     Call = "call", "A call is sent on for one who is there, with a credential of theirs, one that changes something upstream only after its beginning was recorded, and it ends as the call that began.";
     Usage = "usage", "What calls used is added up for one who is there, over times that do not overlap and have passed.";
     Upstream = "upstream", "An API is opened by an administrator with a description that can be read, one of a name at a time, and no two have an operation in common.";

@@ -173,9 +173,10 @@ pub(super) async fn end(
 /// Erases sealed keys, and says so. They were committed before: the command is alone in its batch.
 pub(super) async fn erase(
     tx: &mut Transaction<'_>,
-    secrets: Vec<UpstreamSecretId>,
+    secrets: impl IntoIterator<Item = UpstreamSecretId>,
     why: UpstreamKeyEnd,
 ) -> Result<(), Error> {
+    let secrets: Vec<UpstreamSecretId> = secrets.into_iter().collect();
     let Some(first) = secrets.first().copied() else {
         return Ok(());
     };

@@ -1,10 +1,15 @@
-//! Other APIs: described by administrators, and taken away.
+//! Other APIs: described by administrators, and taken away. A key that agents share for one stays while the API is at
+//! the address that it was stored for, and is erased with it otherwise.
 
 use super::Command;
 use super::acting::still_acts;
+use super::shared_keys::unshare;
+use super::upstream_keys::erase;
 use crate::aggregate::Upstream;
 use crate::error::Error;
-use crate::event::{Role, UpstreamDefined, UpstreamEnd, UpstreamEnded};
+use crate::event::{
+    Role, UpstreamDefined, UpstreamEnd, UpstreamEnded, UpstreamKeyEnd, UpstreamKeyShared,
+};
 use crate::id::UpstreamId;
 use crate::name::UpstreamName;
 use crate::rejection::Rejection;
@@ -27,6 +32,9 @@ pub struct PutUpstream {
 
 impl Command for PutUpstream {
     type Answer = Arc<Upstream>;
+
+    // It erases a key that was stored for another address, which must stand in the file.
+    const IS_ALONE: bool = true;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Upstream>, Error> {
         still_acts(tx, Role::Admin).await?;
@@ -81,6 +89,16 @@ impl Command for PutUpstream {
             }
             .into());
         }
+        let known_key = known.as_ref().and_then(|known| {
+            let is_there = known.base_url() == Some(self.api.described().base_url.as_str());
+            known.key.clone().filter(|_| is_there)
+        });
+        let secrets = match &known {
+            Some(known) if known_key.is_none() => {
+                unshare(tx, known, UpstreamKeyEnd::UpstreamEnded).await?
+            }
+            _ => None,
+        };
         let context = tx.context();
         let upstream_id: UpstreamId = context.id();
         let mut events = Vec::new();
@@ -91,13 +109,20 @@ impl Command for PutUpstream {
             };
             events.push(context.event(known.id, ended));
         }
+        let shared = known_key.map(|key| UpstreamKeyShared {
+            name: self.name.clone(),
+            secret_id: key.secret_id,
+            stored_at: key.stored_at,
+        });
         let defined = UpstreamDefined {
             upstream_id,
             name: self.name,
             document: self.api.text(),
         };
         events.push(context.event(upstream_id, defined));
+        events.extend(shared.map(|shared| context.event(upstream_id, shared)));
         tx.append(events).await?;
+        erase(tx, secrets, UpstreamKeyEnd::UpstreamEnded).await?;
         tx.existing::<Upstream>(upstream_id).await
     }
 }
@@ -112,21 +137,25 @@ pub struct RemoveUpstream {
 impl Command for RemoveUpstream {
     type Answer = ();
 
+    const IS_ALONE: bool = true;
+
     async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
         still_acts(tx, Role::Admin).await?;
         let known = standing(tx, &self.name).await?;
         let known = known.ok_or(Rejection::NoSuchUpstream)?;
+        let secret = unshare(tx, &known, UpstreamKeyEnd::UpstreamEnded).await?;
         let ended = UpstreamEnded {
             name: self.name,
             why: UpstreamEnd::Removed,
         };
         let event = tx.context().event(known.id, ended);
-        tx.append(vec![event]).await
+        tx.append(vec![event]).await?;
+        erase(tx, secret, UpstreamKeyEnd::UpstreamEnded).await
     }
 }
 
 /// The API that has a name now.
-async fn standing(
+pub(super) async fn standing(
     tx: &mut Transaction<'_>,
     name: &UpstreamName,
 ) -> Result<Option<Arc<Upstream>>, Error> {

@@ -1,7 +1,10 @@
 //! Other APIs that are opened to their own clients.
 
 use super::{Act, Change, Describe, Facts, Severity, Topic, number};
-use crate::event::{UpstreamDefined, UpstreamEnd, UpstreamEnded};
+use crate::event::{
+    UpstreamDefined, UpstreamEnd, UpstreamEnded, UpstreamKeyShared, UpstreamKeyUnshared,
+};
+use crate::name::UpstreamName;
 use crate::upstream_api::UpstreamApi;
 
 impl Describe for UpstreamDefined {
@@ -38,5 +41,36 @@ impl Describe for UpstreamEnded {
 
     fn facts(&self, _: &Topic) -> Facts {
         Facts::of(0, Act::own(Change::Deleted, "upstream")).severity(Severity::Low)
+    }
+}
+
+/// What is done with the key that agents share.
+fn shared_key(change: Change, name: &UpstreamName) -> Facts {
+    let act = Act::Managed {
+        change,
+        kind: "upstream_key",
+        id: None,
+        name: Some(name.to_string()),
+    };
+    Facts::of(0, act).severity(Severity::Low)
+}
+
+impl Describe for UpstreamKeyShared {
+    fn text(&self, _: &Topic) -> String {
+        format!("{} key for all agents stored", self.name)
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        shared_key(Change::Created, &self.name)
+    }
+}
+
+impl Describe for UpstreamKeyUnshared {
+    fn text(&self, _: &Topic) -> String {
+        format!("{} key for all agents {}", self.name, self.why.as_str())
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        shared_key(Change::Deleted, &self.name)
     }
 }

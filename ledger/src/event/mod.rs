@@ -94,7 +94,9 @@ pub use task::{
     TaskCreatedV4, TokenIssued, TokenRevoked,
 };
 pub use template::{TemplateCreated, TemplateCreatedV1, TemplateDeleted};
-pub use upstream::{UpstreamDefined, UpstreamEnd, UpstreamEnded};
+pub use upstream::{
+    UpstreamDefined, UpstreamEnd, UpstreamEnded, UpstreamKeyShared, UpstreamKeyUnshared,
+};
 pub use upstream_key::{
     UpstreamKeyEnd, UpstreamKeyOwner, UpstreamKeyRemoved, UpstreamKeySealed, UpstreamKeyStored,
 };
@@ -358,6 +360,10 @@ events! {
         in Upstream by MANAGERS under Upstream [begins, looked_up];
     211, 1, "upstream.ended" => UpstreamEnded(UpstreamEnded)
         in Upstream by MANAGERS under Upstream [looked_up];
+    212, 1, "upstream.key_stored" => UpstreamKeyShared(UpstreamKeyShared)
+        in Upstream by MANAGERS under UpstreamKey;
+    213, 1, "upstream.key_removed" => UpstreamKeyUnshared(UpstreamKeyUnshared)
+        in Upstream by MANAGERS under UpstreamKey;
 }
 
 impl Event {

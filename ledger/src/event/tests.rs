@@ -348,6 +348,7 @@ fn the_words_of_stored_events_keep_their_numbers() {
         0 => Removed = UpstreamKeyEnd::Removed,
         1 => Replaced = UpstreamKeyEnd::Replaced,
         2 => OwnerDeleted = UpstreamKeyEnd::OwnerDeleted,
+        3 => UpstreamEnded = UpstreamKeyEnd::UpstreamEnded,
     );
     frozen!(UpstreamEnd:
         0 => Removed = UpstreamEnd::Removed,

@@ -1,6 +1,8 @@
 //! Events of another API that is opened to its own clients. Frozen forms.
 
-use crate::id::UpstreamId;
+use super::UpstreamKeyEnd;
+use crate::clock::Timestamp;
+use crate::id::{UpstreamId, UpstreamSecretId};
 use crate::name::UpstreamName;
 use serde::{Deserialize, Serialize};
 
@@ -32,4 +34,25 @@ pub struct UpstreamEnded {
     pub name: UpstreamName,
     /// Why.
     pub why: UpstreamEnd,
+}
+
+/// `upstream.key_stored` 1: calls of agents for which no key of their own is stored go with this one. No part of it is
+/// in the event. A description that takes the place of another at the same address says it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamKeyShared {
+    /// The name of the upstream.
+    pub name: UpstreamName,
+    /// The stream that holds the key sealed.
+    pub secret_id: UpstreamSecretId,
+    /// When somebody stored it.
+    pub stored_at: Timestamp,
+}
+
+/// `upstream.key_removed` 1. By the same command the sealed key is erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamKeyUnshared {
+    /// The name of the upstream.
+    pub name: UpstreamName,
+    /// Why.
+    pub why: UpstreamKeyEnd,
 }

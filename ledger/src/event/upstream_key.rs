@@ -48,6 +48,8 @@ pub enum UpstreamKeyEnd {
     Replaced,
     /// Its user was deleted.
     OwnerDeleted,
+    /// The upstream that all agents shared it for was removed, or described at another address.
+    UpstreamEnded,
 }
 
 impl UpstreamKeyEnd {
@@ -58,6 +60,7 @@ impl UpstreamKeyEnd {
             Self::Removed => "removed",
             Self::Replaced => "replaced",
             Self::OwnerDeleted => "removed with its user",
+            Self::UpstreamEnded => "removed with its upstream",
         }
     }
 }

@@ -16,9 +16,9 @@ use ledger::aggregate::{Session, User};
 use ledger::command::{
     AgentChanges, ChangeGroup, ChangeUser, CloseTask, Command, CreateAgent, DeleteGroup,
     DeleteSchedule, DeleteTemplate, DescribeAgent, EndClearance, EndSession, LiftAdmission,
-    LiftLock, OpenEnrolment, OpenUserEnrolment, RemoveUpstream, RemoveUpstreamKey, ResolveApply,
-    RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey, RollbackPolicy, SetAdmission,
-    UpstreamKeyHolder,
+    LiftLock, OpenEnrolment, OpenUserEnrolment, RemoveSharedKey, RemoveUpstream, RemoveUpstreamKey,
+    ResolveApply, RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey, RollbackPolicy,
+    SetAdmission, UpstreamKeyHolder,
 };
 use ledger::event::ClientTarget;
 use ledger::event::{AgentRegistered, SessionEnd};
@@ -76,6 +76,8 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Admin: RemoveUpstreamKey { holder: UpstreamKeyHolder::Agent(ci()), upstream: ledger::UpstreamName::cloudflare() };
         Admin: fixtures::commands::put_upstream("github");
         Admin: RemoveUpstream { name: ledger::UpstreamName::unchecked("github") };
+        Admin: crate::upstreams::share("github", "a-key-of-all-agents-0123456789");
+        Admin: RemoveSharedKey { name: ledger::UpstreamName::unchecked("github") };
         Operator: RevokeKey { agent: ci(), key_id: KeyId::from_bytes([1; 16]), reason: None };
         Admin: permissions(vec![grant(cloudflare::DNS_RECORD_WRITE)]);
         Admin: SoftApprover::new("alice").registration();

@@ -94,6 +94,8 @@ async fn stories_tell_of_everything_that_can_happen() {
         // No read table has a row of an API that is opened: the routes ask the ledger.
         "upstream.defined",
         "upstream.ended",
+        "upstream.key_stored",
+        "upstream.key_removed",
         // No read table has a row of a call by itself, or of a task's right to make some.
         "call.begun",
         "call.ended",

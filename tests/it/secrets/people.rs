@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 const GIVEN: &str = "a password that was given";
 const OWN_KEY: &str = "/v1/me/anthropic-key";
 const AGENTS_KEY: &str = "/v1/agents/keyed/upstream-keys/cloudflare";
+const SHARED_KEY: &str = "/v1/upstreams/github/key";
 const OWN: &str = "a password of one's own choice";
 
 /// By what a request proves who it is from.
@@ -151,6 +152,15 @@ pub(super) async fn live(
         200,
     )
     .await;
+    let opened = json!({
+        "base_url": "https://api.github.example", "auth": {"send": "bearer"},
+        "routes": [{
+            "method": "GET", "path": "/user", "operation": "github.user.read", "level": "read", "risk": "safe",
+            "scope": {"type": "user", "id": "me"},
+        }],
+    });
+    let upstream = ("PUT", "/v1/upstreams/github");
+    tell(upstream, By::Bearer(token), opened, 200).await;
     // Keys of upstreams, and what is refused as one.
     for (of, key, path, by, status) in [
         (
@@ -201,6 +211,28 @@ pub(super) async fn live(
             AGENTS_KEY,
             token,
             400,
+        ),
+        (
+            "a replaced key of all agents",
+            "ghp_2c9f7e61b0d84a35",
+            SHARED_KEY,
+            token,
+            204,
+        ),
+        (
+            "a key of all agents",
+            "ghp_81d5b3f0c7a2964e",
+            SHARED_KEY,
+            token,
+            204,
+        ),
+        ("a short key", "ghp_6a0e4d9c27b", SHARED_KEY, token, 400),
+        (
+            "a key of all agents by who may not",
+            "ghp_f37b92ce5a104d68",
+            SHARED_KEY,
+            &bearer,
+            403,
         ),
         (
             "a key of who may not",

@@ -160,3 +160,68 @@ async fn what_is_no_key_of_the_upstream_is_refused_and_not_repeated() {
         assert!(!told.contains(wrong), "{told}");
     }
 }
+
+#[tokio::test]
+async fn the_key_that_agents_share_is_an_administrators_and_an_agents_own_goes_first() {
+    const SHARED: &str = "/v1/upstreams/github/key";
+    let keyed = Keyed::new().await;
+    let text = "a-key-of-all-agents-0123456789";
+    for method in ["GET", "PUT", "DELETE"] {
+        let refused = keyed.ask(method, SHARED, &body(text)).await;
+        assert_eq!(refusal(&refused), (404, "upstream_not_found"), "{method}");
+    }
+    let opened_api = json!({
+        "base_url": "https://api.github.example", "auth": {"send": "bearer"},
+        "routes": [{
+            "method": "GET", "path": "/user", "operation": "github.user.read", "level": "read", "risk": "safe",
+            "scope": {"type": "user", "id": "me"},
+        }],
+    });
+    let put = keyed.ask("PUT", "/v1/upstreams/github", &opened_api).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    let agent = ledger::AgentName::unchecked(AGENT);
+    let agent = keyed.stage.state.app.ledger.agent(&agent).await;
+    let owner = UpstreamKeyOwner::Agent(agent.unwrap().unwrap().id);
+    assert_eq!(opened(&keyed, owner, "github").await, None);
+
+    let none = json!({"configured": false, "configured_at": null});
+    assert_eq!(keyed.ask("GET", SHARED, &Value::Null).await.body, none);
+    assert_eq!(keyed.ask("PUT", SHARED, &body(text)).await.status, 204);
+    assert_eq!(opened(&keyed, owner, "github").await.unwrap(), text);
+    assert_eq!(opened(&keyed, owner, "anthropic").await, None);
+    let user = UpstreamKeyOwner::User(ledger::UserId::from_bytes([1; 16]));
+    assert_eq!(opened(&keyed, user, "github").await, None);
+    let own = "a-key-of-the-agent-0123456789";
+    let stored = keyed.ask("PUT", &of_agent("github"), &body(own)).await;
+    assert_eq!(stored.status, 204, "{stored:?}");
+    assert_eq!(opened(&keyed, owner, "github").await.unwrap(), own);
+    keyed.ask("DELETE", &of_agent("github"), &Value::Null).await;
+
+    let operator = keyed.stage.session_of(Role::Operator).await.bearer;
+    let viewer = keyed.stage.session_of(Role::Viewer).await.bearer;
+    let admin = keyed.stage.session_of(Role::Admin).await.bearer;
+    let read = keyed
+        .with(&operator, "GET", SHARED, &[], &Value::Null)
+        .await;
+    assert_eq!(read.body["configured"], true, "{read:?}");
+    let refused = keyed.with(&viewer, "GET", SHARED, &[], &Value::Null).await;
+    assert_eq!(refusal(&refused), (403, "role_required"));
+    for method in ["PUT", "DELETE"] {
+        let refused = keyed
+            .with(&operator, method, SHARED, &[], &body(text))
+            .await;
+        assert_eq!(refusal(&refused), (403, "role_required"), "{method}");
+        let refused = keyed.with(&admin, method, SHARED, &[], &body(text)).await;
+        assert_eq!(refusal(&refused), (403, "step_up_required"), "{method}");
+    }
+    for wrong in ["sk-ant-api03-secret-0123456789", "too-short", SERVICE_TOKEN] {
+        let refused = keyed.ask("PUT", SHARED, &body(wrong)).await;
+        assert_eq!(refusal(&refused), (400, "invalid_key"), "{wrong}");
+        assert!(!refused.body.to_string().contains(wrong), "{refused:?}");
+    }
+    for _ in 0..2 {
+        let removed = keyed.ask("DELETE", SHARED, &Value::Null).await;
+        assert_eq!(removed.status, 204, "{removed:?}");
+    }
+    assert_eq!(opened(&keyed, owner, "github").await, None);
+}

@@ -51,7 +51,6 @@ use super::report::{DecidingKey, HistoryReport, Range};
 use crate::admissions::Admissions;
 use crate::agent_key::AgentKeyHash;
 use crate::assertion::KeyThumbprint;
-use crate::catalog::OperationId;
 use crate::clock::Timestamp;
 use crate::event::{Actor, AggregateKind, Envelope, Event, Role, SessionTokenHash};
 use crate::id::{CommandId, DeviceId, LedgerId, RequestId, ScheduleId, StreamId, UserId};
@@ -77,9 +76,10 @@ use erasures::Unproven;
 use policies::Policies;
 use reports::{Owing, Reports};
 use schedules::Firing;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use streams::{State, Streams, rule_of};
 use upstream_keys::UpstreamKeys;
+use upstreams::KnownUpstream;
 use users::Departure;
 
 /// The fold over events.
@@ -122,8 +122,8 @@ pub(super) struct History {
     firing: Option<Firing>,
     upstream_keys: UpstreamKeys,
     usages: Usages,
-    /// The operations of each API that is open.
-    upstreams: HashMap<UpstreamName, BTreeSet<OperationId>>,
+    /// The APIs that are open.
+    upstreams: HashMap<UpstreamName, KnownUpstream>,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.

@@ -4,8 +4,9 @@ use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::event::{
-    Actor, AggregateKind, ErasedSubject, Event, LedgerErased, Role, StreamKind, UpstreamKeyEnd,
-    UpstreamKeyOwner, UpstreamKeyRemoved, UpstreamKeyStored,
+    Actor, AggregateKind, ErasedSubject, Event, LedgerErased, Role, StreamKind, UpstreamEnd,
+    UpstreamEnded, UpstreamKeyEnd, UpstreamKeyOwner, UpstreamKeyRemoved, UpstreamKeyShared,
+    UpstreamKeyStored, UpstreamKeyUnshared,
 };
 use crate::id::{StreamId, UserId};
 use crate::name::UpstreamName;
@@ -19,11 +20,22 @@ pub(super) struct KnownUpstreamKey {
     secret: StreamId,
 }
 
+/// A key that agents share.
+#[derive(Debug)]
+struct SharedKey {
+    /// The description that it was last said for.
+    upstream: StreamId,
+    base_url: String,
+    secret: StreamId,
+}
+
 /// What is known of keys that were stored, by the streams that hold them sealed.
 #[derive(Debug, Default)]
 pub(super) struct UpstreamKeys {
     /// The keys that are stored now.
     stored: HashMap<(UpstreamKeyOwner, UpstreamName), StreamId>,
+    /// The keys that agents share now.
+    shared: HashMap<UpstreamName, SharedKey>,
     /// Whether the key of a sealed value was removed.
     secrets: HashMap<StreamId, bool>,
 }
@@ -135,6 +147,10 @@ impl History {
             self.upstream_keys.secrets.insert(secret, true);
         }
         match (removed.owner, removed.why) {
+            (_, UpstreamKeyEnd::UpstreamEnded) => {
+                let reason = "a key goes with its upstream, and is a user's or an agent's";
+                now.wrong(Check::UpstreamKey, reason);
+            }
             (UpstreamKeyOwner::User(_), UpstreamKeyEnd::OwnerDeleted)
             | (UpstreamKeyOwner::Agent(_), UpstreamKeyEnd::Removed | UpstreamKeyEnd::Replaced) => {}
             (UpstreamKeyOwner::User(user_id), _) => is_by(now, user_id),
@@ -149,6 +165,83 @@ impl History {
         }
         self.streams
             .put(stream, State::Ended(AggregateKind::UpstreamKey));
+    }
+
+    pub(super) fn key_shared(&mut self, now: &mut Now<'_>, shared: &UpstreamKeyShared) {
+        let stream = now.header.stream_id;
+        self.is_named(now, &shared.name);
+        let upstream = self.upstreams.get(&shared.name);
+        let base_url = upstream.map_or_else(String::new, |upstream| upstream.base_url.clone());
+        let secret = StreamId::from(shared.secret_id);
+        match self.upstream_keys.shared.get(&shared.name) {
+            Some(known) => {
+                let goes_on = known.secret == secret
+                    && known.upstream != stream
+                    && known.base_url == base_url;
+                now.expect(goes_on, Check::UpstreamKey, || {
+                    format!("agents share another key of {} already", shared.name)
+                });
+            }
+            None => {
+                let secrets = &mut self.upstream_keys.secrets;
+                let is_new = secrets.insert(secret, false).is_none();
+                now.expect(is_new, Check::UpstreamKey, || {
+                    format!("another key is sealed in stream {secret}")
+                });
+            }
+        }
+        let known = SharedKey {
+            upstream: stream,
+            base_url,
+            secret,
+        };
+        self.upstream_keys.shared.insert(shared.name.clone(), known);
+    }
+
+    pub(super) fn key_unshared(&mut self, now: &mut Now<'_>, unshared: &UpstreamKeyUnshared) {
+        let stream = now.header.stream_id;
+        self.is_named(now, &unshared.name);
+        let known = self.upstream_keys.shared.remove(&unshared.name);
+        let is_shared = known.as_ref().is_some_and(|known| known.upstream == stream);
+        now.expect(is_shared, Check::UpstreamKey, || {
+            format!("agents share no key of {}", unshared.name)
+        });
+        if let Some(known) = known {
+            self.upstream_keys.secrets.insert(known.secret, true);
+        }
+        let is_of_user = unshared.why == UpstreamKeyEnd::OwnerDeleted;
+        now.expect(!is_of_user, Check::UpstreamKey, || {
+            "a key goes with its user, and is of all agents".to_owned()
+        });
+    }
+
+    /// What is said of the key of an upstream stands with the upstream.
+    fn is_named(&mut self, now: &mut Now<'_>, name: &UpstreamName) {
+        let stream = now.header.stream_id;
+        if let Some(State::Upstream(known)) = self.streams.state(stream) {
+            let same = known == name;
+            now.expect(same, Check::UpstreamKey, || {
+                "it says another name than the API was opened under".to_owned()
+            });
+        }
+    }
+
+    /// An upstream that is removed leaves no key.
+    pub(super) fn shared_key_left(&self, now: &mut Now<'_>, ended: &UpstreamEnded) {
+        let is_left = self.upstream_keys.shared.contains_key(&ended.name);
+        let is_removed = ended.why == UpstreamEnd::Removed;
+        now.expect(!(is_removed && is_left), Check::UpstreamKey, || {
+            "the upstream is removed, and a key that agents share is left".to_owned()
+        });
+    }
+
+    /// A key is not led elsewhere by another description.
+    pub(super) fn shared_key_stays(&self, now: &mut Now<'_>, name: &UpstreamName, base_url: &str) {
+        let known = self.upstream_keys.shared.get(name);
+        let stays = known.is_none_or(|known| known.base_url == base_url);
+        now.expect(stays, Check::UpstreamKey, || {
+            format!("the upstream is at {base_url} now, and a key that was stored for another address is left")
+        });
     }
 
     /// Sealed keys are erased once they were removed, by who removed them, and nothing else is by users.

@@ -3,10 +3,18 @@
 use super::streams::State;
 use super::{History, Now};
 use crate::audit::check::Check;
+use crate::catalog::OperationId;
 use crate::event::{AggregateKind, Event, UpstreamDefined};
 use crate::id::StreamId;
 use crate::upstream_api::UpstreamApi;
 use std::collections::BTreeSet;
+
+/// An API that is open.
+#[derive(Debug)]
+pub(super) struct KnownUpstream {
+    operations: BTreeSet<OperationId>,
+    pub(super) base_url: String,
+}
 
 impl History {
     pub(super) fn upstream_event(&mut self, now: &mut Now<'_>, event: &Event) {
@@ -20,10 +28,13 @@ impl History {
                         "it says another name than the API was opened under".to_owned()
                     });
                 }
+                self.shared_key_left(now, ended);
                 self.upstreams.remove(&ended.name);
                 self.streams
                     .put(stream, State::Ended(AggregateKind::Upstream));
             }
+            Event::UpstreamKeyShared(shared) => self.key_shared(now, shared),
+            Event::UpstreamKeyUnshared(unshared) => self.key_unshared(now, unshared),
             _ => {}
         }
     }
@@ -42,15 +53,25 @@ impl History {
         now.expect(api.is_ok(), Check::Upstream, || {
             "its description cannot be read".to_owned()
         });
-        let catalog = api.map(|api| api.catalog()).unwrap_or_default();
-        let own: BTreeSet<_> = catalog.iter().map(|entry| entry.id).collect();
+        let own = KnownUpstream {
+            operations: match &api {
+                Ok(api) => api.catalog().iter().map(|entry| entry.id).collect(),
+                Err(_) => BTreeSet::new(),
+            },
+            base_url: match &api {
+                Ok(api) => api.described().base_url.clone(),
+                Err(_) => String::new(),
+            },
+        };
         let mut others = self.upstreams.iter();
-        let shared =
-            others.find(|(name, theirs)| **name != defined.name && !theirs.is_disjoint(&own));
+        let shared = others.find(|(name, theirs)| {
+            **name != defined.name && !theirs.operations.is_disjoint(&own.operations)
+        });
         now.expect(shared.is_none(), Check::Upstream, || {
             let name = shared.map(|(name, _)| name.to_string()).unwrap_or_default();
             format!("it has an operation of upstream {name}")
         });
+        self.shared_key_stays(now, &defined.name, &own.base_url);
         self.upstreams.insert(defined.name.clone(), own);
         self.streams
             .put(stream, State::Upstream(defined.name.clone()));

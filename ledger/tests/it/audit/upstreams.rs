@@ -2,12 +2,13 @@
 
 use super::{altered, is_found};
 use crate::scene::Scene;
+use crate::upstreams::{described, share};
 use fixtures::commands::put_upstream;
 use fixtures::history::History;
 use ledger::UpstreamName;
 use ledger::audit::Check;
-use ledger::command::RemoveUpstream;
-use ledger::event::Event;
+use ledger::command::{RemoveSharedKey, RemoveUpstream};
+use ledger::event::{Event, UpstreamKeyEnd};
 
 /// Two are opened, and the second is removed and opened again.
 async fn told() -> History {
@@ -56,4 +57,66 @@ async fn a_description_that_cannot_be_read_or_shares_a_name_or_an_operation_is_f
         });
         is_found(&report, Check::Upstream, last);
     }
+}
+
+const KEY: &str = "a-key-of-all-agents-0123456789";
+
+/// A key is shared, replaced, kept by another description, ended by another address, shared again, removed, and shared
+/// until the API is removed.
+async fn with_keys() -> History {
+    let scene = Scene::new().await;
+    scene.run(put_upstream("github")).await.unwrap();
+    for _ in 0..2 {
+        scene.run(share("github", KEY)).await.unwrap();
+    }
+    for address in ["https://api.github.example", "https://elsewhere.example"] {
+        scene.run(described("github", address)).await.unwrap();
+    }
+    let name = || UpstreamName::unchecked("github");
+    scene.run(share("github", KEY)).await.unwrap();
+    scene.run(RemoveSharedKey { name: name() }).await.unwrap();
+    scene.run(share("github", KEY)).await.unwrap();
+    scene.run(RemoveUpstream { name: name() }).await.unwrap();
+    let closed = scene.ledger.close().await;
+    History::read(closed.path())
+}
+
+#[tokio::test]
+async fn keys_that_agents_share_are_honest_and_gone_with_their_upstream_or_its_address() {
+    let history = with_keys().await;
+    let report = history.verify();
+    assert!(report.verified && report.everything, "{report}");
+    let breaks = |at: u64, check: Check, change: fn(&mut Event)| {
+        let report = altered(&history, |history| {
+            history.alter_all(at, |_, event| change(event));
+        });
+        is_found(&report, check, at);
+    };
+    breaks(
+        history.last("upstream.key_removed"),
+        Check::UpstreamKey,
+        |event| {
+            if let Event::UpstreamKeyUnshared(unshared) = event {
+                unshared.why = UpstreamKeyEnd::OwnerDeleted;
+            }
+        },
+    );
+    breaks(
+        history.first("upstream.key_removed"),
+        Check::UpstreamKey,
+        |event| {
+            if let Event::UpstreamKeyUnshared(unshared) = event {
+                unshared.name = UpstreamName::unchecked("gitea");
+            }
+        },
+    );
+    // A description at another address would take the key along.
+    let second = history.all("upstream.defined")[1];
+    breaks(second, Check::UpstreamKey, |event| {
+        if let Event::UpstreamDefined(defined) = event {
+            let elsewhere = "https://elsewhere.example";
+            let document = &mut defined.document;
+            *document = document.replace("https://api.github.example", elsewhere);
+        }
+    });
 }
