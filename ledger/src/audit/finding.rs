@@ -62,6 +62,8 @@ pub enum Obstacle {
     Unreadable,
     /// It depends on an operation that this version cannot read.
     OtherVersion,
+    /// It depends on the service's configuration, which is not recorded.
+    Configuration,
 }
 
 impl Obstacle {
@@ -75,6 +77,9 @@ impl Obstacle {
             Self::Unreadable => "it depends on payloads that cannot be read",
             Self::OtherVersion => {
                 "it depends on operations that this version cannot read: verify with the version that recorded them"
+            }
+            Self::Configuration => {
+                "it depends on the configuration of the service, which is not recorded"
             }
         }
     }

@@ -16,7 +16,7 @@ use ledger::command::{
     ChangeGroup, ExpireApproval, PolicyChanging, PutPolicy, RollbackPolicy, SetLock,
 };
 use ledger::event::{Actor, Event, LockTarget};
-use ledger::policy::{DefaultAction, Need, Policy, PolicyChange};
+use ledger::policy::{DefaultAction, Need, NeedGroup, Policy, PolicyChange};
 use ledger::{
     Binding, Breadth, CallbackId, Decision, GroupId, KeptMode, Notifier, Origin, QuestionKind,
     Rejection, Retention,
@@ -458,4 +458,49 @@ async fn the_machines_operator_puts_a_policy_that_nobody_is_left_to_approve() {
         });
     });
     is_found(&silent, Check::Policy, at);
+    // Nor does it help to say so while enough are left.
+    let (first, last) = (
+        history.first("group.changed"),
+        history.last("group.changed"),
+    );
+    let (_, Event::GroupChanged(before)) = history.event(first) else {
+        panic!("the first change has the members");
+    };
+    assert_eq!(before.members.len(), 3);
+    let untrue = altered(&history, |history| {
+        history.alter(last, |event| {
+            if let Event::GroupChanged(changed) = event {
+                changed.members = before.members;
+            }
+        });
+    });
+    is_found(&untrue, Check::Policy, at);
+}
+
+#[tokio::test]
+async fn one_need_that_nobody_is_left_for_proves_a_change_without_people() {
+    let (people, security) = people().await;
+    let by_default = Need {
+        group: NeedGroup::Default,
+        ..of(security, 1)
+    };
+    let wanted = wanting(&[by_default, of(security, 1)]);
+    let asked = proposed(&people, 0, wanted).await;
+    approves(&people, 1, &asked).await;
+    approves(&people, 2, &asked).await;
+    nobody_is_left(&people, security).await;
+    let operator = Origin {
+        actor: Actor::Operator {
+            name: "root".to_owned(),
+        },
+        request_id: None,
+    };
+    let made = PutPolicy {
+        overrides: Some("both of security have left".to_owned()),
+        ..put(denying(), 2)
+    };
+    people.execute(operator, made).await.unwrap();
+    let closed = people.scene.ledger.close().await;
+    let report = History::read(closed.path()).verify();
+    assert!(report.verified && report.impossible.is_empty(), "{report}");
 }

@@ -142,15 +142,18 @@ impl History {
                 "an approver makes it, and has approved no change".to_owned()
             });
             let in_force = self.policies.in_force.as_ref();
-            let wants = in_force.is_some_and(|known| known.policy.policy_change.is_some());
+            let wanted = in_force.and_then(|known| known.policy.policy_change.as_ref());
+            let needs = wanted.map(|wanted| wanted.needs.clone());
             if changed.overrides.is_some() {
                 let by_operator = matches!(now.envelope.actor, Actor::Operator { .. });
-                return now.expect(wants && by_operator, Check::Policy, || {
-                    "it says that it was made without people, and nobody wants them or its actor has not the machine"
-                        .to_owned()
-                });
+                let Some(needs) = needs.filter(|_| by_operator) else {
+                    let reason = "it says that it was made without people, and nobody wants them or its actor \
+                                  has not the machine";
+                    return now.wrong(Check::Policy, reason);
+                };
+                return self.too_few_are_left(now, &needs);
             }
-            return now.expect(!wants, Check::Policy, || {
+            return now.expect(needs.is_none(), Check::Policy, || {
                 "the policy before it has people approve a change, and nobody did".to_owned()
             });
         };

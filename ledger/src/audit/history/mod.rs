@@ -20,6 +20,7 @@ mod covered;
 mod decisions;
 mod deliveries;
 mod devices;
+mod electorate;
 mod emergencies;
 mod erasures;
 mod evaluations;

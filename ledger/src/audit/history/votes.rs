@@ -274,7 +274,10 @@ impl History {
     }
 
     /// The user whose principal it is.
-    fn owner_of_principal(&self, principal: &ApproverName) -> Result<Option<UserId>, Obstacle> {
+    pub(super) fn owner_of_principal(
+        &self,
+        principal: &ApproverName,
+    ) -> Result<Option<UserId>, Obstacle> {
         if let Some(named) = User::named_by(principal) {
             return Ok(Some(named));
         }
@@ -285,7 +288,7 @@ impl History {
         }
     }
 
-    fn voting_user(&mut self, id: UserId) -> Seen<User> {
+    pub(super) fn voting_user(&mut self, id: UserId) -> Seen<User> {
         if self.is_excerpt {
             return Seen::Hidden(Obstacle::BeforeRange);
         }
