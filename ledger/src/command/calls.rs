@@ -5,12 +5,13 @@ use super::Command;
 use super::acting::acting_session;
 use super::authority::{Presented, PresentedToken, admit, check_key};
 use super::locked::admit_agent;
+use crate::admissions::Client;
 use crate::aggregate::{Agent, Call, Key, Task, User};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{
-    CallBegun, CallCredential, CallEnded, CallSubject, LockTarget, UpstreamKeyOwner, UsageCounts,
-    UsageRecorded,
+    CallBegun, CallCredential, CallEnded, CallSubject, LockTarget, LockedOperation,
+    UpstreamKeyOwner, UsageCounts, UsageRecorded,
 };
 use crate::id::{AgentId, CallId, TaskId, TokenId};
 use crate::rejection::Rejection;
@@ -33,6 +34,7 @@ impl Command for BeginCall {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
         may_call(tx, &self.subject).await?;
+        may_do(tx, &self.subject).await?;
         tx.needs_room()?;
         let begun = CallBegun {
             call_id: self.call_id,
@@ -88,6 +90,41 @@ async fn may_call_in(
     };
     admit(tx, task_id, &Presented::Token(presented)).await?;
     Ok(())
+}
+
+/// Holds a call to the locks on its operation, the blocks on its caller and the allowlist of its task. The proxies have
+/// looked at these before they asked, and something may have come in between.
+async fn may_do(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(), Error> {
+    let now = tx.context().now;
+    let operation = LockedOperation::named(&subject.operation);
+    tx.locks().admit(&[LockTarget::Operation(operation)], now)?;
+    let UpstreamKeyOwner::Agent(agent) = subject.owner else {
+        return Ok(());
+    };
+    let task = match subject.task_id {
+        Some(task_id) => Some(tx.existing::<Task>(task_id).await?),
+        None => None,
+    };
+    let client = Client {
+        agent,
+        subject: task.as_ref().map(|task| &task.subject),
+        address: None,
+        asn: None,
+    };
+    tx.admissions().admit(&client, now)?;
+    let Some(task) = task else {
+        return Ok(());
+    };
+    let entry = tx.context().rules.providers.entry(&subject.operation);
+    let entry = entry.map_err(|_| Error::defect("a call is of no operation"))?;
+    let scope = subject.scope(entry.scope_type);
+    match scope.and_then(|scope| task.allows(entry.id, &scope)) {
+        Some(_) => Ok(()),
+        None => {
+            let operation = entry.id;
+            Err(Rejection::CallNotAllowed { operation }.into())
+        }
+    }
 }
 
 /// Records how calls have ended. Each that begins no stream has its beginning on record.

@@ -3,10 +3,12 @@
 //! Owners stand in them by their ids, so that nothing of a call names an agent or a user that is erased.
 
 use super::UpstreamKeyOwner;
+use crate::catalog::ScopeType;
 use crate::clock::Timestamp;
 use crate::digest::digest;
 use crate::id::{CallId, KeyId, SessionId, TaskId, TokenId, UsageId};
 use crate::name::UpstreamName;
+use crate::operation::{Scope, ScopeId};
 use serde::{Deserialize, Serialize};
 
 digest!(
@@ -72,6 +74,14 @@ pub struct CallSubject {
 }
 
 impl CallSubject {
+    /// The object of its operation: the upstream. `None` for a name that no scope can have.
+    pub(crate) fn scope(&self, scope_type: ScopeType) -> Option<Scope> {
+        Some(Scope {
+            scope_type,
+            id: ScopeId::parse(self.upstream.as_str())?,
+        })
+    }
+
     /// Whether it changes something upstream, as its operation's name says.
     #[must_use]
     pub fn changes(&self) -> bool {

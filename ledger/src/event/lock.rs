@@ -54,6 +54,11 @@ impl From<OperationId> for LockedOperation {
 }
 
 impl LockedOperation {
+    /// Of an operation that stands in a record by its text.
+    pub(crate) fn named(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+
     /// The id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -2,17 +2,19 @@
 
 use crate::passkeys::{by_password, user};
 use crate::scene::{Scene, refusal};
-use fixtures::commands::{AGENT, administrator, create_key, create_task};
-use ledger::aggregate::{Call, Key, Session};
+use fixtures::commands::{AGENT, SUBJECT, administrator, allow, create_key, create_task};
+use ledger::aggregate::{AdmissionKind, Call, Key, Session};
 use ledger::command::{
-    BeginCall, CloseTask, CreateTask, EndCalls, RecordUsage, RevokeKey, SetLock, UsageSum,
+    BeginCall, CloseTask, CreateTask, EndCalls, RecordUsage, RevokeKey, SetAdmission, SetLock,
+    UsageSum,
 };
 use ledger::event::{
-    BodyDigest, CallCredential, CallEnded, CallOutcome, CallSubject, LockTarget, UpstreamKeyOwner,
-    UsageCounts,
+    BodyDigest, CallCredential, CallEnded, CallOutcome, CallSubject, ClientTarget, LockTarget,
+    UpstreamKeyOwner, UsageCounts,
 };
 use ledger::{
-    AgentName, CallId, Error, Origin, Rejection, Role, StreamId, Timestamp, UpstreamName,
+    AgentName, CallId, CatalogEntry, ClientSubject, Error, Origin, Rejection, Role, StreamId,
+    TaskId, Timestamp, UpstreamName,
 };
 use std::sync::Arc;
 
@@ -113,6 +115,27 @@ pub(crate) fn revoke(key: &Key) -> RevokeKey {
     }
 }
 
+/// An operation of the catalog.
+pub(crate) fn entry(operation: &str) -> CatalogEntry {
+    providers::all().entry(operation).unwrap()
+}
+
+/// A task that may use that operation alone through the proxies, and a call of it with its token.
+pub(crate) async fn in_a_task(scene: &Scene, key: &Key, operation: &str) -> (TaskId, CallSubject) {
+    let open = CreateTask {
+        proxy: true,
+        operations: vec![allow(entry(operation))],
+        ..create_task()
+    };
+    let issued = scene.execute(administrator(), open).await.unwrap();
+    let call = CallSubject {
+        credential: CallCredential::Token(issued.task.tokens[0].id),
+        task_id: Some(issued.task.id),
+        ..subject(key, operation)
+    };
+    (issued.task.id, call)
+}
+
 async fn begun(scene: &Scene, number: u8, subject: CallSubject) -> Result<(), Error> {
     scene.execute(gateway(), begin(number, subject)).await
 }
@@ -176,6 +199,67 @@ async fn nothing_that_changes_something_begins_for_a_locked_agent() {
 }
 
 #[tokio::test]
+async fn nothing_that_changes_something_begins_of_a_locked_operation_or_with_a_locked_key() {
+    for is_key in [false, true] {
+        let (scene, key) = with_key().await;
+        let target = match is_key {
+            true => LockTarget::Key(key.id),
+            false => LockTarget::Operation(entry(WRITE).id.into()),
+        };
+        let lock = SetLock {
+            target,
+            reason: "drill".to_owned(),
+            duration: None,
+        };
+        scene.run(lock).await.unwrap();
+        let refused = refusal(begun(&scene, 1, subject(&key, WRITE)).await);
+        assert_eq!(refused.code(), "locked");
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_changes_something_begins_for_who_is_blocked() {
+    let (scene, key) = with_key().await;
+    let block = SetAdmission {
+        kind: AdmissionKind::Block,
+        target: ClientTarget::Agent(key.agent_id),
+        reason: None,
+        duration: None,
+    };
+    scene.run(block).await.unwrap();
+    let refused = refusal(begun(&scene, 1, subject(&key, WRITE)).await);
+    assert_eq!(refused.code(), "blocked");
+    let (scene, key) = with_key().await;
+    let (_, call) = in_a_task(&scene, &key, WRITE).await;
+    let block = SetAdmission {
+        kind: AdmissionKind::Block,
+        target: ClientTarget::Subject(ClientSubject::unchecked(SUBJECT)),
+        reason: None,
+        duration: None,
+    };
+    scene.run(block).await.unwrap();
+    let refused = refusal(begun(&scene, 1, call).await);
+    assert_eq!(refused.code(), "blocked");
+}
+
+#[tokio::test]
+async fn a_token_begins_only_calls_that_its_task_allows() {
+    let (scene, key) = with_key().await;
+    let (task_id, call) = in_a_task(&scene, &key, "anthropic.files.write").await;
+    begun(&scene, 1, call.clone()).await.unwrap();
+    let other = CallSubject {
+        operation: WRITE.to_owned(),
+        ..call
+    };
+    assert_eq!(other.task_id, Some(task_id));
+    let refused = refusal(begun(&scene, 2, other).await);
+    assert!(
+        matches!(refused, Rejection::CallNotAllowed { .. }),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_end_is_of_a_call_that_began_as_it_ends() {
     let (scene, key) = with_key().await;
     // The client went before its beginning was refused.
@@ -222,6 +306,7 @@ async fn a_token_begins_calls_only_in_a_task_that_opens_the_proxies() {
     let (scene, key) = with_key().await;
     let open = |proxy| CreateTask {
         proxy,
+        operations: vec![allow(entry(WRITE))],
         ..create_task()
     };
     for (number, proxy) in [(1, true), (2, false)] {

@@ -146,8 +146,13 @@ impl History {
         if self.admissions.is_empty() {
             return;
         }
-        let client = Client::of(agent_id, &now.envelope.actor);
-        let block = self.admissions.block_on(&client, now.at());
+        let actor = now.envelope.actor.clone();
+        self.admitted(now, &Client::of(agent_id, &actor));
+    }
+
+    /// A client is in no block.
+    pub(super) fn admitted(&self, now: &mut Now<'_>, client: &Client<'_>) {
+        let block = self.admissions.block_on(client, now.at());
         let block = block.map(|block| (block.target.kind(), block.id));
         now.expect(block.is_none(), Check::Admission, || {
             let (kind, id) = block.unwrap_or(("client", AdmissionId::from_bytes([0; 16])));

@@ -4,12 +4,15 @@
 use super::streams::{Seen, State};
 use super::tasks::KnownToken;
 use super::{History, Now};
+use crate::admissions::Client;
 use crate::agent_key::SHARED_KEY;
 use crate::aggregate::User;
 use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
 use crate::event::{
-    AggregateKind, CallBegun, CallCredential, CallEnded, Event, UpstreamKeyOwner, UsageRecorded,
+    AggregateKind, CallBegun, CallCredential, CallEnded, CallSubject, Event, UpstreamKeyOwner,
+    UsageRecorded,
 };
 use crate::id::{AgentId, KeyId, SessionId, TaskId, TokenId, UserId};
 use std::collections::HashMap;
@@ -47,6 +50,8 @@ impl History {
             }
             _ => now.wrong(Check::Call, "it is made with another's credential"),
         }
+        self.operation_unlocked(now, &begun.subject.operation);
+        self.caller_admitted(now, &begun.subject);
         self.counts.calls += 1;
         self.counts.calls_without_end += 1;
         self.streams
@@ -58,6 +63,7 @@ impl History {
         let there = self.agent(agent_id).map(drop);
         there.or_tell(now, Check::Call, missing);
         self.agent_unlocked(now, agent_id);
+        self.key_unlocked(now, key_id);
         if key_id == SHARED_KEY {
             return;
         }
@@ -99,6 +105,41 @@ impl History {
         now.expect(counts, Check::Call, || {
             format!("token {token_id}, with which it is made, opens no proxy for its agent")
         });
+    }
+
+    /// A call begins for nobody who is blocked, and in a task only where its allowlist has it.
+    fn caller_admitted(&mut self, now: &mut Now<'_>, call: &CallSubject) {
+        let UpstreamKeyOwner::Agent(agent) = call.owner else {
+            return;
+        };
+        let entry = self.providers.entry(&call.operation).ok();
+        let task = match call.task_id.map(|task_id| self.streams.state(task_id)) {
+            Some(Some(State::Task(task))) => Some(&**task),
+            _ => None,
+        };
+        let allowed = task.map(|task| {
+            let entry = entry.ok_or(Obstacle::OtherVersion)?;
+            let scope = call.scope(entry.scope_type);
+            let allows = scope.and_then(|scope| task.allowlist.allows(entry.id, &scope));
+            Ok(allows.is_some())
+        });
+        let subject = task.map(|task| task.subject.clone());
+        let client = Client {
+            agent,
+            subject: subject.as_ref(),
+            address: None,
+            asn: None,
+        };
+        self.admitted(now, &client);
+        match allowed {
+            Some(Err(why)) => now.cannot(Check::Call, why),
+            Some(Ok(false)) => {
+                let operation = &call.operation;
+                let reason = format!("the allowlist of its task does not have {operation}");
+                now.wrong(Check::Call, reason);
+            }
+            Some(Ok(true)) | None => {}
+        }
     }
 
     fn calls_in_session(&mut self, now: &mut Now<'_>, user_id: UserId, session: SessionId) {

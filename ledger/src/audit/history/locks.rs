@@ -7,9 +7,10 @@ use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
 use crate::event::{
-    Actor, AggregateKind, ApplyAccepted, ApprovalDecided, Event, LockSet, LockTarget, Role,
+    Actor, AggregateKind, ApplyAccepted, ApprovalDecided, Event, LockSet, LockTarget,
+    LockedOperation, Role,
 };
-use crate::id::{AgentId, ScheduleId, SessionId, StreamId, TaskId, UserId};
+use crate::id::{AgentId, KeyId, ScheduleId, SessionId, StreamId, TaskId, UserId};
 use crate::name::{ApproverName, CredentialId};
 use std::sync::Arc;
 
@@ -192,6 +193,17 @@ impl History {
             let targets = self.of_agent(agent_id);
             self.is_unlocked(now, &targets, None);
         }
+    }
+
+    /// Nothing begins with a key that is locked.
+    pub(super) fn key_unlocked(&self, now: &mut Now<'_>, key_id: KeyId) {
+        self.is_unlocked(now, &[LockTarget::Key(key_id)], None);
+    }
+
+    /// Nothing begins of an operation that is locked.
+    pub(super) fn operation_unlocked(&self, now: &mut Now<'_>, operation: &str) {
+        let operation = LockTarget::Operation(LockedOperation::named(operation));
+        self.is_unlocked(now, &[operation], None);
     }
 
     /// Nothing is issued in a task that is locked.

@@ -2,13 +2,18 @@
 
 use super::{altered, is_found};
 use crate::calls::{
-    READ, WRITE, begin, end, ended, gateway, of_user, revoke, subject, used, with_key,
+    READ, WRITE, begin, end, ended, entry, gateway, in_a_task, of_user, revoke, subject, used,
+    with_key,
 };
 use crate::passkeys::{by_password, user};
+use fixtures::commands::{SUBJECT, create_key};
 use fixtures::history::History;
+use ledger::aggregate::{AdmissionKind, Key};
 use ledger::audit::Check;
-use ledger::event::{CallCredential, Event, UpstreamKeyOwner};
-use ledger::{Actor, AgentId, KeyId, Role};
+use ledger::command::{SetAdmission, SetLock};
+use ledger::event::{CallCredential, ClientTarget, Event, LockTarget, UpstreamKeyOwner};
+use ledger::{Actor, AgentId, ClientSubject, KeyId, Role};
+use std::sync::Arc;
 
 /// An agent reads and writes, a user writes, what was used is recorded twice, and one call has no end.
 async fn told() -> History {
@@ -107,6 +112,99 @@ async fn a_call_is_made_with_a_credential_of_who_is_there() {
             unreachable!()
         };
         ended.subject.owner = UpstreamKeyOwner::Agent(AgentId::from_bytes([9; 16]));
+    });
+}
+
+/// A lock on another operation and one on another key, a block on somebody else, and then a call with a key and one
+/// with a token.
+async fn told_beside_locks_and_blocks() -> (History, Arc<Key>) {
+    let (scene, key) = with_key().await;
+    let (_, in_task) = in_a_task(&scene, &key, WRITE).await;
+    let other = scene.run(create_key("lpp_another_key")).await.unwrap();
+    for target in [
+        LockTarget::Operation(entry(READ).id.into()),
+        LockTarget::Key(other.id),
+    ] {
+        let lock = SetLock {
+            target,
+            reason: "drill".to_owned(),
+            duration: None,
+        };
+        scene.run(lock).await.unwrap();
+    }
+    let block = SetAdmission {
+        kind: AdmissionKind::Block,
+        target: ClientTarget::Subject(ClientSubject::unchecked("somebody else")),
+        reason: None,
+        duration: None,
+    };
+    scene.run(block).await.unwrap();
+    for (number, call) in [(1, subject(&key, WRITE)), (2, in_task)] {
+        let begun = begin(number, call);
+        scene.execute(gateway(), begun).await.unwrap();
+    }
+    let closed = scene.ledger.close().await;
+    (History::read(closed.path()), key)
+}
+
+/// Changes the event at a position; the rule is broken at the call.
+#[track_caller]
+fn breaks_call(
+    history: &History,
+    (at, call): (u64, u64),
+    check: Check,
+    change: impl FnOnce(&mut Event),
+) {
+    let report = altered(history, |history| history.alter(at, change));
+    is_found(&report, check, call);
+}
+
+#[tokio::test]
+async fn a_call_that_begins_under_a_lock_or_of_who_is_blocked_is_found() {
+    let (history, key) = told_beside_locks_and_blocks().await;
+    let report = history.verify();
+    assert!(report.verified && report.everything, "{report}");
+    let (with_key, with_token) = (history.first("call.begun"), history.last("call.begun"));
+    let set = |event: &mut Event, target: LockTarget| match event {
+        Event::LockSet(set) => set.target = target,
+        _ => unreachable!(),
+    };
+    let operation = history.first("lock.set");
+    breaks_call(&history, (operation, with_key), Check::Lock, |event| {
+        set(event, LockTarget::Operation(entry(WRITE).id.into()));
+    });
+    let locked = history.last("lock.set");
+    breaks_call(&history, (locked, with_key), Check::Lock, |event| {
+        set(event, LockTarget::Key(key.id));
+    });
+    let block = history.first("block.set");
+    for (call, target) in [
+        (with_key, ClientTarget::Agent(key.agent_id)),
+        (
+            with_token,
+            ClientTarget::Subject(ClientSubject::unchecked(SUBJECT)),
+        ),
+    ] {
+        breaks_call(&history, (block, call), Check::Admission, |event| {
+            let Event::BlockSet(set) = event else {
+                unreachable!()
+            };
+            set.target = target;
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_the_allowlist_of_its_task_does_not_have_is_found() {
+    let (history, _) = told_beside_locks_and_blocks().await;
+    let (created, call) = (history.first("task.created"), history.last("call.begun"));
+    breaks_call(&history, (created, call), Check::Call, |event| {
+        let Event::TaskCreated(created) = event else {
+            unreachable!()
+        };
+        for allowed in &mut created.allowed {
+            allowed.operation = entry(READ).id;
+        }
     });
 }
 
