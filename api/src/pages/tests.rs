@@ -66,6 +66,7 @@ fn about() -> AboutAgent {
         fingerprint: ledger::Fingerprint::of(b"x"),
         state: projections::ApprovalStatus::Denied,
         approvers: Vec::new(),
+        voters: Vec::new(),
         created_at: at,
         expires_at: at,
         continuation_seconds: 1,

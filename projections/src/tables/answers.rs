@@ -40,7 +40,7 @@ pub struct DoneUnasked {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
     pub agent: Option<AgentName>,
-    /// The principal who decided.
+    /// One of the principals whose answers ended it: who decided, or whose vote stood then.
     pub approver: Option<ApproverName>,
     /// Approved, denied, expired or cancelled; no question is answered in another way.
     pub answer: Option<ApprovalStatus>,
@@ -65,15 +65,21 @@ pub struct Carried {
 }
 
 pub(crate) fn listing(filter: HistoryFilter, paging: Paging) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT * FROM approvals WHERE answered < ");
+    let (from, answered) = match filter.approver {
+        Some(_) => (
+            "approval_answers AS own CROSS JOIN approvals USING (approval_id)",
+            "own.answered",
+        ),
+        None => ("approvals", "answered"),
+    };
+    let mut query = QueryBuilder::new(format!(
+        "SELECT approvals.* FROM {from} WHERE {answered} < "
+    ));
     query.push_bind(paging.below());
     // Times follow the positions, so a time is a position in the index.
-    for (side, at) in [
-        (" AND answered >= ", filter.from),
-        (" AND answered < ", filter.to),
-    ] {
+    for (side, at) in [(">=", filter.from), ("<", filter.to)] {
         let Some(at) = at else { continue };
-        query.push(side).push(
+        query.push(format!(" AND {answered} {side} ")).push(
             "coalesce((SELECT answered FROM approvals WHERE answered IS NOT NULL AND answered_at >= ",
         );
         query.push_bind(moment::to_text(at));
@@ -84,13 +90,13 @@ pub(crate) fn listing(filter: HistoryFilter, paging: Paging) -> QueryBuilder<Sql
     }
     if let Some(approver) = filter.approver {
         query
-            .push(" AND decided_by = ")
+            .push(" AND own.approver_principal = ")
             .push_bind(String::from(approver));
     }
     if let Some(answer) = filter.answer {
         query.push(" AND answer = ").push_bind(answer.as_str());
     }
-    query.push(" ORDER BY answered DESC");
+    query.push(format!(" ORDER BY {answered} DESC"));
     query
 }
 

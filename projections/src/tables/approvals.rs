@@ -10,7 +10,7 @@ use crate::store::{Spec, Table, row};
 use crate::tables::fold::{Folding, parts};
 use ledger::aggregate::EMERGENCY_USE;
 use ledger::event::{
-    ApprovalAsked, ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, Denied,
+    ApprovalAsked, ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, Denied, Voted,
 };
 use ledger::{
     AgentName, ApplyId, ApprovalId, ApproverName, Choice, CredentialId, Event, Fingerprint,
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 const SPEC: Spec = Spec {
     name: "approvals",
-    revision: 7,
+    revision: 8,
     definition: "(
     -- Approvals. The links and tokens that lead to one are not kept anywhere.
     approval_id           TEXT PRIMARY KEY,
@@ -32,6 +32,7 @@ const SPEC: Spec = Spec {
     operation_fingerprint TEXT NOT NULL,     -- what is approved, and nothing else
     state                 TEXT NOT NULL,     -- pending, approved, denied, expired, cancelled, consumed
     approvers             TEXT NOT NULL,     -- the principals who may decide, as a JSON list
+    voters                TEXT NOT NULL,     -- those whose votes stand, as a JSON list
     created_at            TEXT NOT NULL,
     expires_at            TEXT NOT NULL,     -- until then it can be decided
     continuation_seconds  INTEGER NOT NULL,  -- how long after an approval it can be continued
@@ -62,7 +63,6 @@ const SPEC: Spec = Spec {
         ("approvals_answered", "(answered) WHERE answered IS NOT NULL"),
         ("approvals_answered_at", "(answered_at, answered) WHERE answered IS NOT NULL"),
         ("approvals_answered_of_agent", "(agent, answered) WHERE answered IS NOT NULL"),
-        ("approvals_answered_by", "(decided_by, answered) WHERE answered IS NOT NULL"),
         ("approvals_answered_so", "(answer, answered) WHERE answered IS NOT NULL"),
         ("approvals_by_fingerprint", "(operation_fingerprint, answered) WHERE answered IS NOT NULL"),
         ("approvals_by_deadline", "(deadline) WHERE deadline IS NOT NULL"),
@@ -87,6 +87,8 @@ row! {
         pub state: ApprovalStatus,
         /// The principals who may decide.
         pub approvers: Vec<ApproverName>,
+        /// The principals whose votes stand, besides the one who decided.
+        pub voters: Vec<ApproverName>,
         pub created_at: Timestamp,
         /// Until when it can be decided.
         pub expires_at: Timestamp,
@@ -231,6 +233,17 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             approval.decide(decided, at);
             approval.end(ApprovalStatus::Denied, None, at);
         }
+        Event::ApprovalVoted(Voted(vote)) => edit(folding)?.voters.push(vote.principal.clone()),
+        Event::ApprovalVoteWithdrawn(gone) => {
+            edit(folding)?
+                .voters
+                .retain(|voter| *voter != gone.principal);
+        }
+        Event::ApprovalVoteVoided(gone) => {
+            edit(folding)?
+                .voters
+                .retain(|voter| *voter != gone.principal);
+        }
         Event::ApprovalExpired(expired) => {
             let reason = if expired.was_approved {
                 "not_continued_in_time"
@@ -323,6 +336,7 @@ fn pending(
         fingerprint,
         state: ApprovalStatus::Pending,
         approvers: Vec::new(),
+        voters: Vec::new(),
         created_at: at,
         expires_at,
         continuation_seconds: 0,

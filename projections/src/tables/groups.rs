@@ -8,7 +8,7 @@ use crate::tables::applies::Waiting;
 use crate::tables::callbacks::ActiveCallbacks;
 use crate::tables::fold::{Folding, Has, Tables};
 use crate::tables::{
-    self, AdmissionView, AgentKeyView, AgentView, ApplyView, ApprovalView, ApproverView,
+    self, AdmissionView, AgentKeyView, AgentView, AnswerRow, ApplyView, ApprovalView, ApproverView,
     AttemptView, CallbackView, ClearanceView, CredentialView, DeciderRow, DeliveryView, ErasedView,
     KeyUseRow, LockView, MentionRow, PermissionView, QueueRow, ScheduleRunView, SessionRow,
     TaskView, TemplateView, TimelineEntry, TokenRow, TopicRow, UsageView,
@@ -49,6 +49,7 @@ macro_rules! for_each_row {
             tables::TokenRow,
             tables::ApprovalView,
             tables::DeciderRow,
+            tables::AnswerRow,
             tables::ApplyView,
             tables::QueueRow,
             tables::ClearanceView,
@@ -200,6 +201,7 @@ tables! {
         tokens: Table<TokenRow>,
         approvals: Table<ApprovalView>,
         deciders: Table<DeciderRow>,
+        answers: Table<AnswerRow>,
         applies: Table<ApplyView>,
         queue: Table<QueueRow>,
         clearances: Table<ClearanceView>,
@@ -268,6 +270,7 @@ fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> R
     if let Event::LedgerErased(erased) = &recorded.event {
         settle(of, stored)?;
         tables::approval_deciders::erase(stored, erased)?;
+        tables::approval_answers::erase(stored, erased)?;
         let of_task = [
             TokenRow::SPEC,
             ApprovalView::SPEC,
@@ -280,8 +283,9 @@ fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> R
         return erase_of_task(stored, erased, &of_task);
     }
     let mut folding = Folding::of(of, stored, recorded);
-    // A table is folded after those whose newest rows it looks at, and this one before.
+    // A table is folded after those whose newest rows it looks at, and these two before.
     tables::approval_deciders::fold(&mut folding)?;
+    tables::approval_answers::fold(&mut folding)?;
     tables::approvals::fold(&mut folding)?;
     tables::applies::fold(&mut folding)?;
     tables::execution_queue::fold(&mut folding)?;

@@ -84,6 +84,7 @@ fn tables_of(projection: Projection) -> &'static [&'static str] {
             "capability_tokens",
             "approvals",
             "approval_deciders",
+            "approval_answers",
             "applies",
             "execution_queue",
         ],

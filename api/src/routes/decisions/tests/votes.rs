@@ -204,3 +204,37 @@ async fn who_approved_is_named_as_people_call_them() {
     let by = json!([format!("user:{user}"), "default"]);
     assert_eq!(history.body["history"][0]["by"], by);
 }
+
+#[tokio::test]
+async fn the_history_of_each_who_answered_has_the_question_and_of_nobody_else() {
+    let stage = Stage::new().await;
+    let mut approver = stage.enrol("default").await;
+    let (user, mut ann) = member(&stage, "ann").await;
+    two_are_needed(&stage, user).await;
+    let history = async |principal: &str| {
+        let path = format!("/v1/history?approver={principal}");
+        let read = call(&stage, "GET", &path, &Value::Null).await;
+        assert_eq!(read.status, 200, "{read:?}");
+        let rows = read.body["history"].as_array().unwrap();
+        let id = |row: &Value| row["approval_id"].as_str().unwrap().to_owned();
+        rows.iter().map(id).collect::<Vec<String>>()
+    };
+    let ann_is = format!("user:{user}");
+    let first = stage.question_about(vec![purge()]).await;
+    ann.decide(&stage, &first, &json!({})).await;
+    assert_eq!(history(&ann_is).await, [""; 0], "nobody has decided yet");
+    approver.decide(&stage, &first, &json!({})).await;
+    // A vote that was taken back is no answer.
+    let second = stage.question_about(vec![purge()]).await;
+    ann.decide(&stage, &second, &json!({})).await;
+    let own = stage.log_in(user).await;
+    assert_eq!(withdraw(&stage, &own, &second).await.status, 200);
+    let denial = json!({"decision": "deny"});
+    let denied = approver.decide(&stage, &second, &denial).await;
+    assert_eq!(denied.body["status"], "denied", "{denied:?}");
+
+    let [first, second] = [first, second].map(|asked| asked.approval_id.to_string());
+    assert_eq!(history("default").await, [second, first.clone()]);
+    assert_eq!(history(&ann_is).await, [first]);
+    assert_eq!(history("user:nobody").await, [""; 0]);
+}
