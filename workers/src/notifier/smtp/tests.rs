@@ -328,6 +328,34 @@ async fn without_tls_nothing_is_sent_and_no_password_is_shown() {
     assert_eq!(other.came_to(Step::Connection), 0);
 }
 
+/// Otherwise whoever answers at the server's address is told the password.
+#[tokio::test]
+async fn a_certificate_of_another_authority_or_name_is_refused_before_the_password() {
+    for (fake, security) in [
+        (Fake::Tls, Security::Tls),
+        (Fake::StartTls, Security::StartTls),
+    ] {
+        let server = FakeServer::start(fake).await.unwrap();
+        let other = FakeServer::start(fake).await.unwrap();
+        let strange = mailer_with(config(&other, PATIENT), &server, security);
+        let hosts = CallbackPolicy::new(["localhost", "mail.localhost"]).unwrap();
+        let trusting = CallbackSenderConfig {
+            extra_roots_pem: Some(server.ca_pem().into()),
+            ..CallbackSenderConfig::new(hosts)
+        };
+        let mut misnamed = mailer_with(trusting, &server, security);
+        misnamed.server.host = "mail.localhost".to_owned();
+        for (mailer, what) in [(strange, "authority"), (misnamed, "name")] {
+            let failure = failure(&mailer).await;
+            assert_eq!(failure.code, FailureCode::TlsFailed, "{what}: {failure:?}");
+        }
+        let came = (server.came_to(Step::Auth), server.came_to(Step::Mail));
+        assert_eq!(came, (0, 0), "{fake:?}");
+        let told = tell(&mailer(&server, security)).await;
+        assert!(matches!(told, AttemptOutcome::Delivered { .. }), "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_password_a_size_and_a_mechanism_are_told_without_the_password() {
     let server = FakeServer::with(Fake::Tls, 200, "PLAIN").await.unwrap();
