@@ -15,6 +15,11 @@ const SCHEMES: [&str; 2] = ["light", "dark"];
 const TOO_WIDE: &str =
     "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
 
+/// Fields in which a phone zooms in, and stays so, because their text is smaller than 16 px.
+const SMALL_FIELDS: &str = "const fields = document.querySelectorAll('textarea, select, input:not([type=radio], [type=checkbox])'); \
+    const small = (field) => parseFloat(getComputedStyle(field).fontSize) < 16; \
+    return Array.from(fields).filter(small).map((field) => field.id || field.name)";
+
 /// Looks at the page that is open in every window and scheme, and does something with each, whose name it is told.
 pub(crate) async fn look_at_each(browser: &Browser, name: &str, each: impl AsyncFn(&str)) {
     for (width, height) in WINDOWS {
@@ -26,6 +31,12 @@ pub(crate) async fn look_at_each(browser: &Browser, name: &str, each: impl Async
                 "{name} scrolls sideways by {too_wide} px at {width} px"
             );
             let place = format!("{name}-{width}-{scheme}");
+            let small = browser.script(SMALL_FIELDS, Vec::new()).await;
+            assert_eq!(
+                small,
+                serde_json::json!([]),
+                "{name}: a phone zooms in on fields"
+            );
             browser.screenshot(&place).await;
             each(&place).await;
         }
