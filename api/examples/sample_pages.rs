@@ -44,6 +44,7 @@ fn card(operation_id: &str, summary: &str, risk: Risk) -> OperationCard {
         param_rows: Vec::new(),
         table: None,
         files: ShownFiles::default(),
+        request: Vec::new(),
         lost: Vec::new(),
         upstream: UpstreamState::NotApplicable,
         was: None,

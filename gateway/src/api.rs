@@ -10,6 +10,7 @@ use crate::headers::Passing;
 use crate::opened;
 use crate::pace::Pace;
 use crate::refusal::{Envelope, Refusal, Word};
+use crate::titles;
 use crate::upstream::{Limits, SetupError, Upstream};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -138,6 +139,11 @@ impl Api {
         })
     }
 
+    /// Its base, without a slash at its end.
+    pub(crate) fn base_url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
     /// What people read of a request, where its route says so.
     pub(crate) fn title(&self, method: &Method, path: &str) -> Option<String> {
         match &self.routes {
@@ -145,7 +151,8 @@ impl Api {
                 let (route, _) = api.route(method.as_str(), path)?;
                 UpstreamApi::title(route, path)
             }
-            Routes::Anthropic { .. } | Routes::Cloudflare => None,
+            Routes::Cloudflare => titles::title(method, path),
+            Routes::Anthropic { .. } => None,
         }
     }
 

@@ -1,13 +1,13 @@
 //! Bodies of writes: read whole, within a budget of memory of all calls together, and judged, so that nobody reads two
 //! things in one.
 
-use crate::multipart::{Form, Part, boundary};
 use crate::refusal::{Refusal, Word};
 use axum::body::{Body, Bytes};
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body as _;
 use ledger::canonical::{StrictJsonError, parse_strict};
+use ledger::operation::{Form, InvalidForm, form_boundary};
 use serde_json::Value;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -115,9 +115,13 @@ impl Content {
                 false => Err(other_type()),
             };
         };
-        if let Some(boundary) = boundary(content_type)? {
-            let form = Form::parse(bytes, &boundary)?;
-            for part in form.parts.iter().filter(|part| is_json_part(part)) {
+        let unreadable = |error: InvalidForm| Refusal::malformed(format!("the form: {error}"));
+        let said = content_type
+            .to_str()
+            .map_err(|_| Refusal::malformed("the content type cannot be read"))?;
+        if let Some(boundary) = form_boundary(said).map_err(unreadable)? {
+            let form = Form::parse(bytes, &boundary).map_err(unreadable)?;
+            for part in form.parts.iter().filter(|part| part.is_json()) {
                 json(&part.content)?;
             }
             return Ok(Self::Form(form));
@@ -130,16 +134,6 @@ impl Content {
             false => Err(other_type()),
         }
     }
-}
-
-/// Parts that are JSON whatever they say of themselves.
-fn is_json_part(part: &Part) -> bool {
-    let is_said = part
-        .content_type
-        .as_deref()
-        .and_then(|text| HeaderValue::from_str(text).ok());
-    ["metadata", "settings"].contains(&part.name.as_str())
-        || is_said.is_some_and(|content_type| is_json(&content_type))
 }
 
 fn is_json(content_type: &HeaderValue) -> bool {

@@ -352,8 +352,8 @@ pub(crate) fn verified(of: CountedFor) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::multipart::Form;
     use ledger::KeyId;
+    use ledger::operation::Form;
 
     /// `operation level scope`, or the word of the refusal.
     fn routed(line: &str) -> String {

@@ -81,6 +81,15 @@ impl Sender {
         Apis::new(settings, upstreams).map(|apis| Self(Arc::new(apis)))
     }
 
+    /// The base of an API as it is now, without a slash at its end; `None` where there is no such API.
+    ///
+    /// # Errors
+    /// A ledger that cannot be read.
+    pub async fn base_url(&self, upstream: &UpstreamName) -> Result<Option<String>, Refusal> {
+        let api = self.0.find(upstream.as_str()).await?;
+        Ok(api.map(|api| api.base_url().to_owned()))
+    }
+
     /// Sends a request once.
     ///
     /// # Errors

@@ -338,6 +338,7 @@ impl Shared {
             scope: scope.clone(),
             title: api.title(&parts.method, path),
             method: parts.method.clone(),
+            base_url: api.base_url().to_owned(),
             target: target(parts, path),
             headers,
             body,

@@ -10,12 +10,13 @@
 //! | `api`, `apis` | what differs from API to API, as one value of each; those that there are |
 //! | `call` | one call, and what lets it through |
 //! | `anthropic`, `cloudflare`, `opened` | the routes of these APIs, and of those that administrators open |
+//! | `titles` | writes to Cloudflare in words |
 //! | `caller` | who calls and whose key is used, as ports |
 //! | `places`, `pace` | the limits on open calls, and on calls in a time with one stored key |
 //! | `upstream` | connections to an upstream |
 //! | `forward` | one request and its whole answer, for who has decided on it |
 //! | `upload`, `relay` | bodies on their way up and down |
-//! | `bodies`, `multipart` | bodies of writes, read whole and judged |
+//! | `bodies` | bodies of writes, read whole and judged |
 //! | `record` | what is recorded of a call, and the port for it |
 //! | `links` | links in answers, which are made to lead here |
 //! | `message`, `models` | what rules read of a request for a message, and lists of models without those that they deny |
@@ -39,7 +40,6 @@ mod headers;
 mod links;
 mod message;
 mod models;
-mod multipart;
 mod opened;
 mod pace;
 mod path;
@@ -47,6 +47,7 @@ mod places;
 mod record;
 mod refusal;
 mod relay;
+mod titles;
 mod upload;
 mod upstream;
 mod usage;

@@ -46,6 +46,8 @@ pub struct Write {
     /// What people call it, where a route says so.
     pub title: Option<String>,
     pub method: Method,
+    /// The upstream's base, without a slash at its end.
+    pub base_url: String,
     /// Path and query below the upstream's base, as they were sent.
     pub target: String,
     /// Those that go on, without a credential.

@@ -143,6 +143,14 @@ impl OverGateway {
     /// What people approved goes where it went when they were asked.
     async fn is_as_it_was(&self, forwarding: Forwarding<'_>) -> Result<(), String> {
         let name = &forwarding.request.upstream;
+        let base = self.sender.base_url(name).await;
+        let base = base.map_err(|refusal| format!("nothing was sent: {}", refusal.message()))?;
+        if forwarding.request.base_url.is_some() && forwarding.request.base_url != base {
+            return Err(format!(
+                "nothing was sent: {name} is at another address now than when this was asked for; send the same \
+                 request again"
+            ));
+        }
         let unreadable = |error: ledger::Error| {
             tracing::error!(error = with_sources(&error), "a write cannot be looked up");
             "nothing was sent: internal error, try again".to_owned()
@@ -303,10 +311,12 @@ impl HeldWrites {
             level: write.level,
             risk: write.risk,
             method,
+            base_url: Some(write.base_url),
             target: write.target,
             headers,
             body: body.to_vec(),
             secrets,
+            uploads: Vec::new(),
         };
         let providers = &self.state.app.ledger.rules().providers;
         let forwarded = providers.forward(write.operation, write.scope, request);

@@ -17,7 +17,7 @@ const PHASE: &str = "http_request_firewall_custom";
 const ACCOUNT: &str = "9a7806061c88ada191ed06f989cc3dac";
 
 /// A service whose zone is called `shop.example`, and its upstream.
-async fn stage() -> (FakeUpstream, Service) {
+pub(crate) async fn stage() -> (FakeUpstream, Service) {
     let upstream = FakeUpstream::start().await.unwrap();
     upstream.name_zone(ZONE, "shop.example");
     let base = upstream.base_url();
@@ -48,7 +48,7 @@ async fn asked(service: &Service, operations: &Value) -> Asked {
 }
 
 /// The first element of a selector ends above the buttons of a phone that nobody has scrolled.
-async fn is_on_the_first_screen(browser: &Browser, selector: &str) {
+pub(crate) async fn is_on_the_first_screen(browser: &Browser, selector: &str) {
     let ends = "const [selector] = arguments; \
                 return document.querySelector(selector).getBoundingClientRect().bottom \
                   - document.getElementById('actions').getBoundingClientRect().top";

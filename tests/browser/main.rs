@@ -22,6 +22,7 @@ mod devices;
 mod driver;
 mod enrolling;
 mod first_screen;
+mod held;
 mod inbox;
 mod kept;
 mod layout;

@@ -385,6 +385,79 @@ async fn a_secret_goes_up_with_the_call_that_brought_it_and_is_recorded_nowhere(
     assert!(!sandbox.log().contains(secret));
 }
 
+#[tokio::test]
+async fn the_page_of_an_upload_shows_its_address_and_each_part_of_its_form() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let target = "/accounts/a1/workers/scripts/shop?excludeScript=true";
+    let put = async |parts: [(&str, &str, &str); 3], boundary: &str| {
+        let mut body = String::new();
+        for (head, media_type, content) in parts {
+            body.push_str(&format!(
+                "--{boundary}\r\nContent-Disposition: form-data; {head}\r\nContent-Type: {media_type}\r\n\r\n{content}\r\n"
+            ));
+        }
+        body.push_str(&format!("--{boundary}--\r\n"));
+        let request = client
+            .put(format!(
+                "http://{}/proxy/cloudflare/client/v4{target}",
+                stage.service.address
+            ))
+            .header("host", BASE_URL.trim_start_matches("http://"))
+            .header("x-stainless-timeout", SHORT.to_string())
+            .header(
+                "content-type",
+                format!("multipart/form-data; boundary={boundary}"),
+            )
+            .bearer_auth(&stage.key)
+            .body(body);
+        request.send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    let metadata = (
+        "name=\"metadata\"",
+        "application/json",
+        "{\"main_module\":\"a.js\",\"bindings\":[{\"type\":\"secret_text\",\"name\":\"KEY\",\"text\":\"sesame\"}]}",
+    );
+    let module = (
+        "name=\"a.js\"; filename=\"src/a.js\"",
+        "application/javascript+module",
+        "export default { note: '<script>alert(1)</script> https://evil.example/' }",
+    );
+    let icon = (
+        "name=\"b.bin\"; filename=\"b.bin\"",
+        "application/octet-stream",
+        "\0\0",
+    );
+    let body = put([metadata, module, icon], "one").await;
+    assert_eq!(number(&body), 99202, "{body}");
+    let asked = link(&body);
+    // Neither the order of parts nor the boundary makes it another request.
+    assert_eq!(link(&put([icon, metadata, module], "two").await), asked);
+    let path = asked.strip_prefix(BASE_URL).unwrap();
+    let page = client
+        .get(format!("http://{}{path}", stage.service.address))
+        .header("host", BASE_URL.trim_start_matches("http://"))
+        .header("accept", "text/html");
+    let page = page.send().await.unwrap().text().await.unwrap();
+    let base = sandbox.upstream.base_url();
+    for expected in [
+        "Upload the Worker shop, and put it into use",
+        base.trim_start_matches("http://"),
+        "excludeScript=true",
+        "a form of 3 parts",
+        "src/a.js",
+        "application/javascript+module",
+        "evil.example",
+        "not shown: 6 bytes",
+        "main_module",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in {page}");
+    }
+    assert!(!page.contains("<script>alert") && !page.contains("sesame"));
+    stage.check(&sandbox).await;
+}
+
 /// Kills when an event stands in the file, starts again, and comes back with the same request.
 async fn killed_at(event: &str) {
     let mut sandbox = Sandbox::new().await;

@@ -199,6 +199,14 @@ impl Reading {
     }
 }
 
+/// The state where nothing reads upstream: none where nothing could be read of the operation anyway.
+fn unread_state(operation: &Operation) -> PreState {
+    match operation.changes_upstream() && operation.reconcilable() {
+        true => PreState::Unavailable(unread(operation)),
+        false => PreState::NotApplicable,
+    }
+}
+
 /// What stands upstream where operations change something.
 struct Read {
     operations: Vec<PreState>,
@@ -220,12 +228,7 @@ impl Read {
         for operation in operations {
             zones.put(operation, || Err(unread(operation)));
         }
-        let states = operations.iter().map(|operation| {
-            match operation.changes_upstream() && operation.reconcilable() {
-                true => PreState::Unavailable(unread(operation)),
-                false => PreState::NotApplicable,
-            }
-        });
+        let states = operations.iter().map(unread_state);
         Self {
             operations: states.collect(),
             zones,
@@ -239,7 +242,7 @@ impl Read {
         let mut states = Vec::with_capacity(operations.len());
         for operation in operations {
             let Some(client) = upstreams.of(operation) else {
-                states.push(PreState::Unavailable(unread(operation)));
+                states.push(unread_state(operation));
                 continue;
             };
             if zones.lacks(operation)

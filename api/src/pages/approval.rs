@@ -233,6 +233,13 @@ impl ApprovalPage {
             .any(|operation| operation.upstream == UpstreamState::NotYetRead)
     }
 
+    /// True where anything of what stands upstream can be read, and read again.
+    fn can_be_read(&self) -> bool {
+        self.operations
+            .iter()
+            .any(|operation| operation.upstream != UpstreamState::NotApplicable)
+    }
+
     /// The fingerprint's beginning in groups of four.
     fn short_fingerprint(&self) -> String {
         grouped(self.fingerprint.get(..16).unwrap_or(&self.fingerprint))

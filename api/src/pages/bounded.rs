@@ -24,6 +24,8 @@ pub(crate) enum ApprovalFile {
     Param { operation: usize, row: usize },
     /// The bytes of one file that an operation carries; both count from 1.
     Content { operation: usize, file: usize },
+    /// The text of one file as people read it, where that is not a param; both count from 1.
+    Text { operation: usize, file: usize },
     /// Where one file differs from the one that runs, as a unified diff; both count from 1.
     Diff { operation: usize, file: usize },
 }
@@ -50,10 +52,15 @@ impl ApprovalFile {
             let (operation, file) = numbers("file-", ".diff")?;
             Some(Self::Diff { operation, file })
         };
+        let text = || {
+            let (operation, file) = numbers("file-", ".txt")?;
+            Some(Self::Text { operation, file })
+        };
         // One name for each.
         param
             .or_else(content)
             .or_else(diff)
+            .or_else(text)
             .filter(|file| file.to_string() == name)
     }
 }
@@ -65,6 +72,7 @@ impl fmt::Display for ApprovalFile {
             Self::Upstream => f.write_str("upstream.json"),
             Self::Param { operation, row } => write!(f, "param-{operation}-{row}.txt"),
             Self::Content { operation, file } => write!(f, "file-{operation}-{file}.bin"),
+            Self::Text { operation, file } => write!(f, "file-{operation}-{file}.txt"),
             Self::Diff { operation, file } => write!(f, "file-{operation}-{file}.diff"),
         }
     }
@@ -122,12 +130,22 @@ impl OperationCard {
             };
             param.each_text(file, visit);
         }
-        for param in &mut self.defaults {
+        for param in self.defaults.iter_mut().chain(&mut self.request) {
             param.each_text(ApprovalFile::Request, visit);
         }
         for (index, file) in self.files.files.iter_mut().enumerate() {
             visit(&mut file.name, ApprovalFile::Request);
             visit(&mut file.media_type, ApprovalFile::Request);
+            if let Some(file_name) = &mut file.file_name {
+                visit(file_name, ApprovalFile::Request);
+            }
+            if let Some(text) = &mut file.text {
+                let of_file = ApprovalFile::Text {
+                    operation: number,
+                    file: index + 1,
+                };
+                visit(text, of_file);
+            }
             for (host, _) in &mut file.hosts {
                 visit(host, ApprovalFile::Request);
             }
@@ -138,6 +156,9 @@ impl OperationCard {
                 };
                 visit(diff, of_file);
             }
+        }
+        for (path, ..) in &mut self.files.uploads {
+            visit(path, ApprovalFile::Request);
         }
         for (name, ..) in &mut self.files.gone {
             visit(name, ApprovalFile::Upstream);
@@ -321,6 +342,10 @@ mod tests {
                 row: 12,
             },
             ApprovalFile::Content {
+                operation: 1,
+                file: 2,
+            },
+            ApprovalFile::Text {
                 operation: 1,
                 file: 2,
             },

@@ -62,6 +62,8 @@ pub struct OperationCard {
     pub table: Option<ShownTable>,
     /// The files that it carries.
     pub files: ShownFiles,
+    /// The client's own request, where the params describe it in another way: its method, address and headers.
+    pub request: Vec<Param>,
     /// Settings that upstream has now and will lose, though no param names them.
     pub lost: Vec<Param>,
     pub upstream: UpstreamState,
@@ -110,6 +112,7 @@ impl OperationCard {
             defaults: Vec::new(),
             table: None,
             files: ShownFiles::default(),
+            request: own_request(operation, &json),
             lost: Vec::new(),
             upstream,
             was: None,
@@ -241,6 +244,14 @@ impl OperationCard {
         };
         let (param, recorded_as) = (files.param, files.recorded_as);
         self.files = ShownFiles::of(files);
+        if self.files.are_parts {
+            let part = format!("{param}[");
+            let is_part = |param_name: &str| param_name == param || param_name.starts_with(&part);
+            let rows = std::mem::take(&mut self.param_rows);
+            let params = std::mem::take(&mut self.params).into_iter().zip(rows);
+            let left = params.filter(|(row, _)| !is_part(row.name.original()));
+            (self.params, self.param_rows) = left.unzip();
+        }
         if let UpstreamState::Present(fields) = &mut self.upstream {
             // Where its texts are long, its parts have rows of their own.
             let part = format!("{recorded_as}.");
@@ -316,6 +327,21 @@ impl OperationCard {
         }
         self
     }
+}
+
+/// The request of a client, where it is sent as it came and the params do not show it.
+fn own_request(operation: &Operation, shown: &Value) -> Vec<Param> {
+    let request = operation.forwarded();
+    let Some((request, url)) = request.and_then(|request| Some((request, request.url()?))) else {
+        return Vec::new();
+    };
+    if shown.pointer("/params/url").is_some() {
+        return Vec::new();
+    }
+    let mut rows = Param::rows(&json!({"method": request.method.as_str(), "url": url}));
+    let headers = Param::rows(&json!({ "headers": request.shown_headers() }));
+    rows.extend(headers.into_iter().flat_map(Param::fields));
+    rows
 }
 
 /// The sentence of an operation, without the scope, which is named beside it.

@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 /// Most hosts that are looked for in one file, and that are listed of it.
 const MOST_HOSTS: usize = 1000;
 const MOST_LISTED: usize = 40;
+/// Most files that were sent before and are listed.
+const MOST_UPLOADS: usize = 500;
 /// Lines around a difference.
 const CONTEXT: usize = 3;
 
@@ -20,11 +22,19 @@ pub struct ShownFiles {
     pub gone: Vec<(ShownText, u64, String)>,
     /// The reason for which those upstream could not be read.
     pub unread: Option<ShownText>,
+    /// They are the parts of a form.
+    pub are_parts: bool,
+    /// Files that were sent before: path, bytes, and SHA-256 in lower-case hex where they went through this service.
+    pub uploads: Vec<(ShownText, u64, Option<String>)>,
+    /// The number of those that were sent before.
+    pub uploaded: usize,
 }
 
 #[derive(Debug, Clone)]
 pub struct ShownFile {
     pub name: ShownText,
+    /// What its client calls it besides.
+    pub file_name: Option<ShownText>,
     pub media_type: ShownText,
     pub bytes: usize,
     /// Lower-case hex.
@@ -43,6 +53,8 @@ pub struct ShownFile {
     pub more_hosts: usize,
     /// The address of all of it.
     pub address: Option<String>,
+    /// Its text, where no param shows it.
+    pub text: Option<ShownText>,
 }
 
 impl ShownFiles {
@@ -50,11 +62,32 @@ impl ShownFiles {
         let known = files.known_hosts;
         let of = |file| ShownFile::of(file, known.as_deref());
         let gone = |gone: GoneFile| (ShownText::line(gone.name), gone.bytes, gone.sha256);
+        let uploads = files.uploads.iter().take(MOST_UPLOADS);
+        let uploads = uploads.map(|file| {
+            let path = ShownText::line(file.path.as_str());
+            (path, file.bytes, file.sha256.clone())
+        });
         Self {
+            are_parts: files.are_parts,
+            uploads: uploads.collect(),
+            uploaded: files.uploads.len(),
             files: files.files.into_iter().map(of).collect(),
             gone: files.gone.into_iter().map(gone).collect(),
             unread: files.unread.map(ShownText::line),
         }
+    }
+}
+
+impl ShownFiles {
+    /// Those sent before that did not go through this service.
+    #[must_use]
+    pub fn unknown_uploads(&self) -> bool {
+        self.uploads.iter().any(|(_, _, sha256)| sha256.is_none())
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.uploads.is_empty()
     }
 }
 
@@ -76,6 +109,10 @@ impl ShownFile {
         hosts.truncate(MOST_LISTED);
         Self {
             name: ShownText::line(file.name),
+            file_name: file
+                .file_name
+                .filter(|file_name| *file_name != file.name)
+                .map(ShownText::line),
             media_type: ShownText::line(file.media_type),
             bytes: file.content.len(),
             sha256: hex::encode(Sha256::digest(file.content)),
@@ -91,6 +128,7 @@ impl ShownFile {
             hosts,
             more_hosts,
             address: None,
+            text: file.text.map(ShownText::block),
         }
     }
 }
@@ -182,9 +220,11 @@ mod tests {
     fn file<'c>(content: &'c [u8], change: FileChange) -> OperationFile<'c> {
         OperationFile {
             name: "a.wasm",
+            file_name: None,
             media_type: "application/wasm",
             content,
             change,
+            text: None,
         }
     }
 

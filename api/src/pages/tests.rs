@@ -1,6 +1,8 @@
 use super::*;
 use http::header;
-use ledger::operation::Before;
+use ledger::operation::{
+    Before, ForwardedRequest, Method, Operation, Scope, ScopeId, UploadedFile,
+};
 use ledger::{Risk, ScopeType, Timestamp};
 use serde_json::{Value, json};
 
@@ -48,6 +50,7 @@ fn operation(upstream: UpstreamState) -> OperationCard {
         param_rows: Vec::new(),
         table: None,
         files: ShownFiles::default(),
+        request: Vec::new(),
         lost: Vec::new(),
         upstream,
         was: None,
@@ -788,4 +791,73 @@ fn the_page_says_which_rules_ask_and_why() {
         "{html}"
     );
     assert!(!approval().render().unwrap().contains("Asked by the policy"));
+}
+
+/// A form that a client of Cloudflare's API sent, with hostile text in every place that a client writes.
+fn form(uploads: Vec<UploadedFile>) -> Operation {
+    let hostile = HOSTILE.replace('"', "%22");
+    let mut body = format!(
+        "--x\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{}\r\n",
+        json!({"main_module": HOSTILE, "bindings": []})
+    );
+    body.push_str(&format!(
+        "--x\r\nContent-Disposition: form-data; name=\"{hostile}\"; filename=\"f{hostile}\"\r\n\
+         Content-Type: text/<img src=x onerror=alert(1)>\r\n\r\n{HOSTILE}\n{}\r\n",
+        "// line\n".repeat(300_000)
+    ));
+    body.push_str("--x--\r\n");
+    let content_type = "multipart/form-data; boundary=x".to_owned();
+    let request = ForwardedRequest {
+        upstream: ledger::UpstreamName::cloudflare(),
+        title: Some(format!("Upload {HOSTILE}")),
+        level: ledger::Level::Write,
+        risk: Risk::Sensitive,
+        method: Method::Put,
+        base_url: Some("https://api.cloudflare.com/client/v4".to_owned()),
+        target: "/accounts/a1/workers/scripts/s?\"'><img/src=x>".to_owned(),
+        headers: [("content-type".to_owned(), content_type)].into(),
+        body: body.into_bytes(),
+        secrets: Vec::new(),
+        uploads,
+    };
+    let scope = Scope {
+        scope_type: ScopeType::of("account"),
+        id: ScopeId::parse("a1").unwrap(),
+    };
+    let id = ledger::OperationId::of("workers.deploy.write");
+    providers::all().forward(id, scope, request).unwrap()
+}
+
+#[test]
+fn a_form_is_shown_part_by_part_bounded_and_harmless() {
+    let upload = |path: &str, sha256: Option<String>| UploadedFile {
+        path: path.to_owned(),
+        bytes: 12,
+        sha256,
+    };
+    let mut uploads = vec![
+        upload(HOSTILE, None),
+        upload("/a.css", Some("0f".repeat(32))),
+    ];
+    uploads.extend((0..20_000).map(|number| upload(&format!("/{number}"), None)));
+    let operation = form(uploads);
+    let upstream = UpstreamState::NotApplicable;
+    let card = OperationCard::of(1, &operation, upstream, &Before::default());
+    assert_eq!(card.params.len(), card.param_rows.len());
+    let page = ApprovalPage {
+        operations: vec![card],
+        ..approval()
+    };
+    let html = page.bounded("https://gate/x").render().unwrap();
+    assert!(
+        !html.contains("<img") && !html.contains("{{7*7}}</"),
+        "{html}"
+    );
+    assert!(!html.contains('\u{202e}'));
+    assert!(html.contains("https://api.cloudflare.com/client/v4/accounts/a1/workers/scripts/s"));
+    assert!(html.contains("a form of 2 parts"));
+    assert!(html.contains("file-1-2.txt") && html.contains("file-1-2.bin"));
+    assert!(html.contains("not uploaded through this service"));
+    assert!(html.contains("20002 files sent before") && html.contains("and 19502 more"));
+    assert!(html.len() < 2_500_000, "{}", html.len());
 }

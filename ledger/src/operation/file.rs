@@ -1,5 +1,7 @@
 //! Files that an operation carries: the modules of a script, each beside the one that runs.
 
+use super::UploadedFile;
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// One file, byte for byte as it is sent.
@@ -7,12 +9,16 @@ use std::collections::HashSet;
 pub struct OperationFile<'a> {
     /// Its name among the files.
     pub name: &'a str,
+    /// What its client calls it besides.
+    pub file_name: Option<&'a str>,
     /// Its media type.
     pub media_type: &'a str,
     /// Its bytes.
     pub content: &'a [u8],
     /// The file upstream that it replaces.
     pub change: FileChange,
+    /// Its text as people read it beside its name, where no param has it.
+    pub text: Option<Cow<'a, str>>,
 }
 
 /// A file beside the one upstream that it replaces.
@@ -59,6 +65,10 @@ pub struct OperationFiles<'a> {
     pub param: &'static str,
     /// The files.
     pub files: Vec<OperationFile<'a>>,
+    /// They are the parts of a form, which people read as files and not as params.
+    pub are_parts: bool,
+    /// Files that were sent before it and belong to it.
+    pub uploads: &'a [UploadedFile],
     /// The files upstream that are not sent again.
     pub gone: Vec<GoneFile>,
     /// The hosts of the files that those upstream name too; `None` where these were not read.

@@ -6,8 +6,8 @@
 //! people are shown the request itself.
 
 use super::{
-    Before, InvalidOperation, Method, Operation, Scope, ScopeId, UpstreamBody, UpstreamRequest,
-    Warning, shown,
+    Before, FileChange, Form, InvalidOperation, Method, Operation, OperationFile, OperationFiles,
+    Scope, ScopeId, UpstreamBody, UpstreamRequest, Warning, form_boundary, shown,
 };
 use crate::canonical::{canonicalise, parse_strict};
 use crate::catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType};
@@ -19,23 +19,57 @@ use crate::provider::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The field of an operation in a submission that holds the request.
 pub(super) const FORWARD: &str = "forward";
+/// What stands before the bytes of a match digest of a request whose base was not recorded.
+const MATCH_PREFIX_1: &[u8] = b"llm-permission-proxy match v1";
 /// What stands before the bytes of a match digest.
-const MATCH_PREFIX: &[u8] = b"llm-permission-proxy match v1";
-/// The longest text of a body that is shown where it is not JSON.
+const MATCH_PREFIX: &[u8] = b"llm-permission-proxy match v2";
+/// The media type of a form (RFC 7578).
+const FORM: &str = "multipart/form-data";
+/// The param that has the parts of a form.
+const PARTS: &str = "parts";
+/// The longest text of a body that stands among the params where it is not JSON.
 const MOST_SHOWN: usize = 64 * 1024;
 
 digest!(
-    /// SHA-256 over what makes two requests the same: upstream, method, target, media type, `if-match` and the
-    /// parsed body.
+    /// SHA-256 over what makes two requests the same: upstream and its base, method, target, media type, `if-match`,
+    /// the parsed body, and the files that were sent before it. Of a form neither the boundary nor the order of
+    /// parts counts, nor how their JSON is spelled.
     MatchDigest
 );
+
+/// A file that was sent upstream before a request, and that the request makes use of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadedFile {
+    /// Where upstream will serve it.
+    pub path: String,
+    /// Its length, as the request's client says.
+    pub bytes: u64,
+    /// SHA-256 of what was sent through this service, in lower-case hex; `None` where nothing was.
+    pub sha256: Option<String>,
+}
+
+/// The body of a request, read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ForwardedBody {
+    /// There is none.
+    Nothing,
+    /// It says that it is JSON.
+    Json(Value),
+    /// It says that it is a form.
+    Form(Form),
+    /// Nothing is read of it.
+    Other,
+}
 
 /// A secret in a body, which is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +103,9 @@ pub struct ForwardedRequest {
     pub risk: Risk,
     /// How.
     pub method: Method,
+    /// The upstream's base, below which it went when it was asked for; without a slash at its end. Requests that were
+    /// recorded without one are read as they were then: their forms are bytes.
+    pub base_url: Option<String>,
     /// Path and query below the upstream's base, as they were sent.
     pub target: String,
     /// The headers that go with it, by name in small letters. None of them is a credential.
@@ -78,6 +115,8 @@ pub struct ForwardedRequest {
     pub body: Vec<u8>,
     /// The secrets that are not in it.
     pub secrets: Vec<HiddenSecret>,
+    /// The files that were sent before it.
+    pub uploads: Vec<UploadedFile>,
 }
 
 /// A request beside what a provider looks at to tell which operation it is.
@@ -105,17 +144,53 @@ impl ForwardedRequest {
         name == "application/json" || name.ends_with("+json")
     }
 
-    /// The body as JSON, where it is that.
+    /// The headers that people are shown: all but the media type where it says nothing more than
+    /// [`Self::media_type`], and where it is that of a form, which is written anew.
+    #[must_use]
+    pub fn shown_headers(&self) -> BTreeMap<&str, &str> {
+        let media_type = self.media_type();
+        let says_more = |(name, value): &(&str, &str)| {
+            *name != "content-type" || (*value != media_type && media_type != FORM)
+        };
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+        headers.filter(says_more).collect()
+    }
+
+    /// The whole address, where the base is recorded.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        let base = self.base_url.as_ref()?;
+        Some(format!("{base}{}", self.target))
+    }
+
+    /// The body by what it says that it is.
     ///
     /// # Errors
-    /// One that says it is JSON and cannot be read in one way only.
-    pub fn json(&self) -> Result<Option<Value>, InvalidOperation> {
-        if self.body.is_empty() || !self.is_json() {
-            return Ok(None);
+    /// One that cannot be read in one way only.
+    pub fn read_body(&self) -> Result<ForwardedBody, InvalidOperation> {
+        let invalid = |why: String| InvalidOperation::new("body", why);
+        if self.body.is_empty() {
+            return Ok(ForwardedBody::Nothing);
         }
-        let read = parse_strict(&self.body);
-        read.map(Some)
-            .map_err(|error| InvalidOperation::new("body", error.to_string()))
+        if self.is_json() {
+            let read = parse_strict(&self.body);
+            return read
+                .map(ForwardedBody::Json)
+                .map_err(|error| invalid(error.to_string()));
+        }
+        let content_type = self.headers.get("content-type").map_or("", String::as_str);
+        if self.base_url.is_none() || self.media_type() != FORM {
+            return Ok(ForwardedBody::Other);
+        }
+        let boundary = form_boundary(content_type).map_err(|error| invalid(error.to_string()))?;
+        let boundary = boundary.unwrap_or_default();
+        let form = Form::parse(&self.body.clone().into(), &boundary);
+        let form = form.map_err(|error| invalid(error.to_string()))?;
+        for part in form.parts.iter().filter(|part| part.is_json()) {
+            parse_strict(&part.content).map_err(|error| invalid(error.to_string()))?;
+        }
+        Ok(ForwardedBody::Form(form))
     }
 
     /// What the same request has in common, however its client wrote it.
@@ -123,11 +198,20 @@ impl ForwardedRequest {
     /// # Errors
     /// As for [`Self::json`].
     pub fn match_digest(&self) -> Result<MatchDigest, InvalidOperation> {
-        let body = match self.json()? {
-            Some(body) => body,
-            None => json!({"sha256": hex::encode(Sha256::digest(&self.body))}),
+        let body = match self.read_body()? {
+            ForwardedBody::Json(body) => body,
+            ForwardedBody::Form(form) => {
+                let parts = form.parts.iter();
+                let parts: BTreeMap<_, _> = parts
+                    .map(|part| (part.name.as_str(), part.matched()))
+                    .collect();
+                json!({ "form": parts.into_values().collect::<Value>() })
+            }
+            ForwardedBody::Nothing | ForwardedBody::Other => {
+                json!({"sha256": hex::encode(Sha256::digest(&self.body))})
+            }
         };
-        let parts = json!({
+        let mut parts = json!({
             "upstream": self.upstream,
             "method": self.method.as_str(),
             "target": self.target,
@@ -135,9 +219,15 @@ impl ForwardedRequest {
             "if_match": self.headers.get("if-match"),
             "body": body,
         });
+        let mut prefix = MATCH_PREFIX_1;
+        if let (Some(base), Some(parts)) = (&self.base_url, parts.as_object_mut()) {
+            prefix = MATCH_PREFIX;
+            parts.insert("base_url".to_owned(), json!(base));
+            parts.insert("uploads".to_owned(), json!(self.uploads));
+        }
         let bytes = canonicalise(&parts)
             .map_err(|error| InvalidOperation::new("body", error.to_string()))?;
-        let digest = Sha256::new().chain_update(MATCH_PREFIX).chain_update(bytes);
+        let digest = Sha256::new().chain_update(prefix).chain_update(bytes);
         Ok(MatchDigest::from_bytes(digest.finalize().into()))
     }
 
@@ -167,6 +257,9 @@ impl ForwardedRequest {
         put("level", json!(self.level.as_str()));
         put("risk", json!(self.risk.as_str()));
         put("method", json!(self.method.as_str()));
+        if let Some(base) = &self.base_url {
+            put("base_url", json!(base));
+        }
         put("target", json!(self.target));
         put("headers", json!(self.headers));
         match std::str::from_utf8(&self.body) {
@@ -179,6 +272,9 @@ impl ForwardedRequest {
                 |secret| json!({"place": secret.place, "length": secret.length, "mac": secret.mac}),
             );
             put("secrets", secrets.collect());
+        }
+        if !self.uploads.is_empty() {
+            put("uploads", json!(self.uploads));
         }
         Value::Object(fields)
     }
@@ -222,10 +318,15 @@ impl ForwardedRequest {
             level: text("level")?.parse().map_err(|_| invalid("level"))?,
             risk: text("risk")?.parse().map_err(|_| invalid("risk"))?,
             method: Method::of_write(text("method")?).ok_or_else(|| invalid("method"))?,
+            base_url: text("base_url").ok().map(str::to_owned),
             target: text("target")?.to_owned(),
             headers: headers.collect::<Result<_, _>>()?,
             body,
             secrets: secrets.collect::<Result<_, _>>()?,
+            uploads: match value.get("uploads") {
+                Some(files) => Deserialize::deserialize(files).map_err(|_| invalid("uploads"))?,
+                None => Vec::new(),
+            },
         };
         // Written again, so that no other field and no other spelling passes.
         match read.to_json() == *value {
@@ -276,15 +377,18 @@ impl Providers {
                 format!("{operation} acts on {}", entry.scope_type),
             ));
         }
-        let body = request.json()?;
+        let body = request.read_body()?;
         let request = Arc::new(request);
         let sent = Sent {
             method: request.method,
             target: &request.target,
-            body: body.as_ref(),
+            body: match &body {
+                ForwardedBody::Json(body) => Some(body),
+                _ => None,
+            },
         };
         // A body that is not read is none that is known.
-        let is_read = body.is_some() || request.body.is_empty();
+        let is_read = matches!(body, ForwardedBody::Json(_) | ForwardedBody::Nothing);
         let described = is_read
             .then(|| describe(&*provider, &entry, &scope, sent))
             .flatten();
@@ -379,7 +483,39 @@ fn says_the_same(made: &Value, sent: &Value, defaults: &[&str]) -> bool {
 #[derive(Debug)]
 struct AsItCame {
     request: Arc<ForwardedRequest>,
-    body: Option<Value>,
+    body: ForwardedBody,
+}
+
+impl AsItCame {
+    /// The address as it is shown.
+    fn address(&self) -> (&'static str, Cow<'_, str>) {
+        match self.request.url() {
+            Some(url) => ("url", Cow::Owned(url)),
+            None => ("target", Cow::Borrowed(&self.request.target)),
+        }
+    }
+}
+
+/// The parts of a form, each with what it is called and the digest of its bytes; as far as there is room for it also
+/// with its text.
+fn parts_of(form: &Form) -> Value {
+    let mut room = MOST_SHOWN;
+    let parts = form.parts.iter().map(|part| {
+        let mut fields = part.described();
+        if let Some(left) = room.checked_sub(part.content.len()) {
+            let text = || std::str::from_utf8(&part.content).ok();
+            let shown = match part.json() {
+                Some(value) => Some(("json", value)),
+                None => text().map(|text| ("text", json!(text))),
+            };
+            if let Some((name, value)) = shown {
+                room = left;
+                fields.insert(name.to_owned(), value);
+            }
+        }
+        Value::Object(fields)
+    });
+    parts.collect()
 }
 
 impl Effect for AsItCame {
@@ -387,20 +523,34 @@ impl Effect for AsItCame {
         let request = &*self.request;
         let mut fields = Map::new();
         fields.insert("method".to_owned(), json!(request.method.as_str()));
-        fields.insert("target".to_owned(), json!(request.target));
+        let (name, address) = self.address();
+        fields.insert(name.to_owned(), json!(address));
         let media_type = request.media_type();
         if !media_type.is_empty() {
             fields.insert("media_type".to_owned(), json!(media_type));
         }
-        if let Some(body) = &self.body {
-            fields.insert("body".to_owned(), body.clone());
-        } else if !request.body.is_empty() {
-            fields.insert("body_bytes".to_owned(), json!(request.body.len()));
-            let digest = hex::encode(Sha256::digest(&request.body));
-            fields.insert("body_sha256".to_owned(), json!(digest));
-            let text = std::str::from_utf8(&request.body).ok();
-            if let Some(text) = text.filter(|text| text.len() <= MOST_SHOWN) {
-                fields.insert("body_text".to_owned(), json!(text));
+        if request.base_url.is_some() {
+            let headers = request.shown_headers();
+            if !headers.is_empty() {
+                fields.insert("headers".to_owned(), json!(headers));
+            }
+        }
+        match &self.body {
+            ForwardedBody::Nothing => {}
+            ForwardedBody::Json(body) => {
+                fields.insert("body".to_owned(), body.clone());
+            }
+            ForwardedBody::Form(form) => {
+                fields.insert(PARTS.to_owned(), parts_of(form));
+            }
+            ForwardedBody::Other => {
+                fields.insert("body_bytes".to_owned(), json!(request.body.len()));
+                let digest = hex::encode(Sha256::digest(&request.body));
+                fields.insert("body_sha256".to_owned(), json!(digest));
+                let text = std::str::from_utf8(&request.body).ok();
+                if let Some(text) = text.filter(|text| text.len() <= MOST_SHOWN) {
+                    fields.insert("body_text".to_owned(), json!(text));
+                }
             }
         }
         Value::Object(fields)
@@ -408,10 +558,13 @@ impl Effect for AsItCame {
 
     fn summary(&self, _: &Scope) -> String {
         let request = &*self.request;
-        let line = format!(
-            "{} {} at {}",
-            request.method, request.target, request.upstream
-        );
+        let line = match request.url() {
+            Some(url) => format!("{} {url}", request.method),
+            None => format!(
+                "{} {} at {}",
+                request.method, request.target, request.upstream
+            ),
+        };
         match &request.title {
             Some(title) => shown(&format!("{title}: {line}"), 300),
             None => shown(&line, 300),
@@ -435,13 +588,36 @@ impl Effect for AsItCame {
 
     fn read_by_field(&self) -> &'static [&'static str] {
         match &self.body {
-            Some(Value::Object(_)) => &["body"],
-            _ => &[],
+            ForwardedBody::Json(Value::Object(_)) => &["headers", "body"],
+            _ => &["headers"],
         }
     }
 
     fn reading_order(&self) -> &'static [&'static str] {
-        &["method", "target", "media_type", "body", "body_text"]
+        &["method", "url", "target", "media_type", "body", "body_text"]
+    }
+
+    fn files(&self, _: &Before<'_>) -> Option<OperationFiles<'_>> {
+        let parts = match &self.body {
+            ForwardedBody::Form(form) => form.parts.as_slice(),
+            _ if self.request.uploads.is_empty() => return None,
+            _ => &[],
+        };
+        let files = parts.iter().map(|part| OperationFile {
+            name: &part.name,
+            file_name: part.file_name.as_deref(),
+            media_type: part.content_type.as_deref().unwrap_or_default(),
+            content: &part.content,
+            change: FileChange::Unknown,
+            text: part.text(),
+        });
+        Some(OperationFiles {
+            param: PARTS,
+            files: files.collect(),
+            are_parts: true,
+            uploads: &self.request.uploads,
+            ..OperationFiles::default()
+        })
     }
 
     fn check_asked(&self, _: &[super::Unchecked]) -> Result<(), InvalidOperation> {

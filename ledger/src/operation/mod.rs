@@ -15,6 +15,7 @@ mod before;
 mod entry;
 pub mod fields;
 mod file;
+mod form;
 mod forwarded;
 mod hidden;
 mod lookalike;
@@ -27,7 +28,10 @@ mod warning;
 pub use before::{Before, Beside};
 pub use entry::{Entries, Entry, EntryChange, EntryField};
 pub use file::{FileChange, GoneFile, Hunk, OperationFile, OperationFiles, hosts_of};
-pub use forwarded::{ForwardedRequest, HiddenSecret, MatchDigest, Sent};
+pub use form::{Form, FormPart, InvalidForm, form_boundary};
+pub use forwarded::{
+    ForwardedBody, ForwardedRequest, HiddenSecret, MatchDigest, Sent, UploadedFile,
+};
 pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};

@@ -31,10 +31,12 @@ fn request(method: Method, target: &str, body: &str) -> Operation {
         level: Level::Write,
         risk: Risk::Elevated,
         method,
+        base_url: Some("https://api.example.com/v4".to_owned()),
         target: target.to_owned(),
         headers: headers.into_iter().collect(),
         body: body.as_bytes().to_vec(),
         secrets: Vec::new(),
+        uploads: Vec::new(),
     };
     let scope = Scope {
         scope_type: ScopeType::of("zone"),

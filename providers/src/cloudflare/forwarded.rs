@@ -77,7 +77,10 @@ fn with(mut params: Map<String, Value>, said: &[(&str, &str)]) -> Option<Value> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::operation::{ForwardedRequest, Operation, ScopeId};
+    use crate::cloudflare::WORKERS_DEPLOY;
+    use ledger::operation::{
+        Before, ForwardedRequest, MatchDigest, Operation, ScopeId, UploadedFile,
+    };
     use ledger::{ScopeType, UpstreamName};
 
     fn forwarded(
@@ -94,10 +97,12 @@ mod tests {
             level: entry.level,
             risk: entry.risk,
             method,
+            base_url: Some("https://api.example.com/v4".to_owned()),
             target: target.to_owned(),
             headers: headers.into_iter().collect(),
             body: body.map_or_else(Vec::new, |body| body.to_string().into_bytes()),
             secrets: Vec::new(),
+            uploads: Vec::new(),
         };
         let scope = Scope {
             scope_type: ScopeType::of("zone"),
@@ -167,7 +172,7 @@ mod tests {
             ),
         ] {
             let operation = forwarded(entry, method, target, body.clone());
-            let is_raw = operation.to_json()["params"].get("target").is_some();
+            let is_raw = operation.to_json()["params"].get("url").is_some();
             assert!(!is_raw, "{method} {target} is not described");
             let sent = operation.request(None);
             assert_eq!(
@@ -217,8 +222,170 @@ mod tests {
         ] {
             let operation = forwarded(&DNS_RECORD_WRITE, method, target, body);
             let shown = operation.to_json();
-            assert_eq!(shown["params"]["target"], target, "{method}");
+            let url = format!("https://api.example.com/v4{target}");
+            assert_eq!(shown["params"]["url"], url, "{method}");
             assert!(operation.summary().contains(target));
         }
+    }
+
+    const UPLOAD: &str = "/accounts/a1/workers/scripts/s";
+
+    /// An upload of a Worker by a form with these parts (head behind its disposition, content).
+    fn upload(boundary: &str, parts: &[(&str, &str)], uploads: Vec<UploadedFile>) -> Operation {
+        let mut body = String::new();
+        for (head, content) in parts {
+            let head = format!("Content-Disposition: form-data; {head}");
+            body.push_str(&format!("--{boundary}\r\n{head}\r\n\r\n{content}\r\n"));
+        }
+        body.push_str(&format!("--{boundary}--\r\n"));
+        let media_type = format!("multipart/form-data; boundary={boundary}");
+        let request = ForwardedRequest {
+            upstream: UpstreamName::cloudflare(),
+            title: None,
+            level: WORKERS_DEPLOY.level,
+            risk: WORKERS_DEPLOY.risk,
+            method: Method::Put,
+            base_url: Some("https://api.example.com/v4".to_owned()),
+            target: UPLOAD.to_owned(),
+            headers: [("content-type".to_owned(), media_type)].into(),
+            body: body.into_bytes(),
+            secrets: Vec::new(),
+            uploads,
+        };
+        let scope = Scope {
+            scope_type: ScopeType::of("account"),
+            id: ScopeId::parse("a1").unwrap(),
+        };
+        let operation = crate::all().forward(WORKERS_DEPLOY.id, scope, request);
+        let operation = operation.unwrap();
+        let read = crate::all().read_recorded(&operation.to_json()).unwrap();
+        assert_eq!(read, operation);
+        operation
+    }
+
+    const METADATA: &str = "name=\"metadata\"";
+    const MODULE: &str =
+        "name=\"a.js\"; filename=\"a.js\"\r\nContent-Type: application/javascript+module";
+
+    fn matched(operation: &Operation) -> MatchDigest {
+        operation.forwarded().unwrap().match_digest().unwrap()
+    }
+
+    #[test]
+    fn the_same_form_is_the_same_request_in_any_order_and_with_any_boundary() {
+        let metadata = "{\"main_module\": \"a.js\", \"bindings\": []}";
+        let spelled = "{\"bindings\":[],\"main_module\":\"a.js\"}";
+        let one = upload(
+            "x",
+            &[(METADATA, metadata), (MODULE, "export default {}")],
+            vec![],
+        );
+        let same = upload(
+            "y",
+            &[(MODULE, "export default {}"), (METADATA, spelled)],
+            vec![],
+        );
+        assert_eq!(matched(&one), matched(&same));
+        assert_ne!(
+            one, same,
+            "what is approved is one of the two, byte for byte"
+        );
+        let asset = |sha256: Option<&str>| UploadedFile {
+            path: "/index.html".to_owned(),
+            bytes: 4,
+            sha256: sha256.map(str::to_owned),
+        };
+        let others = [
+            upload(
+                "x",
+                &[(METADATA, metadata), (MODULE, "export default { }")],
+                vec![],
+            ),
+            upload(
+                "x",
+                &[(METADATA, "{}"), (MODULE, "export default {}")],
+                vec![],
+            ),
+            upload("x", &[(METADATA, metadata)], vec![]),
+            upload(
+                "x",
+                &[
+                    (METADATA, metadata),
+                    (
+                        &MODULE.replace("=\"a.js\"\r", "=\"b.js\"\r"),
+                        "export default {}",
+                    ),
+                ],
+                vec![],
+            ),
+            upload(
+                "x",
+                &[(METADATA, metadata), (MODULE, "export default {}")],
+                vec![asset(None)],
+            ),
+            upload(
+                "x",
+                &[(METADATA, metadata), (MODULE, "export default {}")],
+                vec![asset(Some("00"))],
+            ),
+        ];
+        let mut digests: Vec<_> = others.iter().map(matched).collect();
+        digests.push(matched(&one));
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), 7);
+    }
+
+    #[test]
+    fn the_parts_of_a_form_are_shown_each_by_itself() {
+        let binary = "name=\"b.wasm\"; filename=\"b.wasm\"\r\nContent-Type: application/wasm";
+        let long = "// line\n".repeat(10_000);
+        let parts = [(METADATA, "{\"a\":1}"), (MODULE, &long), (binary, "\0asm")];
+        let operation = upload("x", &parts, vec![]);
+        let params = &operation.to_json()["params"];
+        assert_eq!(params["url"], format!("https://api.example.com/v4{UPLOAD}"));
+        assert_eq!(params["parts"][0]["json"], json!({"a": 1}));
+        assert_eq!(params["parts"][1]["bytes"], long.len());
+        assert!(
+            params["parts"][1].get("text").is_none(),
+            "it stands in the body once"
+        );
+        assert_eq!(
+            params["parts"][1]["media_type"],
+            "application/javascript+module"
+        );
+        let files = operation.files(&Before::default()).unwrap();
+        let texts: Vec<_> = files
+            .files
+            .iter()
+            .map(|file| file.text.as_deref())
+            .collect();
+        assert_eq!(texts[0], Some("{\n  \"a\": 1\n}"));
+        assert_eq!(texts[1], Some(long.as_str()));
+        assert_eq!(files.files[2].file_name, Some("b.wasm"));
+    }
+
+    #[test]
+    fn what_was_recorded_without_its_base_reads_and_matches_as_it_did() {
+        let body = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n";
+        let sha256 = "e05e69043ab96a5ba5690344e41a4e52822a0953f1dc44e0e67f37496bc6664e";
+        let recorded = json!({
+            "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": "a1",
+            "params": {
+                "method": "PUT", "target": UPLOAD, "media_type": "multipart/form-data",
+                "body_bytes": body.len(), "body_sha256": sha256, "body_text": body,
+            },
+            "forward": {
+                "upstream": "cloudflare", "level": "write", "risk": "sensitive", "method": "PUT",
+                "target": UPLOAD, "headers": {"content-type": "multipart/form-data; boundary=x"},
+                "body": body,
+            },
+        });
+        let read = crate::all().read_recorded(&recorded).unwrap();
+        assert_eq!(
+            matched(&read).to_string(),
+            "4277ac46c371a7ec662e38713d8bd41f932fff150917158598a3f2dcc4cbc61a"
+        );
+        assert_eq!(read.summary(), format!("PUT {UPLOAD} at cloudflare"));
     }
 }

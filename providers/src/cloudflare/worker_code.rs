@@ -50,9 +50,11 @@ impl WorkersDeploy {
         };
         let files = self.modules().iter().map(|module| OperationFile {
             name: module.name(),
+            file_name: None,
             media_type: module.module_type().as_str(),
             content: module.content(),
             change: change(module),
+            text: None,
         });
         let gone = running.into_iter().flatten();
         let gone = gone.filter(|found| text(found, "becomes").is_none());
@@ -63,6 +65,7 @@ impl WorkersDeploy {
             known_hosts: known_hosts(before),
             unread: unread.and_then(Value::as_str).map(str::to_owned),
             recorded_as: FIELD,
+            ..OperationFiles::default()
         }
     }
 

@@ -35,6 +35,11 @@ use std::sync::Arc;
 /// Why nothing is read for an operation whose provider has no client.
 pub(crate) fn unread(operation: &Operation) -> String {
     let title = operation.provider().names().title;
+    if operation.forwarded().is_some() {
+        return format!(
+            "this service has no {title} token of its own to read with; the request is sent with its agent's key"
+        );
+    }
     format!("no {title} token is configured; operations are simulated")
 }
 

@@ -40,7 +40,8 @@ pub(super) struct FilePath {
 ///
 /// `request.json` is what the fingerprint is made from: SHA-256 of `llm-permission-proxy operations v1` and
 /// these bytes. `upstream.json` is what was read upstream, `param-N-M.txt` one param by itself, `file-N-M.bin`
-/// the bytes of one file, `file-N-M.diff` where it differs from the one that runs. `repr-digest` (RFC 9530) has
+/// the bytes of one file, `file-N-M.txt` its text as the page shows it, `file-N-M.diff` where it differs from the one
+/// that runs. `repr-digest` (RFC 9530) has
 /// the digest that the page names.
 #[utoipa::path(get, path = "/v1/approve/{link}/files/{file}", operation_id = "approval_file", tag = "approvals",
     params(
@@ -102,6 +103,13 @@ fn content(
                 Some(Bytes::copy_from_slice(file.content))
             })
         }
+        ApprovalFile::Text { operation, file } => {
+            let before = Before::default();
+            of_file(apply, providers, (operation, file), &before, |file| {
+                let text = file.text.as_ref()?;
+                Some(Bytes::copy_from_slice(text.as_bytes()))
+            })
+        }
         ApprovalFile::Diff { operation, file } => {
             let state = approval.found(operation.wrapping_sub(1));
             let before = Before {
@@ -157,7 +165,9 @@ fn upstream(read: &[PreState]) -> String {
 /// Nothing of it is opened as a page: an agent wrote it.
 fn download(file: ApprovalFile, content: Bytes, seats: FilePermits) -> Response {
     let kind = match file {
-        ApprovalFile::Param { .. } | ApprovalFile::Diff { .. } => "text/plain; charset=utf-8",
+        ApprovalFile::Param { .. } | ApprovalFile::Text { .. } | ApprovalFile::Diff { .. } => {
+            "text/plain; charset=utf-8"
+        }
         ApprovalFile::Request | ApprovalFile::Upstream => "application/json",
         ApprovalFile::Content { .. } => "application/octet-stream",
     };

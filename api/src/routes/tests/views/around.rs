@@ -6,17 +6,20 @@ use crate::testing::{AGENT, Answer, OpenedSession, SERVICE_TOKEN, Stage};
 use app::pairing;
 use axum::body::Body;
 use fixtures::approver::SoftApprover;
+use fixtures::commands::agent_with_key;
 use fixtures::sandbox::until;
 use http::Request;
 use ledger::aggregate::{AdmissionKind, Approval};
 use ledger::command::{
-    AgentChanges, CloseTask, CreateAgent, EndAttempt, OpenUserEnrolment, ReplacePermissions,
-    Ruling, SetAdmission, StartAttempt,
+    AgentChanges, CloseTask, CreateAgent, CreateKey, EndAttempt, ForwardWrite, OpenUserEnrolment,
+    PutSchedule, ReplacePermissions, Ruling, SetAdmission, StartAttempt,
 };
-use ledger::event::{AttemptOutcome, ClientTarget};
+use ledger::event::{AttemptOutcome, ClientTarget, KeyOrigin};
+use ledger::operation::{ForwardedRequest, Method, Operation, Scope, ScopeId, UploadedFile};
+use ledger::policy::Edge;
 use ledger::{
-    AgentName, ApprovalId, ApproverName, Binding, Breadth, Choice, Decision, KeptMode, Origin,
-    Retention, Role,
+    AgentKeyHash, AgentName, ApprovalId, ApproverName, Binding, Breadth, Choice, Decision,
+    KeptMode, Level, OperationId, Origin, Retention, Risk, Role, ScopeType, UpstreamName,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -474,6 +477,68 @@ async fn a_pairing_says_where_it_was_asked_and_what_a_key_would_open() {
     assert!(!wrong.html.contains("data-method"), "{}", wrong.html);
 }
 
+fn hostile_record() -> Operation {
+    let content = format!("\"{HOSTILE}\"");
+    let params = json!({"type": "TXT", "name": "b.example.com", "content": content});
+    let record = providers::all().parse("dns.record.write", "zone", "z1", &params);
+    record.unwrap()
+}
+
+/// A question about a write that came through a proxy, with hostile text in each place that a client or a route
+/// writes.
+async fn held_write(stage: &Stage, agent: &AgentName) -> ApprovalId {
+    let ledger = &stage.state.app.ledger;
+    let create = CreateKey {
+        agent: agent.clone(),
+        hash: AgentKeyHash::of("cak_held"),
+        how: KeyOrigin::Created,
+    };
+    let key = ledger
+        .execute(Origin::system("test"), create)
+        .await
+        .unwrap();
+    let name = HOSTILE.replace('"', "%22");
+    let body = format!(
+        "--x\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}\"\r\n\r\n{HOSTILE}\r\n--x--\r\n"
+    );
+    let content_type = "multipart/form-data; boundary=x".to_owned();
+    let headers = [
+        ("content-type".to_owned(), content_type),
+        ("x-tenant".to_owned(), HOSTILE.replace('\u{202e}', "")),
+    ];
+    let request = ForwardedRequest {
+        upstream: UpstreamName::cloudflare(),
+        title: Some(HOSTILE.to_owned()),
+        level: Level::Write,
+        risk: Risk::Sensitive,
+        method: Method::Put,
+        base_url: Some("https://api.cloudflare.com/client/v4".to_owned()),
+        target: format!("/accounts/a1/workers/scripts/s?{HOSTILE}"),
+        headers: headers.into(),
+        body: body.into_bytes(),
+        secrets: Vec::new(),
+        uploads: vec![UploadedFile {
+            path: HOSTILE.to_owned(),
+            bytes: 1,
+            sha256: None,
+        }],
+    };
+    let scope = Scope {
+        scope_type: ScopeType::of("account"),
+        id: ScopeId::parse("a1").unwrap(),
+    };
+    let id = OperationId::of("workers.deploy.write");
+    let write = ForwardWrite {
+        key_id: key.id,
+        agent_id: key.agent_id,
+        operation: providers::all().forward(id, scope, request).unwrap(),
+        told: None,
+        edge: Edge::default(),
+    };
+    let asked = ledger.execute(agent_with_key(&key), write).await.unwrap();
+    asked.accepted().unwrap().approval.unwrap().id
+}
+
 #[tokio::test]
 async fn nothing_that_anybody_wrote_acts_in_any_view() {
     let stage = Stage::new().await;
@@ -549,6 +614,12 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         };
         ledger.execute(system(), set).await.unwrap();
     }
+    let held = held_write(&stage, &agent).await;
+    let schedule = PutSchedule {
+        agent: agent.clone(),
+        ..fixtures::commands::put_schedule("nightly", vec![hostile_record()])
+    };
+    ledger.execute(system(), schedule).await.unwrap();
     let policy = json!({
         "engine": "lpp-cel/1",
         "rule": [{
@@ -585,7 +656,19 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         "/blocks".to_owned(),
         "/allows".to_owned(),
         "/policy".to_owned(),
+        "/schedules".to_owned(),
+        "/callbacks".to_owned(),
+        "/me/proxy".to_owned(),
     ];
+    for question in [questions[0], held] {
+        let opened = format!("/requests/{question}");
+        let opened = stage.view(&opened, Some(&admin)).await;
+        let link = opened.headers["location"].to_str().unwrap().to_owned();
+        let link = link.trim_start_matches("http://localhost:8080");
+        let page = stage.view(link.trim_start_matches(".."), None).await;
+        page.is_harmless();
+        assert!(page.html.contains("onerror=alert(1)"), "{}", page.html);
+    }
     for is_closed in [false, true] {
         if is_closed {
             let close = CloseTask {
@@ -598,7 +681,10 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         for path in &paths {
             let page = seen(&stage, path, &admin).await;
             let has_it = page.html.contains("onerror=alert(1)");
-            let has_it_now = !matches!(path.as_str(), "/system" | "/users");
+            let has_it_now = !matches!(
+                path.as_str(),
+                "/system" | "/users" | "/callbacks" | "/me/proxy"
+            );
             assert_eq!(has_it, has_it_now, "{path}");
             assert!(page.html.len() < 200_000, "{path}");
         }

@@ -1,10 +1,12 @@
 //! Forms (multipart/form-data, RFC 7578), read in the one way that all readers agree on, and written anew: what was
 //! judged is what upstream parses.
 
-use crate::refusal::Refusal;
-use axum::body::Bytes;
-use http::HeaderValue;
+use crate::canonical::parse_strict;
+use bytes::Bytes;
+use memchr::memmem;
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// The most parts of a form.
@@ -16,27 +18,36 @@ const LONGEST_HEAD: usize = 4096;
 
 /// One part of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
-    pub(crate) name: String,
-    pub(crate) file_name: Option<String>,
-    pub(crate) content_type: Option<String>,
-    pub(crate) content: Bytes,
+pub struct FormPart {
+    /// No other part of the form has it.
+    pub name: String,
+    /// What its client calls the file.
+    pub file_name: Option<String>,
+    /// As the client wrote it.
+    pub content_type: Option<String>,
+    /// Its bytes.
+    pub content: Bytes,
 }
 
 /// A form as it goes up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Form {
-    pub(crate) parts: Vec<Part>,
+pub struct Form {
+    /// In the order in which they go.
+    pub parts: Vec<FormPart>,
 }
+
+/// Why a form was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidForm(&'static str);
 
 /// The boundary that the media type of a form names; `None` for another media type.
 ///
 /// # Errors
 /// A form that names none, or one that two readers could read as two.
-pub(crate) fn boundary(content_type: &HeaderValue) -> Result<Option<String>, Refusal> {
-    let unreadable = || Refusal::malformed("the content type cannot be read");
-    let text = content_type.to_str().map_err(|_| unreadable())?;
-    let (essence, params) = text.split_once(';').unwrap_or((text, ""));
+pub fn form_boundary(content_type: &str) -> Result<Option<String>, InvalidForm> {
+    let unreadable = || InvalidForm("the content type cannot be read");
+    let (essence, params) = content_type.split_once(';').unwrap_or((content_type, ""));
     if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
         return Ok(None);
     }
@@ -44,7 +55,7 @@ pub(crate) fn boundary(content_type: &HeaderValue) -> Result<Option<String>, Ref
     for param in params.split(';') {
         let (name, value) = param.split_once('=').ok_or_else(unreadable)?;
         if !name.trim().eq_ignore_ascii_case("boundary") || boundary.is_some() {
-            return Err(Refusal::malformed(
+            return Err(InvalidForm(
                 "the content type of a form has one boundary and nothing else",
             ));
         }
@@ -55,7 +66,7 @@ pub(crate) fn boundary(content_type: &HeaderValue) -> Result<Option<String>, Ref
         };
         let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&byte);
         if value.is_empty() || value.len() > LONGEST_BOUNDARY || !value.bytes().all(is_fine) {
-            return Err(Refusal::malformed("the boundary of the form is none"));
+            return Err(InvalidForm("the boundary of the form is none"));
         }
         boundary = Some(value.to_owned());
     }
@@ -68,8 +79,8 @@ impl Form {
     /// # Errors
     /// What readers could take for two forms: bytes outside of the parts, lines that do not end with CRLF, parts
     /// without a name or with the same one, headers that a form does not need.
-    pub(crate) fn parse(body: &Bytes, boundary: &str) -> Result<Self, Refusal> {
-        let refused = |why: &'static str| Refusal::malformed(format!("the form: {why}"));
+    pub fn parse(body: &Bytes, boundary: &str) -> Result<Self, InvalidForm> {
+        let refused = InvalidForm;
         let opening = format!("--{boundary}\r\n");
         let closing = format!("\r\n--{boundary}");
         let mut rest = body
@@ -108,12 +119,14 @@ impl Form {
     }
 
     /// The part of that name.
-    pub(crate) fn part(&self, name: &str) -> Option<&Part> {
+    #[must_use]
+    pub fn part(&self, name: &str) -> Option<&FormPart> {
         self.parts.iter().find(|part| part.name == name)
     }
 
     /// The media type and the bytes. The boundary is a digest of the parts, which none of them can hold.
-    pub(crate) fn write(&self) -> (String, Bytes) {
+    #[must_use]
+    pub fn write(&self) -> (String, Bytes) {
         let mut digest = Sha256::new();
         for part in &self.parts {
             let texts = [
@@ -155,12 +168,76 @@ impl Form {
     }
 }
 
+impl FormPart {
+    /// True for one that is JSON: it says so, or it is one of those that Cloudflare's API reads as JSON whatever they
+    /// say of themselves.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let said = self.content_type.as_deref().unwrap_or_default();
+        let essence = said.split(';').next().unwrap_or_default();
+        ["metadata", "settings"].contains(&self.name.as_str())
+            || essence.trim().eq_ignore_ascii_case("application/json")
+    }
+
+    /// Its JSON, where it is that and can be read in one way only.
+    pub(super) fn json(&self) -> Option<Value> {
+        self.is_json()
+            .then(|| parse_strict(&self.content).ok())
+            .flatten()
+    }
+
+    /// Its text as people read it: JSON as it was parsed. `None` for a binary.
+    pub(super) fn text(&self) -> Option<Cow<'_, str>> {
+        match self.json() {
+            Some(value) => Some(Cow::Owned(format!("{value:#}"))),
+            None => std::str::from_utf8(&self.content).ok().map(Cow::Borrowed),
+        }
+    }
+
+    /// What it is called, and its bytes by their number and SHA-256.
+    pub(super) fn described(&self) -> Map<String, Value> {
+        let mut fields = self.named();
+        fields.insert("bytes".to_owned(), json!(self.content.len()));
+        fields.insert("sha256".to_owned(), json!(self.sha256()));
+        fields
+    }
+
+    /// What the same part has in common, however its client spells its JSON.
+    pub(super) fn matched(&self) -> Value {
+        let mut fields = self.named();
+        match self.json() {
+            Some(value) => fields.insert("json".to_owned(), value),
+            None => fields.insert("sha256".to_owned(), json!(self.sha256())),
+        };
+        Value::Object(fields)
+    }
+
+    fn named(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        let texts = [
+            ("name", Some(&self.name)),
+            ("file_name", self.file_name.as_ref()),
+            ("media_type", self.content_type.as_ref()),
+        ];
+        for (field, text) in texts {
+            if let Some(text) = text {
+                fields.insert(field.to_owned(), json!(text));
+            }
+        }
+        fields
+    }
+
+    fn sha256(&self) -> String {
+        hex::encode(Sha256::digest(&self.content))
+    }
+}
+
 /// As clients write names (WHATWG HTML, multipart/form-data encoding). None of them holds a line break.
 fn quoted(text: &str) -> String {
     text.replace('"', "%22")
 }
 
-fn part(head: &str, content: Bytes) -> Result<Part, &'static str> {
+fn part(head: &str, content: Bytes) -> Result<FormPart, &'static str> {
     let (mut named, mut content_type) = (None, None);
     for line in head.split("\r\n") {
         if line.contains(['\r', '\n']) {
@@ -183,7 +260,7 @@ fn part(head: &str, content: Bytes) -> Result<Part, &'static str> {
         }
     }
     let (name, file_name) = named.ok_or("a part has no Content-Disposition")?;
-    Ok(Part {
+    Ok(FormPart {
         name,
         file_name,
         content_type,
@@ -228,14 +305,14 @@ fn disposition(value: &str) -> Result<(String, Option<String>), &'static str> {
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    memchr::memmem::find(bytes, what)
+    memmem::find(bytes, what)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Result<Form, Refusal> {
+    fn parsed(text: &str) -> Result<Form, InvalidForm> {
         let body = Bytes::copy_from_slice(text.as_bytes());
         Form::parse(&body, "x")
     }
@@ -267,8 +344,7 @@ mod tests {
         );
         assert_eq!(read.content, "export default {}\r\n--y");
         let (content_type, bytes) = form.write();
-        let header = HeaderValue::from_str(&content_type).unwrap();
-        let boundary = boundary(&header).unwrap().unwrap();
+        let boundary = form_boundary(&content_type).unwrap().unwrap();
         assert_eq!(Form::parse(&bytes, &boundary).unwrap(), form);
         assert_eq!(form.write().1, bytes, "equal parts are equal bytes");
     }
@@ -317,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_media_type_has_one_boundary_and_nothing_beside_it() {
-        let read = |text: &str| boundary(&HeaderValue::from_str(text).unwrap());
+        let read = form_boundary;
         assert_eq!(read("application/json"), Ok(None));
         for text in [
             "multipart/form-data; boundary=x",
