@@ -47,6 +47,17 @@ impl Agent<'_> {
             Act::Lock => self.lock().await?,
             Act::Rules { document } => self.rules(*document).await?,
             Act::Keep { op, later, is_wide } => self.keep(op, later, *is_wide).await?,
+            Act::Schedule {
+                op,
+                is_late_run,
+                answer,
+            } => self.schedule(op, *is_late_run, *answer).await?,
+            Act::Unschedule => self.unschedule().await?,
+            Act::Store { text } => self.store(text).await?,
+            Act::Forget => self.forget().await?,
+            Act::Revoke => self.revoke().await?,
+            Act::Call { marker, changes } => self.call(marker, *changes).await?,
+            Act::CallSpent { marker } => self.call_spent(marker).await?,
             Act::Resolve { pick, executed } => self.resolve(*pick, *executed).await?,
             Act::Again => self.again().await?,
             Act::Look => {

@@ -302,24 +302,33 @@ impl Agent<'_> {
         answer: Answer,
         retention: Option<&Value>,
     ) -> Option<()> {
+        let waiting = self.world.clients().applies[asked].waiting.clone()?;
+        self.answer(&waiting, (answer, asked), retention).await
+    }
+
+    /// The same of a question, by people in an order that the number chooses.
+    pub(super) async fn answer(
+        &self,
+        waiting: &Waiting,
+        (answer, order): (Answer, usize),
+        retention: Option<&Value>,
+    ) -> Option<()> {
         let decision = match answer {
             Answer::Approve => "approve",
             Answer::Deny => "deny",
             Answer::Nothing => return None,
         };
-        let waiting = {
+        {
             let mut clients = self.world.clients();
-            let waiting = clients.applies[asked].waiting.clone()?;
             if answer == Answer::Approve {
                 clients.approving.insert(waiting.approval.clone());
             }
             if retention.is_some() {
                 clients.keeping.insert(waiting.approval.clone());
             }
-            waiting
-        };
+        }
         let [alice, bob] = &self.world.approvers;
-        let people: &[_] = match (asked % 2, asked % 3) {
+        let people: &[_] = match (order % 2, order % 3) {
             (0, 0) => &[alice, alice, bob],
             (0, _) => &[alice, bob],
             _ => &[bob, alice],

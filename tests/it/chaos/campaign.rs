@@ -148,6 +148,7 @@ fn prepare(world: &World, plan: &ProcessPlan) {
     settling::calm(world);
     for fault in &plan.faults.upstream {
         fault.befall(&world.sandbox.upstream);
+        fault.befall(&world.models);
     }
     let hooks = plan.faults.hooks.iter().map(|hook| hook.answer());
     world.sandbox.receiver.script(hooks);

@@ -22,6 +22,17 @@ pub(super) struct ClientLedger {
     pub(super) keeping: BTreeSet<String>,
     /// Applies whose unknown outcome somebody tried to settle.
     pub(super) resolving: BTreeSet<String>,
+    /// Markers of what schedules ask for, with the agent whose they are.
+    pub(super) scheduled: BTreeMap<String, usize>,
+    /// Keys of agents, with which they call through the proxy.
+    pub(super) keys: Vec<AgentKey>,
+    /// Keys of the upstream that somebody tried to have stored for an agent.
+    pub(super) stored: BTreeMap<String, BTreeSet<String>>,
+    /// The one that was stored last and is, as far as anybody was told.
+    pub(super) surely_stored: BTreeMap<String, String>,
+    /// Those that were replaced or removed, as was told.
+    pub(super) removed: BTreeSet<String>,
+    pub(super) calls: Vec<MadeCall>,
     /// Answers that no request of ours may get.
     pub(super) odd: Vec<String>,
 }
@@ -36,6 +47,27 @@ pub(super) struct HeldTask {
     pub(super) closing: bool,
     /// It is of no use any more.
     pub(super) over: bool,
+}
+
+/// A key of an agent.
+#[derive(Debug, Clone)]
+pub(super) struct AgentKey {
+    pub(super) agent: usize,
+    pub(super) id: String,
+    pub(super) text: String,
+    /// It was asked to be taken away.
+    pub(super) going: bool,
+    /// It was taken away, as was told.
+    pub(super) gone: bool,
+}
+
+/// A call through the proxy that an agent made.
+#[derive(Debug, Clone)]
+pub(super) struct MadeCall {
+    pub(super) marker: String,
+    pub(super) agent: String,
+    /// The keys of the upstream that had been removed by then.
+    pub(super) removed: BTreeSet<String>,
 }
 
 /// One (task, key), with what was asked under it and the newest that was told.
@@ -118,6 +150,16 @@ pub(super) enum Acknowledged {
     Resolved {
         apply: String,
         executed: bool,
+    },
+    /// A schedule asks for what has this marker.
+    SchedulePut {
+        marker: String,
+    },
+    ScheduleDeleted {
+        name: String,
+    },
+    KeyStored {
+        agent: String,
     },
 }
 

@@ -6,13 +6,14 @@
 //! |---|---|
 //! | `rng`, `plan`, `end`, `faults` | what is done and what goes wrong, all of it from the seed |
 //! | `campaign`, `process`, `machine` | doing it to processes |
-//! | `agent`, `acts`, `documents` | the clients, and the policies that they save |
-//! | `client_ledger`, `story`, `world` | what the clients know, what the ledger says, what the others saw |
+//! | `agent`, `acts`, `besides`, `documents` | the clients, and the policies that they save |
+//! | `client_ledger`, `story`, `recurring`, `world` | what the clients know, what the ledger says, what the others saw |
 //! | `settling`, `checks`, `files` | what must hold |
 //! | `journal` | what was done, for whoever looks at a failure |
 
 mod acts;
 mod agent;
+mod besides;
 mod campaign;
 mod checks;
 mod client_ledger;
@@ -24,6 +25,7 @@ mod journal;
 mod machine;
 mod plan;
 mod process;
+mod recurring;
 mod rng;
 mod settling;
 mod story;

@@ -122,6 +122,32 @@ pub(super) enum Act {
         /// Any params are answered, not only the same.
         is_wide: bool,
     },
+    /// An operator puts a schedule in the place of the agent's, people answer where they are asked, and a minute
+    /// passes.
+    Schedule {
+        op: Op,
+        /// The newest instant that passed while nobody could fire is fired late.
+        is_late_run: bool,
+        answer: Answer,
+    },
+    Unschedule,
+    /// An operator stores a key of an upstream for the agent.
+    Store {
+        text: String,
+    },
+    /// An operator removes it.
+    Forget,
+    /// The agent's own key is taken away.
+    Revoke,
+    /// Calls through the proxy with the agent's key.
+    Call {
+        marker: String,
+        changes: bool,
+    },
+    /// The same with a key that was taken away.
+    CallSpent {
+        marker: String,
+    },
     /// A person settles an unknown outcome.
     Resolve {
         pick: u64,
@@ -214,6 +240,13 @@ impl Act {
             Lock,
             Rules,
             Keep,
+            Schedule,
+            Unschedule,
+            Store,
+            Forget,
+            Revoke,
+            Call,
+            CallSpent,
             Resolve,
             Again,
             Look,
@@ -234,6 +267,13 @@ impl Act {
             (3, What::Lock),
             (5, What::Rules),
             (5, What::Keep),
+            (4, What::Schedule),
+            (1, What::Unschedule),
+            (4, What::Store),
+            (1, What::Forget),
+            (1, What::Revoke),
+            (8, What::Call),
+            (1, What::CallSpent),
             (4, What::Resolve),
             (2, What::Again),
             (4, What::Look),
@@ -285,6 +325,24 @@ impl Act {
                 };
                 Self::Keep { op, later, is_wide }
             }
+            What::Schedule => Self::Schedule {
+                op: marking.op(Kind::Purge),
+                is_late_run: rng.chance(50),
+                answer: answer(rng),
+            },
+            What::Unschedule => Self::Unschedule,
+            What::Store => Self::Store {
+                text: format!("sk-ant-{}", marking.next()),
+            },
+            What::Forget => Self::Forget,
+            What::Revoke => Self::Revoke,
+            What::Call => Self::Call {
+                marker: marking.next(),
+                changes: rng.chance(70),
+            },
+            What::CallSpent => Self::CallSpent {
+                marker: marking.next(),
+            },
             What::Resolve => Self::Resolve {
                 pick,
                 executed: rng.chance(50),

@@ -27,6 +27,7 @@ pub(super) fn calm(world: &World) {
     permit(&world.sandbox);
     world.machine.calm();
     world.sandbox.upstream.clear_faults();
+    world.models.clear_faults();
     world.sandbox.receiver.clear_script();
 }
 
@@ -83,10 +84,12 @@ pub(super) async fn settle(world: &World, log: PathBuf) -> Settled {
     findings.extend(checks::findings(&evidence));
     findings.extend(files::findings(&world.sandbox, &evidence.story));
     let seen = format!(
-        "{} applies, {} requests upstream, {} callbacks",
+        "{} applies, {} requests upstream, {} callbacks, {} calls, {} instants",
         evidence.story.applies.len(),
         evidence.sent.len(),
         evidence.arrived.len(),
+        evidence.called.len(),
+        evidence.story.recurring.instants(),
     );
     Settled { findings, seen }
 }
@@ -158,6 +161,8 @@ async fn finish(world: &World, address: SocketAddr, index: usize) {
         in_haste: true,
     };
     introduce(&agent).await;
+    // Nothing new fires while it comes to rest.
+    let _ = agent.unschedule().await;
     ask_again(&agent, |settled| !settled).await;
 }
 

@@ -2,6 +2,7 @@
 //! nothing of the service's own folds.
 
 use super::client_ledger::marker_in;
+use super::recurring::Recurring;
 use ledger::event::{
     AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, LockTarget, OnApproval, OperationOutcome,
 };
@@ -24,6 +25,8 @@ pub(super) struct Story {
     pub(super) document: Option<String>,
     /// Decisions that are kept.
     pub(super) clearances: BTreeMap<String, ClearanceStory>,
+    /// Schedules, stored keys and calls.
+    pub(super) recurring: Recurring,
     /// Principals that have a credential.
     pub(super) registered: BTreeSet<String>,
     /// The newest moment of any event, in microseconds since 1970.
@@ -74,6 +77,8 @@ pub(super) struct Accepted {
     pub(super) policy: Option<u64>,
     /// The decision that was kept and answered it.
     pub(super) cleared_by: Option<String>,
+    /// The approval of its schedule that answered it.
+    pub(super) scheduled_by: Option<String>,
 }
 
 /// A decision that is kept.
@@ -152,6 +157,9 @@ impl Story {
 
     fn hear(&mut self, recorded: &Recorded) {
         self.newest = self.newest.max(recorded.header.recorded_at.as_micros());
+        if self.recurring.hear(recorded) {
+            return;
+        }
         let stream = || recorded.stream_id().to_string();
         match &recorded.event {
             Event::TaskCreated(_) => drop(self.tasks.insert(stream(), TaskStory::default())),
@@ -231,6 +239,10 @@ impl Story {
                     Authorisation::Cleared(id) => Some(id.to_string()),
                     _ => None,
                 },
+                scheduled_by: match accepted.authorisation {
+                    Authorisation::Scheduled(id) => Some(id.to_string()),
+                    _ => None,
+                },
             };
             let apply = ApplyStory {
                 accepted: recorded_then,
@@ -287,19 +299,30 @@ impl Story {
 
     fn hear_approval(&mut self, recorded: &Recorded) {
         let id = recorded.stream_id().to_string();
-        if let Event::ApprovalRequested(requested) = &recorded.event {
-            let required = requested.policy.as_ref();
-            let needs = required.map(|asked| &asked.requirement.get().needs);
+        let asked = match &recorded.event {
+            Event::ApprovalRequested(asked) => Some((
+                asked.policy.as_ref(),
+                asked.apply_id.to_string(),
+                asked.expires_at,
+            )),
+            // About a schedule, and no apply.
+            Event::ApprovalAsked(asked) => {
+                Some((asked.policy.as_ref(), String::new(), asked.expires_at))
+            }
+            _ => None,
+        };
+        if let Some((policy, apply, expires)) = asked {
+            let needs = policy.map(|asked| &asked.requirement.get().needs);
             let needs = needs.into_iter().flatten().map(|need| need.n).max();
             let approval = ApprovalStory {
                 needs: usize::try_from(needs.unwrap_or(1)).unwrap(),
                 approved_by: Vec::new(),
-                apply: requested.apply_id.to_string(),
+                apply,
                 approved: None,
                 ended: None,
                 consumed_by: None,
                 released_by: Vec::new(),
-                expires: requested.expires_at.as_micros(),
+                expires: expires.as_micros(),
             };
             self.approvals.insert(id, approval);
             return;
@@ -365,6 +388,16 @@ impl Story {
                 _ => None,
             })
             .max()
+    }
+
+    #[cfg(test)]
+    pub(super) fn name_agent(&mut self, id: &str, name: &str) {
+        self.agents.insert(id.to_owned(), name.to_owned());
+    }
+
+    /// The name of an agent, by its id.
+    pub(super) fn agent(&self, id: &str) -> Option<&str> {
+        self.agents.get(id).map(String::as_str)
     }
 
     /// The apply of that task and key.

@@ -1,6 +1,6 @@
 //! One campaign's service, sandbox, clients' memory, and what each side saw.
 
-use super::checks::{Arrived, Evidence, Sent};
+use super::checks::{Arrived, Called, Evidence, Sent, marker_of_call};
 use super::client_ledger::{Acknowledged, ClientLedger, marker_of};
 use super::journal::Journal;
 use super::machine::Machine;
@@ -9,6 +9,7 @@ use fixtures::approver::SoftApprover;
 use fixtures::caller::{Caller, Identity};
 use fixtures::sandbox::{BASE_URL, Sandbox};
 use fixtures::service::CALLBACK_SECRET;
+use fixtures::upstream::FakeUpstream;
 use ledger::callback_proof::SENT_FIELDS;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +23,8 @@ pub(super) const SERVICE_TOKEN: &str = "service-token-of-the-laboratory-01234567
 /// Everything that outlives a process.
 pub(super) struct World {
     pub(super) sandbox: Sandbox,
+    /// The upstream of calls through the proxy. It refuses them all, and what it saw is what counts.
+    pub(super) models: FakeUpstream,
     pub(super) machine: Machine,
     pub(super) journal: Journal,
     pub(super) approvers: [SoftApprover; 2],
@@ -40,9 +43,13 @@ impl World {
         settings.insert("CALLBACK_MAX_RETRIES", "2".to_owned());
         settings.insert("RATE_LIMIT_RPS", "0".to_owned());
         settings.insert("SERVICE_TOKEN", SERVICE_TOKEN.to_owned());
+        let models = FakeUpstream::start().await.unwrap();
+        let base = models.base_url().replace("/client/v4", "");
+        sandbox.settings.insert("ANTHROPIC_API_BASE", base);
         let machine = Machine::under(&mut sandbox);
         Self {
             machine,
+            models,
             sandbox,
             journal: Journal::begin(seed),
             approvers: APPROVERS.map(SoftApprover::new),
@@ -128,12 +135,21 @@ impl World {
                     .map(|why| why.to_string()),
             }
         });
+        let called = self.models.requests();
+        let called = called.iter().filter_map(|request| {
+            Some(Called {
+                marker: marker_of_call(&request.path)?.to_owned(),
+                changes: request.is_mutation(),
+                key: request.header("x-api-key").to_owned(),
+            })
+        });
         let story = self.story().await;
         Evidence {
             clients: self.clients().clone(),
             story,
             sent: sent.collect(),
             arrived: arrived.collect(),
+            called: called.collect(),
         }
     }
 }

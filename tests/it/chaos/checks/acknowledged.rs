@@ -77,6 +77,18 @@ fn stands(told: &Acknowledged, story: &Story) -> bool {
             let apply = story.applies.get(apply);
             apply.is_some_and(|apply| apply.resolved == Some(*executed))
         }
+        Acknowledged::SchedulePut { marker } => {
+            let mut schedules = story.recurring.schedules.values();
+            schedules.any(|schedule| schedule.markers.contains(marker))
+        }
+        Acknowledged::ScheduleDeleted { name } => {
+            let mut schedules = story.recurring.schedules.values();
+            schedules.any(|schedule| schedule.name == *name && schedule.over.is_some())
+        }
+        Acknowledged::KeyStored { agent } => {
+            let mut stored = story.recurring.stored.values();
+            stored.any(|(owner, ..)| story.agent(owner) == Some(agent))
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
     findings
 }
 
-/// Every task of a campaign has a callback for everything.
+/// Every task of a campaign has a callback for everything, but those that schedules open.
 fn not_owed(story: &Story) -> Vec<String> {
     let text = |event: &serde_json::Value, field: &str| {
         event[field].as_str().unwrap_or_default().to_owned()
@@ -60,7 +60,9 @@ fn not_owed(story: &Story) -> Vec<String> {
         })
         .collect();
     let mut wanted = Vec::new();
-    for apply in story.applies.values() {
+    let fired: BTreeSet<_> = story.recurring.fired().collect();
+    let told_of = story.applies.iter().filter(|(id, _)| !fired.contains(id));
+    for (_, apply) in told_of {
         for end in &apply.ends {
             let name = match end {
                 ApplyEnd::Completed => "apply.finished",
@@ -71,6 +73,10 @@ fn not_owed(story: &Story) -> Vec<String> {
         }
     }
     for (id, approval) in &story.approvals {
+        // About a schedule, or about what one asked for.
+        if !story.applies.contains_key(&approval.apply) || fired.contains(&approval.apply) {
+            continue;
+        }
         wanted.push(("approval.pending".to_owned(), id.clone()));
         let decided = match approval.approved {
             Some(true) => Some("approval.approved"),

@@ -3,12 +3,14 @@
 
 mod acknowledged;
 mod callbacks;
+mod recurring;
 mod rules;
 mod settled;
 #[cfg(test)]
 mod tests;
 mod upstream;
 
+pub(super) use recurring::marker_of_call;
 pub(super) use settled::moving;
 
 use super::client_ledger::ClientLedger;
@@ -26,6 +28,17 @@ pub(super) struct Evidence {
     pub(super) sent: Vec<Sent>,
     /// What the receivers saw.
     pub(super) arrived: Vec<Arrived>,
+    /// The calls that the proxy sent, in the order of arrival.
+    pub(super) called: Vec<Called>,
+}
+
+/// A call of the proxy as upstream saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Called {
+    pub(super) marker: String,
+    pub(super) changes: bool,
+    /// The upstream's key that was with it.
+    pub(super) key: String,
 }
 
 /// A request that could change something upstream.
@@ -50,6 +63,7 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
     findings.extend(acknowledged::findings(evidence));
     findings.extend(callbacks::findings(evidence));
     findings.extend(rules::findings(&evidence.story));
+    findings.extend(recurring::findings(evidence));
     findings.extend(evidence.clients.odd.iter().cloned());
     findings
 }

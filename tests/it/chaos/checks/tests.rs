@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const NOW: i64 = 1_000;
 
 /// A purge that was granted, asked for, carried out, and told.
-fn sound() -> Evidence {
+pub(super) fn sound() -> Evidence {
     let op = Op {
         kind: Kind::Purge,
         marker: "m1".to_owned(),
@@ -59,6 +59,7 @@ fn sound() -> Evidence {
         story,
         sent: vec![sent("m1", true)],
         arrived: vec![arrived("e", &finished("k"))],
+        called: Vec::new(),
     }
 }
 

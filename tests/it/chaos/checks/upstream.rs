@@ -75,7 +75,8 @@ fn unlicensed(evidence: &Evidence, marker: &str, count: Count) -> Vec<String> {
         .iter()
         .filter(|asked| asked.ops.iter().any(|op| op.marker == marker));
     let is_kept = of_it().any(|apply| answered_by_what_was_kept(evidence, apply));
-    if !is_kept && !asked.any(|asked| may_run(clients, asked)) {
+    let is_scheduled = of_it().any(|apply| was_scheduled(evidence, marker, apply));
+    if !is_kept && !is_scheduled && !asked.any(|asked| may_run(clients, asked)) {
         findings.push(format!(
             "{marker} was sent, and nobody granted or approved it"
         ));
@@ -100,6 +101,27 @@ fn answered_by_what_was_kept(evidence: &Evidence, apply: &ApplyStory) -> bool {
     let by = apply.accepted.cleared_by.as_ref();
     let clearance = by.and_then(|id| evidence.story.clearances.get(id));
     clearance.is_some_and(|clearance| evidence.clients.keeping.contains(&clearance.approval))
+}
+
+/// Whether a schedule asked for it that somebody put, of an agent that has the grant, or was approved.
+fn was_scheduled(evidence: &Evidence, marker: &str, apply: &ApplyStory) -> bool {
+    let Evidence { clients, story, .. } = evidence;
+    let Some(agent) = clients.scheduled.get(marker) else {
+        return false;
+    };
+    let mut schedules = story.recurring.schedules.values();
+    let is_fired = schedules.any(|schedule| {
+        let mut runs = schedule.runs.iter();
+        runs.any(|run| run.apply.as_ref().and_then(|id| story.applies.get(id)) == Some(apply))
+    });
+    let granted = clients.granted.get(&format!("agent-{agent}"));
+    let is_granted = granted.is_some_and(|granted| granted.contains("cache.purge.execute"));
+    let by = apply
+        .accepted
+        .scheduled_by
+        .as_ref()
+        .or(apply.approval.as_ref());
+    is_fired && (is_granted || by.is_some_and(|by| clients.approving.contains(by)))
 }
 
 /// Whether the ledger says something else of an operation than upstream.
