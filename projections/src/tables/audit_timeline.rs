@@ -9,10 +9,10 @@ use crate::tables::fold::{Folding, parts};
 use crate::tables::timeline_mentions::{of_approver, of_user};
 use crate::tables::timeline_topics::{self, TopicRow};
 use ledger::describe::{Topic, line};
-use ledger::event::{ErasedPayload, LedgerErased};
+use ledger::event::{ErasedPayload, ErasedSubject, LedgerErased};
 use ledger::{
-    AgentName, ApproverName, Envelope, Event, EventId, Recorded, RequestId, TaskId, Timestamp,
-    UserId,
+    AgentName, ApproverName, Envelope, Event, EventId, Recorded, RequestId, StreamId, TaskId,
+    Timestamp, UserId,
 };
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -61,7 +61,7 @@ row! {
         /// The agent that it concerns, by its task or itself.
         pub agent: Option<AgentName>,
         /// The task, apply, approval, agent, approver or delivery itself.
-        pub subject_id: ledger::StreamId,
+        pub subject_id: StreamId,
         /// The request that it was for, as in the service's log.
         pub request_id: Option<RequestId>,
         /// The position of the event that it answers.
@@ -104,6 +104,32 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             event_id: recorded.event_id(),
         });
     Ok(())
+}
+
+/// Takes the name of an erased agent out of rows whose event knows the agent by its id, as a fold after
+/// the erasure finds no name for it. The agent's own topic must still stand.
+pub(crate) fn forget_agent(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
+    const KNOWN_BY_ID: &str = "event IN ('upstream_key.stored', 'upstream_key.removed',
+         'call.begun', 'call.ended', 'usage.recorded')";
+    let ErasedSubject::Agent(agent_id) = erased.subject else {
+        return Ok(());
+    };
+    let agent_id = StreamId::from(agent_id).to_string();
+    let name = timeline_topics::agent_named(stored);
+    let timeline = stored.set.table(SPEC.name);
+    stored.erase(
+        timeline_topics::SPEC.name,
+        &format!(
+            "UPDATE {{}} SET agent = NULL WHERE subject_id IN
+             (SELECT subject_id FROM {timeline} WHERE agent = {name} AND {KNOWN_BY_ID})"
+        ),
+        [&agent_id],
+    )?;
+    stored.erase(
+        SPEC.name,
+        &format!("UPDATE {{}} SET agent = NULL WHERE agent = {name} AND {KNOWN_BY_ID}"),
+        [&agent_id],
+    )
 }
 
 /// Makes the rows of erased events what a fold after the erasure makes them, and says whose they were.

@@ -323,6 +323,7 @@ fn fold_timeline(
     if let Event::LedgerErased(erased) = &recorded.event {
         tables::erased_streams::fold(&mut folding, erased);
         settle(of, stored)?;
+        tables::audit_timeline::forget_agent(stored, erased)?;
         tables::timeline_topics::erase(stored, erased)?;
         tables::timeline_mentions::erase(stored, erased)?;
         tables::audit_timeline::erase(stored, recorded, erased)?;

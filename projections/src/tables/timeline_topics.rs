@@ -6,7 +6,7 @@ use crate::tables::fold::{Folding, missing, parts};
 use ledger::event::{AggregateKind, LedgerErased, UpstreamKeyOwner};
 use ledger::{AgentName, ApproverName, Event, StreamId, TaskId, UserId};
 
-const SPEC: Spec = Spec {
+pub(super) const SPEC: Spec = Spec {
     name: "timeline_topics",
     revision: 3,
     definition: "(
@@ -54,6 +54,12 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
         folding.insert(topic);
     }
     Ok(())
+}
+
+/// SQL for the name of the agent whose id is the first parameter.
+pub(super) fn agent_named(stored: Stored<'_>) -> String {
+    let table = stored.set.table(SPEC.name);
+    format!("(SELECT agent FROM {table} WHERE subject_id = ?1)")
 }
 
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {

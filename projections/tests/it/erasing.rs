@@ -8,11 +8,11 @@ use fixtures::test_ledger::TestLedger;
 use fixtures::{commands, people};
 use ledger::aggregate::{Apply, Approver, Delivery, DeliveryState, OperationState, User};
 use ledger::command::{
-    CloseTask, CreateTask, EndAttempt, EndOperation, EraseTarget, ResolveApply, RevokeCredential,
-    RevokeGrants, RevokeKey, StartAttempt,
+    CloseTask, CreateTask, EndAttempt, EndOperation, EraseTarget, RemoveUpstreamKey, ResolveApply,
+    RevokeCredential, RevokeGrants, RevokeKey, StartAttempt, UpstreamKeyHolder,
 };
 use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome};
-use ledger::{AgentName, ApproverName, Event, Ledger, Recorded, TaskId, Timestamp};
+use ledger::{AgentName, ApproverName, Event, Ledger, Recorded, TaskId, Timestamp, UpstreamName};
 use projections::{Projection, ProjectionOptions, Projections, Runner};
 use proptest::prelude::*;
 use std::path::Path;
@@ -206,6 +206,11 @@ proptest! {
                     erase(&ledger, EraseTarget::User(*user)).await;
                 }
             }
+            let remove = RemoveUpstreamKey {
+                holder: UpstreamKeyHolder::Agent(AgentName::unchecked(commands::AGENT)),
+                upstream: UpstreamName::anthropic(),
+            };
+            ledger.execute(commands::administrator(), remove).await.unwrap();
             for key in &story.keys {
                 let revoke = RevokeKey {
                     agent: AgentName::unchecked(commands::AGENT),

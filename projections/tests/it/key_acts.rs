@@ -6,16 +6,21 @@ use crate::story::Story;
 use fixtures::commands::{self, AGENT};
 use ledger::aggregate::AdmissionKind;
 use ledger::command::{
-    AgentChanges, CreateTemplate, DeleteSchedule, DeleteTemplate, DescribeAgent, LiftAdmission,
-    LiftLock, RecordUsage, RevokeKey, RollbackPolicy, RunSchedule, SetAdmission, SetLock,
-    SubmitApply, UsageSum,
+    AgentChanges, BeginCall, CreateTemplate, DeleteSchedule, DeleteTemplate, DescribeAgent,
+    EndCalls, LiftAdmission, LiftLock, PutUpstreamKey, RecordUsage, RemoveUpstreamKey, RevokeKey,
+    RollbackPolicy, RunSchedule, SetAdmission, SetLock, SubmitApply, UpstreamKeyHolder, UsageSum,
 };
-use ledger::event::{ClientTarget, LockTarget, UpstreamKeyOwner, UsageCounts};
-use ledger::{AgentName, Origin, ScheduleName, TemplateName};
+use ledger::event::{
+    BodyDigest, CallCredential, CallEnded, CallOutcome, CallSubject, ClientTarget, LockTarget,
+    UpstreamKeyOwner, UsageCounts,
+};
+use ledger::{AgentName, CallId, Origin, ScheduleName, TemplateName, UpstreamApiKey, UpstreamName};
 use providers::cloudflare::CACHE_PURGE;
 
 /// The template that stories know.
 const TEMPLATE: &str = "deploy";
+/// The key of an upstream that stories store.
+const UPSTREAM_KEY: &str = "sk-ant-api03-of-stories-0123456789";
 
 impl Story {
     pub(crate) async fn act_with_keys(&mut self, step: &KeyStep) {
@@ -156,6 +161,61 @@ impl Story {
                 };
                 let used = RecordUsage { used: vec![used] };
                 self.run(Origin::system("gateway"), used).await;
+            }
+            KeyStep::Call { key, ends } => {
+                let Some(key) = pick(&self.keys, *key) else {
+                    return;
+                };
+                let gateway = || Origin::system("gateway");
+                let subject = CallSubject {
+                    owner: UpstreamKeyOwner::Agent(key.agent_id),
+                    credential: CallCredential::AgentKey(key.id),
+                    task_id: None,
+                    upstream: UpstreamName::anthropic(),
+                    operation: "anthropic.batches.write".to_owned(),
+                    method: "POST".to_owned(),
+                    route: "/v1/messages/batches".to_owned(),
+                };
+                let size = u128::from(*self.ledger.size().borrow());
+                let call_id = CallId::from_bytes(size.to_be_bytes());
+                let begin = BeginCall {
+                    call_id,
+                    subject: subject.clone(),
+                    path: subject.route.clone(),
+                };
+                let begun = self.run(gateway(), begin).await;
+                if begun.is_some() && *ends {
+                    let ended = CallEnded {
+                        call_id,
+                        is_begun: true,
+                        subject,
+                        outcome: CallOutcome::Answered { status: 200 },
+                        request_bytes: 10,
+                        request_digest: BodyDigest::from_bytes([1; 32]),
+                        response_bytes: 20,
+                        response_digest: BodyDigest::from_bytes([2; 32]),
+                        duration_micros: 30_000,
+                        upstream_request_id: None,
+                    };
+                    let ended = vec![ended];
+                    self.run(gateway(), EndCalls { ended }).await;
+                }
+            }
+            KeyStep::UpstreamKey { store } => {
+                let holder = UpstreamKeyHolder::Agent(AgentName::unchecked(AGENT));
+                let upstream = UpstreamName::anthropic();
+                if *store {
+                    let api_key = UpstreamApiKey::parse(&upstream, UPSTREAM_KEY).unwrap();
+                    let put = PutUpstreamKey {
+                        holder,
+                        upstream,
+                        api_key,
+                    };
+                    self.run(administrator(), put).await;
+                } else {
+                    self.run(administrator(), RemoveUpstreamKey { holder, upstream })
+                        .await;
+                }
             }
             KeyStep::Submit {
                 key,

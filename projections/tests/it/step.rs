@@ -120,6 +120,15 @@ pub(crate) enum KeyStep {
         key: usize,
         tokens: u64,
     },
+    /// A call through the proxies begins, and ends where it is said.
+    Call {
+        key: usize,
+        ends: bool,
+    },
+    /// A key of an upstream is stored for the agent, or removed.
+    UpstreamKey {
+        store: bool,
+    },
     Submit {
         key: usize,
         task: usize,
@@ -143,6 +152,8 @@ fn with_key() -> impl Strategy<Value = KeyStep> {
         2 => (0..5_u8).prop_map(|act| KeyStep::Schedule { act }),
         2 => key.clone().prop_map(|key| KeyStep::Open { key }),
         2 => (key.clone(), 0..9_u64).prop_map(|(key, tokens)| KeyStep::Use { key, tokens }),
+        2 => (key.clone(), any::<bool>()).prop_map(|(key, ends)| KeyStep::Call { key, ends }),
+        2 => any::<bool>().prop_map(|store| KeyStep::UpstreamKey { store }),
         4 => (key, 0..3_usize, 0..6_u8, 0..5_u8).prop_map(
             |(key, task, name, operation)| KeyStep::Submit { key, task, name, operation }
         ),
