@@ -212,7 +212,7 @@ impl Gather {
         if own {
             self.streams.insert(header.stream_id);
             self.keep(record, DossierPart::Task);
-        } else if of_the_ledger {
+        } else if of_the_ledger && !event.is_some_and(|(_, event)| event.erases_upstream_key()) {
             self.keep(record, DossierPart::Context);
         }
     }
@@ -229,7 +229,7 @@ impl Gather {
                 self.approvers
                     .insert(registered.principal.clone(), header.stream_id);
             }
-            Event::LedgerErased(erased) => {
+            Event::LedgerErased(erased) if !event.erases_upstream_key() => {
                 self.erased_at = Some(header.position);
                 if erased.subject.task() == Some(self.task_id) {
                     self.erased.extend(&erased.positions);

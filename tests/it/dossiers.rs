@@ -294,6 +294,14 @@ async fn a_dossier_has_the_users_and_keys_that_acted_in_the_task_and_no_others()
         Value::Null,
     )
     .await;
+    // Keys of upstreams are replaced: what is erased then hides nothing of a task.
+    let own = "/v1/me/anthropic-key";
+    for number in 0..2 {
+        let api_key = json!({"api_key": format!("sk-ant-api03-of-somebody-{number}-0123456789")});
+        tell("PUT", own, &ann, api_key.clone()).await;
+        let path = "/v1/agents/ci/upstream-keys/anthropic";
+        tell("PUT", path, TOKEN, api_key).await;
+    }
     assert!(service.stop().await.success());
     for task in [by_user, by_key] {
         let (report, text) = handed_over(&sandbox, &task);

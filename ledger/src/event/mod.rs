@@ -461,6 +461,18 @@ impl Event {
         }
     }
 
+    /// Whether it tells that a stored key of an upstream was erased.
+    #[must_use]
+    pub const fn erases_upstream_key(&self) -> bool {
+        matches!(
+            self,
+            Self::LedgerErased(LedgerErased {
+                subject: ErasedSubject::UpstreamSecret(_),
+                ..
+            })
+        )
+    }
+
     /// The name, as in `apply.accepted`; of an erased event, the name that it had.
     #[must_use]
     pub const fn name(&self) -> &'static str {
