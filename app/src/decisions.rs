@@ -292,10 +292,10 @@ impl<'a> Undecided<'a> {
         let ledger = &self.app.ledger;
         let approval = self.with_pre_state(decision).await?;
         let now = ledger.now();
-        let retention = wanted.retention.map(|wanted| wanted.at(now));
+        let mut retention = None;
         let mut block = None;
         let means = match approval.besides() {
-            Some(_) if retention.is_some() => {
+            Some(_) if wanted.retention.is_some() => {
                 let why = "an answer is kept for later applies, and this is about none";
                 return Err(Rejection::RetentionNotAllowed { why }.into());
             }
@@ -307,6 +307,8 @@ impl<'a> Undecided<'a> {
             None => {
                 let task = task_of(ledger, &approval).await?;
                 let (apply, _) = applies_of(ledger, &approval).await?;
+                let is_of_write = task.write.is_some();
+                retention = wanted.retention.map(|wanted| wanted.at(now, is_of_write));
                 if let Some(retention) = &retention {
                     let asked = (&*apply.check.requested, approval.policy.as_deref());
                     check_retention(retention, decision, &task, asked, now)?;

@@ -163,15 +163,19 @@ pub struct WantedRetention {
 }
 
 impl WantedRetention {
-    /// What it is when it is asked for at that time.
+    /// What it is when it is asked for at that time. In a task that was opened for one write nothing else is ever
+    /// asked, so what is kept there is kept for the agent.
     #[must_use]
-    pub fn at(self, now: Timestamp) -> Retention {
+    pub fn at(self, now: Timestamp, is_of_write: bool) -> Retention {
         let short = match (self.mode, self.duration) {
             (KeptMode::Cache, Some(duration)) => duration <= LONGEST_OF_TASK,
             (KeptMode::Cache, None) => true,
             (KeptMode::Permanent, _) => false,
         };
-        let default = if short { Binding::Task } else { Binding::Agent };
+        let default = match short && !is_of_write {
+            true => Binding::Task,
+            false => Binding::Agent,
+        };
         Retention {
             mode: self.mode,
             breadth: self.breadth.unwrap_or(Breadth::Exact),
@@ -197,11 +201,13 @@ mod tests {
             breadth: None,
             binding: None,
         };
-        let bound = |wanted: WantedRetention| wanted.at(at(100)).binding;
+        let bound = |wanted: WantedRetention| wanted.at(at(100), false).binding;
         assert_eq!(bound(wanted(KeptMode::Cache, Some(86_400))), Binding::Task);
         assert_eq!(bound(wanted(KeptMode::Cache, Some(86_401))), Binding::Agent);
         assert_eq!(bound(wanted(KeptMode::Cache, None)), Binding::Task);
         assert_eq!(bound(wanted(KeptMode::Permanent, None)), Binding::Agent);
+        let of_write = wanted(KeptMode::Cache, Some(60)).at(at(100), true);
+        assert_eq!(of_write.binding, Binding::Agent);
         let kept = wanted(KeptMode::Cache, Some(60)).at(at(100));
         assert_eq!((kept.breadth, kept.until), (Breadth::Exact, Some(at(160))));
     }

@@ -27,6 +27,8 @@ pub struct ApprovalPage {
     pub says: Says,
     /// The rules of the policy that ask; absent where none do.
     pub asked_by: Option<AskedByRules>,
+    /// Asked in a task that was opened for this alone, so nothing is kept in it.
+    pub is_of_write: bool,
     /// True where it is carried out at once after an approval.
     pub executes: bool,
     /// The people who have to approve it together; `None` where any one approver does.

@@ -85,6 +85,7 @@ impl Question<'_> {
             opener_says: Says::of(&self.task.purpose),
             says: Says::of(&self.apply.purpose),
             asked_by: AskedByRules::of(approval),
+            is_of_write: self.task.write.is_some(),
             executes: self.executes,
             needed: self.votes.map(|votes| Needed::of(votes, self.names)),
             may_approve_own: self.may_approve_own,

@@ -119,6 +119,7 @@ fn approval() -> ApprovalPage {
     let now = Param::rows(&json!({"content": "192.0.2.1", "ttl": 60, "priority": 10}));
     ApprovalPage {
         asked_by: None,
+        is_of_write: false,
         agent: hostile(),
         task_name: hostile(),
         opener_says: says(),

@@ -51,6 +51,11 @@ pub fn check_retention(
             "what is kept for a time has an end or its task, and what is permanent has none",
         );
     }
+    if task.write.is_some() && retention.binding == Binding::Task {
+        return refuse(
+            "the task was opened for one write, and nothing else is asked in it: keep it for the agent",
+        );
+    }
     if !retention.lasts_at(now) {
         return refuse("the time for which it was to be kept is over");
     }
