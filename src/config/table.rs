@@ -143,7 +143,7 @@ settings! {
     PROXY_FILES: bool = plain("off", parse::on_or_off, "`on` opens /v1/files of Anthropic's API, whose files outlive tasks");
     LEDGER_WITNESS_POLICY: PathBuf = unset(parse::path, "file with the witnesses that are asked to cosign checkpoints");
     APPROVALS_WAIT_FOR_WITNESS: bool = plain("false", parse::switch, "`true` carries out what was approved only once its authorisation is witnessed");
-    TASK_MAX_OPEN_APPROVALS: u32 = plain("100", parse::count::<1, 1000>, "questions of one task that are open at a time");
+    TASK_MAX_OPEN_APPROVALS: u32 = plain("100", parse::count::<1, 1000>, "questions of one task that are open at a time, and of all writes of one agent through proxies");
     TASK_MAX_BYTES_PER_HOUR: u64 = plain("67108864", parse::quota, "bytes of events that are recorded for one task in an hour");
     AGENT_MAX_BYTES_PER_HOUR: u64 = plain("134217728", parse::quota, "bytes of events that are recorded for all tasks of one agent in an hour");
     LEDGER_MIN_FREE_BYTES: u64 = plain("268435456", parse::bytes, "the least room on the ledger's file system");

@@ -71,9 +71,12 @@ fn asked_by<'a>(required: &'a Requirement, rules: &'a Rules) -> Electorate<'a> {
 const STREAMS_FOR_EACH: usize = 10;
 
 /// True when the task has as many open questions as it may. One whose time is over does not count, even
-/// before that is recorded.
+/// before that is recorded. A write through a proxy has a task of its own, so those of its agent count there.
 async fn has_most_open(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Error> {
     let most = tx.context().rules.quotas.open_approvals;
+    if task.write.is_some() {
+        return Ok(tx.questions().count(&Counted::Agent(task.agent.clone())) >= most);
+    }
     let streams = tx.open_streams(task.id).await?;
     if streams.len() < most {
         return Ok(false);
