@@ -4,7 +4,7 @@ use crate::Settings;
 use crate::apis::Apis;
 use crate::caller::Upstreams;
 use crate::record::GoesUp;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Word};
 use crate::upload::{Progress, Upload};
 use crate::upstream::SetupError;
 use axum::body::{Body, Bytes};
@@ -102,7 +102,10 @@ impl Sender {
     ) -> Result<Answered, Unanswered> {
         let api = self.0.find(upstream.as_str()).await;
         let api = api.map_err(Unanswered::NotSent)?;
-        let unknown = || Unanswered::NotSent(Refusal::malformed("there is no such upstream"));
+        let unknown = || {
+            let text = "the API was closed after this was asked for, and nothing was sent";
+            Unanswered::NotSent(Refusal::new(Word::Ended, text))
+        };
         let api = api.ok_or_else(unknown)?;
         let most = u64::try_from(forward.body.len()).unwrap_or(u64::MAX);
         let has_body = !forward.body.is_empty();

@@ -13,7 +13,7 @@ use gateway::{
     Answer, AnsweredBody, CountedFor, Forward, Refusal, Sender, Unanswered, Word, Write, Writes,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use ledger::aggregate::{Apply, OperationState};
+use ledger::aggregate::{Apply, Approval, OperationState};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, OperationOutcome, UpstreamKeyOwner};
 use ledger::operation::{ForwardedRequest, HiddenSecret, Method as WriteMethod, Operation};
@@ -161,7 +161,14 @@ impl OverGateway {
         };
         let apply = self.ledger.load::<Apply>(forwarding.apply_id).await;
         let apply = apply.map_err(unreadable)?;
-        match apply.is_some_and(|apply| upstream.defined_at <= apply.accepted_at) {
+        // People were asked before an apply that goes on with an approval that was given back.
+        let approval = match apply.as_ref().and_then(|apply| apply.approval_id) {
+            Some(id) => self.ledger.load::<Approval>(id).await,
+            None => Ok(None),
+        };
+        let asked_at = approval.map_err(unreadable)?.map(|asked| asked.created_at);
+        let asked_at = asked_at.or_else(|| apply.map(|apply| apply.accepted_at));
+        match asked_at.is_some_and(|asked_at| upstream.defined_at <= asked_at) {
             true => Ok(()),
             false => Err(format!(
                 "nothing was sent: an administrator described {name} anew after this was asked for; send the same \
@@ -379,7 +386,10 @@ impl HeldWrites {
             Standing::Ended(_) => true,
             _ => false,
         };
-        self.close(writer.clone(), Arc::clone(&apply));
+        let given_back = approval.and_then(|approval| approval.usable_after(&apply));
+        if given_back.is_none() {
+            self.close(writer.clone(), Arc::clone(&apply));
+        }
         let id = apply.id;
         if has_ended && let Some(Ok(answer)) = self.kept.answers.of(id) {
             let told = Arc::clone(&self.kept.answers);
@@ -391,7 +401,11 @@ impl HeldWrites {
         self.kept.answers.tell(asked, id);
         match self.kept.answers.of(id) {
             // What was carried out in spite of it is not to be tried again.
-            Some(Err(refused)) if standing == Standing::Ended(ApplyEnd::Failed) => Err(refused),
+            Some(Err(refused))
+                if standing == Standing::Ended(ApplyEnd::Failed) && apply.resolved.is_none() =>
+            {
+                Err(refused)
+            }
             _ => Err(ended(&apply, &standing)),
         }
     }
@@ -462,6 +476,14 @@ fn ended(apply: &Apply, standing: &Standing) -> Refusal {
             },
         ),
         Standing::Ended(_) => {
+            if let Some(executed) = apply.resolved {
+                let found = match executed {
+                    true => "carried out, and it is not sent again",
+                    false => "not carried out: send the same request again to ask for it anew",
+                };
+                let text = format!("an operator found that it was {found} (apply {})", apply.id);
+                return Refusal::new(Word::Ended, text);
+            }
             if let Some(why) = &apply.stopped {
                 let text = format!("it was stopped before it was sent: {why}");
                 return Refusal::new(Word::Ended, text);
@@ -502,7 +524,7 @@ fn ended(apply: &Apply, standing: &Standing) -> Refusal {
             }
         }
         other => match other.refusal() {
-            Some(refusal) => Refusal::new(Word::Ended, refusal.to_string()),
+            Some(refusal) => Refusal::new(Word::Ended, told_to_client(&refusal)),
             None => Refusal::new(Word::Internal, "internal error: try again"),
         },
     }
@@ -517,6 +539,20 @@ fn refusal(error: &Error) -> Refusal {
     let word = match rejection {
         Rejection::Locked { .. } => Word::Locked,
         Rejection::DeniedBefore { .. } | Rejection::ApprovalDenied { .. } => Word::Denied,
+        Rejection::TooManyOpenApprovals { most } => {
+            let text = format!(
+                "this agent already has {most} open questions, the most allowed: wait until one is decided or its \
+                 time is over, then send the same request again"
+            );
+            return Refusal::new(Word::Quota, text);
+        }
+        Rejection::TooManyQuestions { limit, most } => {
+            let text = format!(
+                "as many questions are open as the limit {limit} of the policy allows ({most}): wait until one is \
+                 decided or its time is over, then send the same request again"
+            );
+            return Refusal::new(Word::Quota, text);
+        }
         other => match other.kind() {
             RejectionKind::Unauthorized => Word::Unauthorized,
             RejectionKind::Forbidden | RejectionKind::NotFound => Word::Forbidden,
@@ -528,5 +564,45 @@ fn refusal(error: &Error) -> Refusal {
             RejectionKind::NotReady => Word::Busy,
         },
     };
-    Refusal::new(word, rejection.to_string())
+    Refusal::new(word, told_to_client(rejection))
+}
+
+/// A refusal of the ledger in words for a client that names no apply: the only key that it knows is its own.
+fn told_to_client(rejection: &Rejection) -> String {
+    let said = rejection.to_string();
+    said.replace(
+        "ask anew under a new key",
+        "send the same request again to ask anew",
+    )
+    .replace("; the key stays free", "")
+    .replace(
+        "nobody was asked, and the key stays free",
+        "nobody was asked",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::aggregate::CancelledBy;
+
+    #[test]
+    fn no_client_is_told_of_a_key_that_it_has_not() {
+        let cancelled = [
+            CancelledBy::Task,
+            CancelledBy::Lock,
+            CancelledBy::Policy,
+            CancelledBy::Person,
+            CancelledBy::PreState,
+        ];
+        let cancelled = cancelled.map(CancelledBy::refusal);
+        let others = [
+            Rejection::PolicyChanged,
+            Rejection::ApprovalUnsatisfiable { why: "too few" },
+        ];
+        for rejection in cancelled.iter().chain(&others) {
+            let said = told_to_client(rejection);
+            assert!(!said.contains("key"), "{said}");
+        }
+    }
 }

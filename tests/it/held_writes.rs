@@ -12,6 +12,8 @@ use ledger::event::ApplyEnd;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
 const RECORDS: &str = "/proxy/cloudflare/client/v4/zones/z1/dns_records";
 /// The waits that a client declares, for calls that are held for one and for 45 seconds.
@@ -338,6 +340,107 @@ async fn a_redirect_and_a_dead_upstream_are_told_as_such() {
     };
     let (status, body) = stage.post("b", LONG).await;
     assert_eq!((status, number(&body)), (502, 99502), "{body}");
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_cannot_be_reached_uses_up_no_approval() {
+    let mut sandbox = Sandbox::new().await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let dead = format!("http://{address}/client/v4");
+    sandbox.settings.insert("CLOUDFLARE_API_BASE", dead);
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let asked = stage.asked("www").await;
+    let (held, ()) = tokio::join!(stage.post("www", LONG), stage.decide(&asked, "approve"));
+    assert_eq!((held.0, number(&held.1)), (502, 99502), "{}", held.1);
+    // Clients repeat a 502 by themselves: nobody is asked again.
+    let (status, body) = stage.post("www", LONG).await;
+    assert_eq!((status, number(&body)), (502, 99502), "{body}");
+    let upstream = sandbox.upstream.base_url();
+    let upstream = upstream.trim_start_matches("http://").to_owned();
+    let upstream = upstream.split('/').next().unwrap().to_owned();
+    let back = TcpListener::bind(address).await.unwrap();
+    let forward = tokio::spawn(async move {
+        while let Ok((mut from, _)) = back.accept().await {
+            let mut to = TcpStream::connect(&upstream).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut from, &mut to).await });
+        }
+    });
+    assert_eq!(stage.post("www", LONG).await.0, 200);
+    forward.abort();
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
+    // What was approved was done: the next is a new question.
+    assert_ne!(stage.asked("www").await, asked);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn what_an_operator_found_is_told_once_and_nothing_is_sent_again() {
+    for (outcome, said) in [
+        ("executed", "an operator found that it was carried out"),
+        (
+            "not_executed",
+            "an operator found that it was not carried out",
+        ),
+    ] {
+        let mut sandbox = Sandbox::new().await;
+        let stage = Stage::new(&mut sandbox, &[]).await;
+        let asked = stage.asked("www").await;
+        sandbox.upstream.on_next_mutation(Fault::DropAfter);
+        let (held, ()) = tokio::join!(stage.post("www", LONG), stage.decide(&asked, "approve"));
+        assert_eq!((held.0, number(&held.1)), (403, 99409), "{}", held.1);
+        let told = held.1["errors"][0]["message"].as_str().unwrap();
+        let apply = told.split_whitespace().last().unwrap();
+        let settled = sandbox.run(&format!(
+            "apply resolve {apply} --outcome {outcome} --reason looked"
+        ));
+        assert!(settled.status.success(), "{settled:?}");
+        let (status, body) = stage.post("www", LONG).await;
+        let told = body["errors"][0]["message"].as_str().unwrap();
+        assert!(status == 403 && told.contains(said), "{told}");
+        assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
+        assert_ne!(stage.asked("www").await, asked);
+        stage.check(&sandbox).await;
+    }
+}
+
+#[tokio::test]
+async fn a_decision_about_a_write_is_kept_for_the_agent() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let decide = async |link: &str, retention: Value| {
+        let caller = &stage.service.caller;
+        let how = ("approve", None);
+        let decided = caller.decide_and_keep(&stage.alice, link, how, Some(&retention));
+        decided.await.unwrap()
+    };
+    let asked = stage.asked("www").await;
+    let of_task = json!({"mode": "cache", "duration": "1h", "binding": "task"});
+    let refused = decide(&asked, of_task).await;
+    assert_eq!(refused.text_at("code"), "retention_not_allowed");
+    let kept = json!({"mode": "cache", "duration": "1h", "breadth": "scope"});
+    assert_eq!(decide(&asked, kept).await.status, 200);
+    assert_eq!(stage.post("www", LONG).await.0, 200);
+    // Nobody is asked.
+    assert_eq!(stage.post("other", LONG).await.0, 200);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn the_open_questions_of_an_agents_writes_are_bounded() {
+    let mut sandbox = Sandbox::new().await;
+    sandbox
+        .settings
+        .insert("TASK_MAX_OPEN_APPROVALS", "2".to_owned());
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let asked = stage.asked("a").await;
+    stage.asked("b").await;
+    let (status, body) = stage.post("c", SHORT).await;
+    assert_eq!((status, number(&body)), (403, 99429), "{body}");
+    stage.decide(&asked, "deny").await;
+    stage.asked("c").await;
     stage.check(&sandbox).await;
 }
 

@@ -25,8 +25,19 @@ use std::time::Duration;
 /// How long the end of a write is what the same write again is told, unless it was told before.
 pub const OWED: Duration = Duration::from_secs(600);
 
-/// The key of the one apply of a task that was opened for a write.
+/// The key of the first apply of a task that was opened for a write. Where upstream could not be reached, the
+/// approval was given back, and the same write again is one more apply: `write 2`.
 const KEY: &str = "write";
+
+/// The most applies of one such task.
+const MOST_APPLIES: u32 = 100;
+
+fn key(number: u32) -> IdempotencyKey {
+    IdempotencyKey::unchecked(match number {
+        1 => KEY.to_owned(),
+        later => format!("{KEY} {later}"),
+    })
+}
 
 /// The most characters of a task's name.
 const MOST_NAME: usize = 200;
@@ -77,29 +88,28 @@ impl ForwardWrite {
         let newest = LookupKey::write(self.agent_id, digest);
         let task = Error::none_if_erased(tx.find_state::<Task>(&newest).await)?;
         let Some(task) = task else { return Ok(None) };
-        let key = IdempotencyKey::unchecked(KEY);
-        let named = LookupKey::apply_key(task.id, &key);
         // One that was refused left none.
-        let apply = Error::none_if_erased(tx.find_state::<Apply>(&named).await)?;
-        let Some(apply) = apply else { return Ok(None) };
+        let Some((number, apply)) = newest_apply(tx, task.id).await? else {
+            return Ok(None);
+        };
         let approval = match apply.approval_id {
             Some(id) => Error::none_if_erased(tx.load::<Approval>(id).await)?,
             None => None,
         };
         let now = tx.context().now;
+        let goes_on = |approval: &Approval, number| ContinueApply {
+            token: self.presented_in(task.id),
+            key: key(number),
+            resume: Resume {
+                task_id: task.id,
+                approval_id: approval.id,
+                fingerprint: apply.fingerprint,
+            },
+            edge: self.edge.clone(),
+        };
         let ended = match (standing(&apply, approval.as_deref(), now), &approval) {
             (Standing::Waiting | Standing::Approved, Some(approval)) => {
-                let goes_on = ContinueApply {
-                    token: self.presented_in(task.id),
-                    key,
-                    resume: Resume {
-                        task_id: task.id,
-                        approval_id: approval.id,
-                        fingerprint: apply.fingerprint,
-                    },
-                    edge: self.edge.clone(),
-                };
-                return goes_on.run(tx).await.map(Some);
+                return goes_on(approval, number).run(tx).await.map(Some);
             }
             // Nobody sends it again before somebody has said what became of it.
             (Standing::Running | Standing::Ended(ApplyEnd::Unknown), _) => None,
@@ -110,7 +120,15 @@ impl ForwardWrite {
         let is_over = ended.is_some_and(|at| now.since(at) >= OWED);
         let is_told = ended.is_some() && self.told == Some(apply.id);
         if is_over || is_told {
-            return Ok(None);
+            let given_back = approval.filter(|approval| {
+                approval.usable_after(&apply).is_some() && approval.is_open_at(now)
+            });
+            return match given_back {
+                Some(approval) if number < MOST_APPLIES => {
+                    goes_on(&approval, number + 1).run(tx).await.map(Some)
+                }
+                _ => Ok(None),
+            };
         }
         let submitted = submitted(tx, task.id, apply.id, false).await?;
         Ok(Some(Ruling::Accepted(submitted)))
@@ -177,7 +195,7 @@ impl Command for ForwardWrite {
         tx.append(vec![created]).await?;
         let submit = SubmitApply {
             token: self.presented_in(task_id),
-            key: IdempotencyKey::unchecked(KEY),
+            key: key(1),
             operations: vec![self.operation],
             purpose: Purpose::default(),
             on_approval: OnApproval::Wait,
@@ -191,6 +209,21 @@ impl Command for ForwardWrite {
         }
         Ok(ruling)
     }
+}
+
+/// The newest apply of a task that was opened for a write, and its number there.
+async fn newest_apply(
+    tx: &mut Transaction<'_>,
+    task_id: TaskId,
+) -> Result<Option<(u32, Arc<Apply>)>, Error> {
+    let mut newest = None;
+    for number in 1..=MOST_APPLIES {
+        let named = LookupKey::apply_key(task_id, &key(number));
+        let apply = Error::none_if_erased(tx.find_state::<Apply>(&named).await)?;
+        let Some(apply) = apply else { break };
+        newest = Some((number, apply));
+    }
+    Ok(newest)
 }
 
 /// Holds the operations of an apply to the task in which they are asked for: a request that is forwarded stands
