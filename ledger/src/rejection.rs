@@ -431,7 +431,7 @@ refusals! {
     #[error("the delivery was not given up; there is nothing to retry")]
     DeliveryNotGivenUp => Conflict, "delivery_not_given_up";
     /// The agent is known already.
-    #[error("there is an agent of this name already; change it with PATCH, or use another name")]
+    #[error("there is an agent of this name already; change it with PATCH (`agent set`), or use another name")]
     AgentExists => Conflict, "agent_exists";
     /// No such key of that agent.
     #[error("the agent has no such key")]

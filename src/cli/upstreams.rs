@@ -3,6 +3,7 @@
 use super::access::ACCESS_HELP;
 use super::anchors::read_token;
 use crate::api_client::{ApiRequest, Shown};
+use crate::output::STDIN;
 use clap::Subcommand;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ pub(crate) enum UpstreamCommand {
     Put {
         /// The API's name, and its place below /proxy/
         name: String,
-        /// The description: JSON
+        /// The description: JSON, also as `upstream show NAME --json` prints it; - is standard input
         #[arg(value_name = "FILE", value_parser = description)]
         description: Value,
     },
@@ -54,8 +55,21 @@ pub(crate) enum UpstreamCommand {
 }
 
 fn description(path: &str) -> Result<Value, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map_err(|error| error.to_string())
+    let text = match path {
+        STDIN => std::io::read_to_string(std::io::stdin()),
+        path => std::fs::read_to_string(path),
+    };
+    read(&text.map_err(|error| error.to_string())?)
+}
+
+/// A description, without what the service adds where it shows one.
+fn read(text: &str) -> Result<Value, String> {
+    let mut description: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if let Some(members) = description.as_object_mut() {
+        members.remove("name");
+        members.remove("defined_at");
+    }
+    Ok(description)
 }
 
 impl From<UpstreamCommand> for ApiRequest {
@@ -79,5 +93,18 @@ impl From<UpstreamCommand> for ApiRequest {
             }
             UpstreamCommand::Forget { name } => Self::delete(&["upstreams", &name, "key"]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_shown_can_be_put_back() {
+        let shown = r#"{"name":"github","base_url":"https://api.github.com","defined_at":"2026-11-30T00:00:00Z"}"#;
+        let put = json!({"base_url": "https://api.github.com"});
+        assert_eq!(read(shown), Ok(put));
     }
 }

@@ -54,7 +54,7 @@ fn waiting(attention: &Attention, approvers: &[ApproverName]) -> Vec<Finding> {
     if missing.is_empty() {
         findings.push(Finding::ok(
             "approvers",
-            "each that APPROVAL_APPROVERS names has a passkey",
+            "each that APPROVAL_APPROVERS names has a passkey or a command-line key",
         ));
     } else {
         let nobody = match missing.len() == approvers.len() {
@@ -63,7 +63,10 @@ fn waiting(attention: &Attention, approvers: &[ApproverName]) -> Vec<Finding> {
         };
         findings.push(Finding::warning(
             "approvers",
-            format!("without a passkey: {}{nobody}", missing.join(", ")),
+            format!(
+                "without a passkey or command-line key: {}{nobody}",
+                missing.join(", ")
+            ),
             "llm-permission-proxy approver invite NAME prints a link that registers one",
         ));
     }
@@ -187,7 +190,7 @@ mod tests {
         let bad = found(2, 1, &["anna"], &["all", "agent"]);
         let told: Vec<&str> = bad.iter().map(Finding::found).collect();
         let expected = [
-            "without a passkey: bo",
+            "without a passkey or command-line key: bo",
             "2 locks in force: all, agent",
             "2 applies whose outcome nobody knows",
             "1 delivery given up",

@@ -56,6 +56,7 @@ impl Signer {
     /// Signs at most once in a second, until the writer has ended: then once more, when it ended well.
     /// `ended` tells.
     pub(crate) async fn run(mut self, mut ended: oneshot::Receiver<bool>) {
+        metrics::gauge!("ledger_checkpoint_size").set(gauge(self.signed));
         let mut next = Instant::now();
         loop {
             let grown = async {
