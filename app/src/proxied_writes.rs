@@ -5,7 +5,7 @@ use crate::edge::{SeenFrom, edge};
 use crate::refusal::Error;
 use ledger::aggregate::{Apply, Approval};
 use ledger::command::{CloseTask, ForwardWrite, PresentedKey, Standing, Submitted, standing};
-use ledger::operation::Operation;
+use ledger::operation::{MatchDigest, Operation};
 use ledger::{Actor, AgentId, AgentName, ApplyId, KeyId, Origin, RequestId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,14 +51,14 @@ pub struct Held {
 
 /// Asks for a write, or finds it where it was asked for before, and waits for people and for its end, at most for
 /// `patience`. What people approve meanwhile is carried out; what they approve when nobody waits is not, until the same
-/// write comes again. `told` is a write whose end the agent was told.
+/// write comes again. The digest is the operation's; `told` is a write whose end the agent was told.
 ///
 /// # Errors
 /// The refusal of the write.
 pub async fn hold(
     app: &App,
     writer: &Writer,
-    operation: Operation,
+    (operation, digest): (Operation, MatchDigest),
     told: Option<ApplyId>,
     (seen, patience): (&SeenFrom, Duration),
 ) -> Result<Held, Error> {
@@ -68,6 +68,7 @@ pub async fn hold(
         key_id: writer.key_id,
         agent_id: writer.agent_id,
         operation,
+        digest,
         told,
         edge: edge(app, seen),
     };

@@ -266,7 +266,7 @@ impl HeldWrites {
             Some((told, None)) => Some(told),
             None => None,
         };
-        let held = hold(app, &writer, operation, told, (&seen, patience)).await;
+        let held = hold(app, &writer, (operation, digest), told, (&seen, patience)).await;
         let held = held.map_err(|error| refusal(&error))?;
         self.answer(&writer, (asked, told), held)
     }

@@ -52,6 +52,8 @@ pub struct ForwardWrite {
     pub agent_id: AgentId,
     /// A request that is forwarded.
     pub operation: Operation,
+    /// Its digest. Made by the caller, since a large body takes a while and the writer serves everybody.
+    pub digest: MatchDigest,
     /// A write whose end the agent was told: the same again is a new one.
     pub told: Option<ApplyId>,
     /// What the service knows of the request and the log does not.
@@ -59,17 +61,6 @@ pub struct ForwardWrite {
 }
 
 impl ForwardWrite {
-    fn digest(&self) -> Result<MatchDigest, Error> {
-        let request = self.operation.forwarded();
-        let request = request.ok_or_else(|| Error::defect("what is forwarded is no request"))?;
-        let digest = request.match_digest();
-        digest.map_err(|error| {
-            let detail = error.to_string();
-            let code = "invalid_operations";
-            Rejection::Invalid { code, detail }.into()
-        })
-    }
-
     fn presented_in(&self, task_id: TaskId) -> Presented {
         PresentedKey {
             key_id: self.key_id,
@@ -83,9 +74,8 @@ impl ForwardWrite {
     async fn asked_before(
         &self,
         tx: &mut Transaction<'_>,
-        digest: &MatchDigest,
     ) -> Result<Option<Ruling<Submitted>>, Error> {
-        let newest = LookupKey::write(self.agent_id, digest);
+        let newest = LookupKey::write(self.agent_id, &self.digest);
         let task = Error::none_if_erased(tx.find_state::<Task>(&newest).await)?;
         let Some(task) = task else { return Ok(None) };
         // One that was refused left none.
@@ -138,7 +128,6 @@ impl ForwardWrite {
         &self,
         task_id: TaskId,
         agent: &Agent,
-        digest: MatchDigest,
         tx: &Transaction<'_>,
     ) -> Result<TaskCreated, Rejection> {
         let entry = AllowedEntry {
@@ -166,7 +155,7 @@ impl ForwardWrite {
             template: None,
             question_seconds: Some(seconds(question)),
             purpose: Purpose::default(),
-            write: Some(digest),
+            write: Some(self.digest),
         })
     }
 }
@@ -175,22 +164,19 @@ impl Command for ForwardWrite {
     type Answer = Ruling<Submitted>;
 
     fn looks_up(&self) -> Vec<LookupKey> {
-        let digest = self.digest().ok();
-        let key = digest.map(|digest| LookupKey::write(self.agent_id, &digest));
-        key.into_iter().collect()
+        vec![LookupKey::write(self.agent_id, &self.digest)]
     }
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
         admit_key(tx, self.key_id, self.agent_id).await?;
         admit_agent_of(tx, self.agent_id, &[LockTarget::Key(self.key_id)]).await?;
-        let digest = self.digest()?;
-        if let Some(asked) = self.asked_before(tx, &digest).await? {
+        if let Some(asked) = self.asked_before(tx).await? {
             return Ok(asked);
         }
         tx.needs_room()?;
         let agent: Arc<Agent> = tx.existing(self.agent_id).await?;
         let task_id: TaskId = tx.context().id();
-        let created = self.task(task_id, &agent, digest, tx)?;
+        let created = self.task(task_id, &agent, tx)?;
         let created = tx.context().event(task_id, created);
         tx.append(vec![created]).await?;
         let submit = SubmitApply {

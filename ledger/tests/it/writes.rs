@@ -51,6 +51,7 @@ pub(crate) fn forward(key: &Key, operation: Operation) -> ForwardWrite {
     ForwardWrite {
         key_id: key.id,
         agent_id: key.agent_id,
+        digest: operation.forwarded().unwrap().match_digest().unwrap(),
         operation,
         told: None,
         edge: Edge::default(),

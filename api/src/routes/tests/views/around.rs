@@ -531,6 +531,7 @@ async fn held_write(stage: &Stage, agent: &AgentName) -> ApprovalId {
     let write = ForwardWrite {
         key_id: key.id,
         agent_id: key.agent_id,
+        digest: request.match_digest().unwrap(),
         operation: providers::all().forward(id, scope, request).unwrap(),
         told: None,
         edge: Edge::default(),
