@@ -116,12 +116,15 @@ impl Report {
                     None => String::new(),
                 },
             )?;
-            write!(
-                f,
-                "\n              used at {} for {}",
-                safe(&key.origins.join(", ")),
-                safe(&key.rp_ids.join(", "))
-            )?;
+            // A command-line key is of no page.
+            if !key.origins.is_empty() {
+                write!(
+                    f,
+                    "\n              used at {} for {}",
+                    safe(&key.origins.join(", ")),
+                    safe(&key.rp_ids.join(", "))
+                )?;
+            }
         }
         for fork in &told.forks {
             write!(

@@ -497,6 +497,42 @@ async fn a_lock_goes_before_the_commands_that_wait_and_its_batch_begins_nothing(
 }
 
 #[tokio::test]
+async fn of_500_approved_applies_none_begins_an_operation_after_the_lock() {
+    let scene = Scene::new().await;
+    let mut approved = Vec::new();
+    for number in 0..500 {
+        let asked = scene.approved(&format!("k{number}")).await;
+        approved.push(scene.continued(&asked).await.unwrap().apply.id);
+    }
+    let begun = scene.size_now();
+    let clients = approved.chunks(8).map(async |applies| {
+        for apply_id in applies {
+            if scene.run(start(*apply_id, 0)).await.is_err() {
+                return;
+            }
+        }
+    });
+    // It comes among them.
+    let set = async {
+        let mut size = scene.ledger.size();
+        size.wait_for(|size| *size > begun + 40).await.unwrap();
+        scene.run(lock(LockTarget::All)).await
+    };
+    let clients = futures_util::future::join_all(clients);
+    let (clients, set) = futures_util::join!(clients, set);
+    assert_eq!(clients.len(), 63);
+    let position = set.unwrap().position;
+    let events = scene.log().events_from(begun, 10_000).await.unwrap();
+    let started = events
+        .iter()
+        .filter(|recorded| matches!(recorded.event, Event::OperationStarted(_)));
+    let positions: Vec<_> = started.map(|recorded| recorded.position()).collect();
+    assert!(positions.len() > 40 && positions.len() < 500);
+    assert!(positions.iter().all(|started| *started < position));
+    audited(scene.ledger).await;
+}
+
+#[tokio::test]
 async fn keys_that_are_revoked_with_a_lock_do_not_count_again() {
     let scene = Scene::granted().await;
     let first = scene.run(create_key("cak_one")).await.unwrap();

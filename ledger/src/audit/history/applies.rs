@@ -206,6 +206,9 @@ impl History {
         let task_id = apply.task_id;
         self.streams.put(stream, State::Apply(Box::new(apply)));
         self.apply_unlocked(now, true);
+        if let Actor::Agent { token, .. } = now.envelope.actor {
+            self.token_unlocked(now, task_id, token);
+        }
         if let Some(clearance) = clearance {
             self.cleared(now, accepted, clearance, covers.as_ref());
         }

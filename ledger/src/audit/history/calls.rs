@@ -90,6 +90,7 @@ impl History {
             return now.wrong(Check::Call, "it is made with a token, and names no task");
         };
         self.task_unlocked(now, task_id);
+        self.token_unlocked(now, task_id, token_id);
         let task = self.streams.find(task_id, |state| match state {
             State::Task(task) => Some(&**task),
             _ => None,
@@ -112,7 +113,7 @@ impl History {
         let UpstreamKeyOwner::Agent(agent) = call.owner else {
             return;
         };
-        let entry = self.providers.entry(&call.operation).ok();
+        let entry = self.entry(&call.operation);
         let task = match call.task_id.map(|task_id| self.streams.state(task_id)) {
             Some(Some(State::Task(task))) => Some(&**task),
             _ => None,

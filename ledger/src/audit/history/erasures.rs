@@ -206,6 +206,7 @@ impl History {
             while let Some((missing, stream)) = self.missing_in(range.from, until) {
                 self.missing.remove(&missing);
                 Range::push(&mut self.counts.erased, missing);
+                self.counts.erased_keys += u64::from(self.upstream_keys.was_removed(stream));
                 if !named.contains(&stream) {
                     beside.get_or_insert((missing, stream));
                 }

@@ -10,7 +10,7 @@ use crate::event::{
     Actor, AggregateKind, ApplyAccepted, ApprovalDecided, Event, LockSet, LockTarget,
     LockedOperation, Role,
 };
-use crate::id::{AgentId, KeyId, ScheduleId, SessionId, StreamId, TaskId, UserId};
+use crate::id::{AgentId, KeyId, ScheduleId, SessionId, StreamId, TaskId, TokenId, UserId};
 use crate::name::{ApproverName, CredentialId};
 use std::sync::Arc;
 
@@ -211,6 +211,21 @@ impl History {
         if !self.locks.is_empty() {
             let targets = self.of_task(task_id);
             self.is_unlocked(now, &targets, None);
+        }
+    }
+
+    /// Nothing begins with a token from before a lock, also where that was lifted since.
+    pub(super) fn token_unlocked(&mut self, now: &mut Now<'_>, task_id: TaskId, token_id: TokenId) {
+        if self.locks.is_empty() {
+            return;
+        }
+        let issued_at = match self.streams.state(task_id) {
+            Some(State::Task(task)) => task.token(token_id).map(|token| token.issued_at()),
+            _ => None,
+        };
+        if let Some(issued_at) = issued_at {
+            let targets = self.of_task(task_id);
+            self.is_unlocked(now, &targets, Some(issued_at));
         }
     }
 

@@ -57,9 +57,17 @@ pub(super) struct TaskState {
 /// A token that was issued.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KnownToken {
+    issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
     pub(super) permission_revision: u64,
     pub(super) revoked: bool,
+}
+
+impl KnownToken {
+    /// When it was issued.
+    pub(super) const fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
 }
 
 /// A callback that was set.
@@ -288,7 +296,7 @@ impl History {
     /// An allowlist names something, and takes nothing for less than the catalog does.
     pub(super) fn is_within_catalog(&self, now: &mut Now<'_>, allowed: &[AllowedOperation]) {
         for allowed in allowed {
-            let Ok(least) = self.providers.entry(allowed.operation.as_str()) else {
+            let Some(least) = self.entry(allowed.operation.as_str()) else {
                 now.cannot(Check::PermissionCheck, Obstacle::OtherVersion);
                 continue;
             };
@@ -340,6 +348,7 @@ impl History {
             });
         }
         let token = KnownToken {
+            issued_at: now.at(),
             expires_at: issued.expires_at,
             permission_revision: issued.permission_revision,
             revoked: false,

@@ -40,6 +40,13 @@ pub(super) struct UpstreamKeys {
     secrets: HashMap<StreamId, bool>,
 }
 
+impl UpstreamKeys {
+    /// Whether a stream holds a sealed key that was removed.
+    pub(super) fn was_removed(&self, stream: StreamId) -> bool {
+        self.secrets.get(&stream) == Some(&true)
+    }
+}
+
 /// The least role of a user who causes the event: their own keys are every user's, an agent's an administrator's.
 pub(super) const fn least_role(event: &Event) -> Role {
     match event {

@@ -3,20 +3,30 @@
 use super::streams::State;
 use super::{History, Now};
 use crate::audit::check::Check;
-use crate::catalog::OperationId;
+use crate::catalog::{CatalogEntry, OperationId};
 use crate::event::{AggregateKind, Event, UpstreamDefined};
 use crate::id::StreamId;
 use crate::upstream_api::UpstreamApi;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// An API that is open.
 #[derive(Debug)]
 pub(super) struct KnownUpstream {
-    operations: BTreeSet<OperationId>,
+    operations: BTreeMap<OperationId, CatalogEntry>,
     pub(super) base_url: String,
 }
 
 impl History {
+    /// The catalog's entry of an operation: one of a provider's, or of an API that is open as of this event.
+    pub(super) fn entry(&self, operation: &str) -> Option<CatalogEntry> {
+        let of_provider = self.providers.entry(operation).ok();
+        of_provider.or_else(|| {
+            let operation = operation.parse().ok()?;
+            let mut opened = self.upstreams.values();
+            opened.find_map(|upstream| upstream.operations.get(&operation).copied())
+        })
+    }
+
     pub(super) fn upstream_event(&mut self, now: &mut Now<'_>, event: &Event) {
         let stream = now.header.stream_id;
         match event {
@@ -55,8 +65,11 @@ impl History {
         });
         let own = KnownUpstream {
             operations: match &api {
-                Ok(api) => api.catalog().iter().map(|entry| entry.id).collect(),
-                Err(_) => BTreeSet::new(),
+                Ok(api) => {
+                    let entries = api.catalog().into_iter();
+                    entries.map(|entry| (entry.id, entry)).collect()
+                }
+                Err(_) => BTreeMap::new(),
             },
             base_url: match &api {
                 Ok(api) => api.described().base_url.clone(),
@@ -65,7 +78,8 @@ impl History {
         };
         let mut others = self.upstreams.iter();
         let shared = others.find(|(name, theirs)| {
-            **name != defined.name && !theirs.operations.is_disjoint(&own.operations)
+            let mut theirs = theirs.operations.keys();
+            **name != defined.name && theirs.any(|id| own.operations.contains_key(id))
         });
         now.expect(shared.is_none(), Check::Upstream, || {
             let name = shared.map(|(name, _)| name.to_string()).unwrap_or_default();

@@ -197,7 +197,7 @@ async fn a_call_that_begins_under_a_lock_or_of_who_is_blocked_is_found() {
 #[tokio::test]
 async fn a_call_that_the_allowlist_of_its_task_does_not_have_is_found() {
     let (history, _) = told_beside_locks_and_blocks().await;
-    let (created, call) = (history.first("task.created"), history.last("call.begun"));
+    let (created, call) = (history.last("task.created"), history.last("call.begun"));
     breaks_call(&history, (created, call), Check::Call, |event| {
         let Event::TaskCreated(created) = event else {
             unreachable!()

@@ -139,6 +139,18 @@ async fn what_was_accepted_before_a_lock_and_goes_on_after_it_is_found() {
 }
 
 #[tokio::test]
+async fn an_apply_with_a_token_from_before_a_lock_that_was_lifted_is_found() {
+    let history = told().await;
+    let at = history.first("apply.accepted");
+    let report = altered(&history, |history| {
+        let (stream, envelope) = (StreamId::from_bytes(LOCK), by(administrator().actor));
+        history.insert_with(at, stream, &envelope, &set(LockTarget::All));
+        history.insert_with(at + 1, stream, &envelope, &LockLifted {}.into());
+    });
+    is_found(&report, Check::Lock, at + 2);
+}
+
+#[tokio::test]
 async fn a_session_of_a_locked_user_is_found() {
     let history = told().await;
     let at = history.first("session.opened");

@@ -6,7 +6,7 @@ use crate::scene::Scene;
 use crate::upstream_keys::{KEY, of_agent, put, remove};
 use fixtures::history::History;
 use fixtures::people::{by, delete_user};
-use ledger::audit::Check;
+use ledger::audit::{Check, Verdict};
 use ledger::command::UpstreamKeyHolder;
 use ledger::event::{Envelope, Event, UpstreamKeyEnd, UpstreamKeyOwner};
 use ledger::{Actor, Role, UserId};
@@ -44,6 +44,8 @@ fn breaks(
 async fn keys_that_are_stored_replaced_and_removed_are_honest() {
     let report = told().await.verify();
     assert!(report.verified && report.everything, "{report}");
+    // They were erased as they were to be: nothing is unchecked.
+    assert_eq!(report.verdict, Verdict::Verified, "{report}");
 }
 
 #[tokio::test]

@@ -3,12 +3,12 @@
 use super::{altered, is_found};
 use crate::scene::Scene;
 use crate::upstreams::{described, share};
-use fixtures::commands::put_upstream;
+use fixtures::commands::{administrator, allow, create_task, put_upstream, upstream_api};
 use fixtures::history::History;
-use ledger::UpstreamName;
-use ledger::audit::Check;
-use ledger::command::{RemoveSharedKey, RemoveUpstream};
+use ledger::audit::{Check, Verdict};
+use ledger::command::{CreateTask, RemoveSharedKey, RemoveUpstream};
 use ledger::event::{Event, UpstreamKeyEnd};
+use ledger::{Risk, UpstreamName};
 
 /// Two are opened, and the second is removed and opened again.
 async fn told() -> History {
@@ -28,6 +28,39 @@ async fn told() -> History {
 async fn apis_that_are_opened_and_removed_are_honest() {
     let report = told().await.verify();
     assert!(report.verified && report.everything, "{report}");
+}
+
+/// A task that may use an operation of an API that is open.
+async fn with_a_task() -> History {
+    let scene = Scene::new().await;
+    scene.run(put_upstream("github")).await.unwrap();
+    let entries = upstream_api("github").catalog();
+    let open = CreateTask {
+        operations: entries.into_iter().map(allow).collect(),
+        ..create_task()
+    };
+    scene.execute(administrator(), open).await.unwrap();
+    let closed = scene.ledger.close().await;
+    History::read(closed.path())
+}
+
+#[tokio::test]
+async fn a_task_is_held_to_the_catalog_of_the_api_that_was_open_then() {
+    let history = with_a_task().await;
+    let report = history.verify();
+    assert_eq!(report.verdict, Verdict::Verified, "{report}");
+    let created = history.first("task.created");
+    let for_less = altered(&history, |history| {
+        history.alter(created, |event| {
+            let Event::TaskCreated(created) = event else {
+                unreachable!()
+            };
+            for allowed in &mut created.allowed {
+                allowed.risk_tier = Risk::Safe;
+            }
+        });
+    });
+    is_found(&for_less, Check::PermissionCheck, created);
 }
 
 #[tokio::test]
