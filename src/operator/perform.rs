@@ -10,8 +10,9 @@ use app::policy::Format;
 use app::{
     Act, Principal, Request, action, agents, applies, approvers, authorize, deliveries, tasks,
 };
+use ledger::aggregate::Agent;
 use ledger::command::{EraseTarget, Erasure};
-use ledger::{AgentName, ApplyId, Blob, CredentialId, DeliveryId, Ledger, TaskId};
+use ledger::{AgentName, ApplyId, Blob, CredentialId, DeliveryId, Ledger, OperationId, TaskId};
 use projections::Projections;
 use std::time::Duration;
 
@@ -102,13 +103,13 @@ async fn carry_out(
             operation,
             reason,
         } => {
-            let operation = operation
-                .map(|name| ledger.rules().providers.entry(&name).map(|entry| entry.id).map_err(|error| format!("{error}")))
-                .transpose()?;
             // The command itself takes any name; a mistyped one would be registered.
             let agent = AgentName::unchecked(agent);
             let known = ledger.agent(&agent).await.map_err(|error| failure(error.into()))?;
-            known.ok_or_else(|| format!("there is no agent {agent:?}"))?;
+            let known = known.ok_or_else(|| format!("there is no agent {agent:?}"))?;
+            let operation = operation
+                .map(|name| granted_operation(ledger, &known, &name))
+                .transpose()?;
             let by = access::<action::RevokeGrants>(ledger, account).await?;
             let left = agents::revoke_grants(ledger, by, agent, operation, reason);
             let left = left.await.map_err(failure)?;
@@ -232,6 +233,17 @@ fn told(erased: &Erasure, scrubbed: bool, who: &str) -> String {
          service goes on, and its log tells when they are gone; `ledger erase` again asks."
     };
     format!("{done}\n{files}\nBackups, copies and bundles made before still hold it.")
+}
+
+/// An operation of the catalog, or one of an API that is closed by now and that the agent has a grant of still.
+fn granted_operation(ledger: &Ledger, agent: &Agent, name: &str) -> Result<OperationId, String> {
+    let mut granted = agent.grants.iter().map(|grant| grant.operation);
+    match ledger.rules().providers.entry(name) {
+        Ok(entry) => Ok(entry.id),
+        Err(unknown) => granted
+            .find(|operation| operation.as_str() == name)
+            .ok_or_else(|| unknown.to_string()),
+    }
 }
 
 pub(super) fn parsed<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, String> {

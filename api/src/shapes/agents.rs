@@ -5,7 +5,7 @@ use super::{Coverage, reason, time, word};
 use crate::problem::ApiError;
 use ledger::command::ReplacePermissions;
 use ledger::event::Grant;
-use ledger::{AgentName, Providers, Timestamp};
+use ledger::{AgentName, Providers, ScopePattern, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -58,15 +58,22 @@ impl PermissionsRequest {
                 "agent_id: the path names another agent",
             ));
         }
+        let before = self.instead_of.as_deref();
         let grants = |field: &str, permissions: &[Permission], least: Timestamp| {
             all(permissions.iter().enumerate().map(|(index, permission)| {
-                permission.read(&format!("{field}[{index}]"), least, providers)
+                let at = format!("{field}[{index}]");
+                let read = permission.read(&at, least, providers);
+                // What the agent has already may be of an API that is closed by now. Whether it has it is looked at
+                // when these take its place.
+                match before.is_some_and(|before| before.contains(permission)) {
+                    true => read.or_else(|why| permission.of_a_closed_api(providers).ok_or(why)),
+                    false => read,
+                }
             }))
         };
         let given = grants("permissions", &self.permissions, now);
         // What has run out since it was read does not count.
-        let read = self.instead_of.as_deref();
-        let read = read.map(|read| grants("instead_of", read, Timestamp::from_seconds(0)));
+        let read = before.map(|read| grants("instead_of", read, Timestamp::from_seconds(0)));
         let ((grants, instead_of), reason) =
             both(both(given, read.transpose()), reason(self.reason))?;
         Ok(ReplacePermissions {
@@ -96,6 +103,26 @@ impl Permission {
             scope_id: covers.scope_id,
             granted_level,
             expires_at: self.expires_at.as_ref().map(until).transpose()?,
+        })
+    }
+}
+
+impl Permission {
+    /// The same of an operation that no catalog has any more; `None` for any other, and for what is no grant.
+    fn of_a_closed_api(&self, providers: &Providers) -> Option<Grant> {
+        if providers.entry(&self.operation_id).is_ok() {
+            return None;
+        }
+        let until = |text: &String| time("expires_at", text).ok();
+        Some(Grant {
+            operation: self.operation_id.parse().ok()?,
+            scope_type: self.scope_type.parse().ok()?,
+            scope_id: ScopePattern::of_route(&self.scope_id)?,
+            granted_level: self.granted_level.parse().ok()?,
+            expires_at: match &self.expires_at {
+                Some(text) => Some(until(text)?),
+                None => None,
+            },
         })
     }
 }
@@ -146,6 +173,29 @@ mod tests {
             .unwrap();
         let after: Vec<_> = command.grants.iter().map(Permission::from).collect();
         assert_eq!(after, before);
+    }
+
+    #[test]
+    fn a_grant_of_a_closed_api_stays_beside_others_and_is_not_given_anew() {
+        let closed = json!({"operation_id": "gone.issues.write", "scope_type": "repo",
+            "scope_id": "octo/hello", "granted_level": "write"});
+        let other = json!({"operation_id": "dns.record.read", "scope_type": "zone",
+            "scope_id": "z1", "granted_level": "read"});
+        let mut wider = closed.clone();
+        wider["granted_level"] = json!("admin");
+        let read = |permissions: serde_json::Value, instead_of: serde_json::Value| {
+            let body = json!({"permissions": permissions, "instead_of": instead_of});
+            let request: PermissionsRequest = serde_json::from_value(body).unwrap();
+            let now = Timestamp::from_seconds(1_790_000_000);
+            request.read("ci", now, &providers::all())
+        };
+        let kept = read(json!([closed, other]), json!([closed])).unwrap();
+        assert_eq!(kept.grants.len(), 2);
+        assert_eq!(kept.instead_of.unwrap(), kept.grants[..1]);
+        for given in [json!([closed]), json!([wider])] {
+            assert!(read(given.clone(), json!([])).is_err());
+        }
+        assert!(read(json!([wider]), json!([closed])).is_err());
     }
 
     #[test]
