@@ -54,7 +54,7 @@ pub(crate) use people::{
     GroupCommand, LoginArgs, LogoutArgs, PasswordArgs, UserCommand, UserRequest,
 };
 pub(crate) use policy::{
-    BacktestPolicyArgs, CheckPolicyArgs, DiffPolicies, PolicyCommand, TestPolicyArgs,
+    BacktestPolicyArgs, CheckPolicyArgs, DiffPolicies, OpenedApis, PolicyCommand, TestPolicyArgs,
 };
 pub(crate) use policy_versions::{
     ApplyPolicy, RollbackPolicy, ShowPolicy, back_to, in_force, of_version,

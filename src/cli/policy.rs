@@ -11,8 +11,9 @@ use std::path::PathBuf;
 const CHECK_HELP: &str = "\
 Example:
   llm-permission-proxy policy check policy.toml
+  llm-permission-proxy policy check policy.toml --upstream github.json
 
-Groups are taken as they are named: whether there are such groups, and enough people in them, says
+Operations of other APIs are known by their descriptions. Groups are taken as they are named: whether there are such groups, and enough people in them, says
 the service when the document is saved. Exits with 0 when the document can be saved and with 1 when
 it cannot.";
 
@@ -100,12 +101,24 @@ pub(crate) enum PolicyCommand {
     Rollback(ApiRead<RollbackPolicy>),
 }
 
+/// Other APIs that a document has rules about.
+#[derive(Debug, Args)]
+pub(crate) struct OpenedApis {
+    /// The description of another API, as it is given to `upstream put`, whose operations the document names; may be
+    /// given again
+    #[arg(long = "upstream", value_name = "FILE")]
+    pub(crate) upstreams: Vec<PathBuf>,
+}
+
 /// `policy check`
 #[derive(Debug, Args)]
 pub(crate) struct CheckPolicyArgs {
     /// The document: JSON where its name ends in .json, else TOML; - reads TOML from standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) opened: OpenedApis,
 
     /// Print problems as JSON, an object a line
     #[arg(long)]
@@ -118,6 +131,9 @@ pub(crate) struct TestPolicyArgs {
     /// The document, as for `policy check`
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) opened: OpenedApis,
 
     /// The cases, in a file of the same kinds
     #[arg(value_name = "CASES")]
@@ -134,6 +150,9 @@ pub(crate) struct BacktestPolicyArgs {
     /// The document, as for `policy check`
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) opened: OpenedApis,
 
     /// A bundle of `ledger export`, or a ledger's SQLite file; that of LEDGER_URL where this is not given
     #[arg(long, value_name = "FILE", requires = "keys")]

@@ -3,12 +3,15 @@
 use super::ask_api::{client, read_api};
 use super::{policy_backtest, policy_versions};
 use crate::api_client::ApiClient;
-use crate::cli::{ApiRead, CheckPolicyArgs, DiffPolicies, PolicyCommand, TestPolicyArgs};
+use crate::cli::{
+    ApiRead, CheckPolicyArgs, DiffPolicies, OpenedApis, PolicyCommand, TestPolicyArgs,
+};
 use crate::config::Environment;
 use crate::output::{self, STDIN, Stdout, note, say};
 use crate::text_file;
 use anyhow::Context;
 use app::policy::{Format, Groups, Names, Problem, Read};
+use ledger::UpstreamApi;
 use ledger::policy::{NeedGroup, Policy};
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,7 +37,8 @@ pub(crate) fn policy(
 }
 
 fn check(args: &CheckPolicyArgs) -> anyhow::Result<ExitCode> {
-    let (problems, code) = match read(&args.file)? {
+    let names = names_with(Groups::Unknown, &args.opened)?;
+    let (problems, code) = match read_with(&args.file, &names)? {
         Ok(read) => {
             if !args.json {
                 let rules = read.policy.rules.len();
@@ -72,11 +76,12 @@ pub(super) fn by_name(policy: &Policy) -> bool {
 }
 
 fn test(args: &TestPolicyArgs) -> anyhow::Result<ExitCode> {
-    let Some(read) = tell(read(&args.file)?, &args.file) else {
+    let names = names_with(Groups::Unknown, &args.opened)?;
+    let Some(read) = tell(read_with(&args.file, &names)?, &args.file) else {
         return Ok(ExitCode::FAILURE);
     };
     let source = source(&args.cases)?;
-    let cases = app::policy::read_cases(&source, format(&args.cases), &providers::all());
+    let cases = app::policy::read_cases(&source, format(&args.cases), &names.providers);
     let Some(cases) = tell(cases, &args.cases) else {
         return Ok(ExitCode::FAILURE);
     };
@@ -158,18 +163,37 @@ pub(super) fn tell<T>(read: Result<T, Vec<Problem>>, file: &Path) -> Option<T> {
 }
 
 fn read(file: &Path) -> anyhow::Result<Result<Read, Vec<Problem>>> {
-    Ok(app::policy::read(&source(file)?, format(file), &names()))
+    read_with(file, &names())
+}
+
+fn read_with(file: &Path, names: &Names) -> anyhow::Result<Result<Read, Vec<Problem>>> {
+    Ok(app::policy::read(&source(file)?, format(file), names))
 }
 
 fn names() -> Names {
-    names_with(Groups::Unknown)
-}
-
-pub(super) fn names_with(groups: Groups) -> Names {
     Names {
-        groups,
+        groups: Groups::Unknown,
         providers: providers::all(),
     }
+}
+
+/// With the operations of other APIs, as their descriptions have them.
+///
+/// # Errors
+/// When a file cannot be read, or is no description.
+pub(super) fn names_with(groups: Groups, opened: &OpenedApis) -> anyhow::Result<Names> {
+    let providers = providers::all();
+    let mut operations = Vec::new();
+    for file in &opened.upstreams {
+        let read = || -> anyhow::Result<UpstreamApi> {
+            let text = String::from_utf8(source(file)?)?;
+            Ok(UpstreamApi::parse(&text)?)
+        };
+        let api = read().with_context(|| format!("{} describes no API", file.display()))?;
+        operations.extend(api.catalog());
+    }
+    providers.set_opened(operations);
+    Ok(Names { groups, providers })
 }
 
 pub(super) fn format(file: &Path) -> Format {

@@ -26,8 +26,11 @@ pub(super) fn backtest(
     args: BacktestPolicyArgs,
 ) -> anyhow::Result<ExitCode> {
     let text = source(&args.file)?;
-    let read = |groups| app::policy::read(&text, format(&args.file), &names_with(groups));
-    let Some(read_alone) = tell(read(Groups::Unknown), &args.file) else {
+    let read = |groups| {
+        let names = names_with(groups, &args.opened)?;
+        anyhow::Ok(app::policy::read(&text, format(&args.file), &names))
+    };
+    let Some(read_alone) = tell(read(Groups::Unknown)?, &args.file) else {
         return Ok(ExitCode::FAILURE);
     };
     let (ledger, keys) = match args.ledger {
@@ -35,7 +38,7 @@ pub(super) fn backtest(
         None => own_ledger(environment, args.keys)?,
     };
     let document = match by_name(&read_alone.policy) {
-        true => tell(read(Groups::Named(groups_of(&ledger)?)), &args.file),
+        true => tell(read(Groups::Named(groups_of(&ledger)?))?, &args.file),
         false => Some(read_alone),
     };
     let Some(Read { policy, .. }) = document else {

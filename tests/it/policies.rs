@@ -3,7 +3,7 @@
 use fixtures::process::{bare, said};
 use fixtures::sandbox::Sandbox;
 use fixtures::service::{purge, record};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Output;
 use tempfile::TempDir;
@@ -94,6 +94,31 @@ fn a_document_that_is_wrong_is_told_with_its_lines() {
     assert!(noted.contains("nowhere.toml"), "{noted}");
     desk.ends("policy check", 2);
     desk.ends("policy chekc p.toml", 2);
+}
+
+#[test]
+fn rules_about_another_api_are_checked_and_tried_by_its_description() {
+    let desk = Desk::new();
+    let route = json!({
+        "method": "POST", "path": "/repos/{owner}/{repo}/issues", "operation": "github.issues.write",
+        "level": "write", "risk": "elevated", "scope": {"type": "repo", "id": "{owner}/{repo}"},
+    });
+    let api = json!({
+        "base_url": "https://api.github.example", "auth": {"send": "bearer"}, "routes": [route],
+    });
+    desk.put("github.json", &api.to_string());
+    desk.put(
+        "p.toml",
+        "engine = \"lpp-cel/1\"\n[[rule]]\nid = \"a\"\npriority = 1\naction = \"deny\"\n\
+         operations = [\"github.issues.write\"]\n",
+    );
+    desk.put("cases.toml", "case = []\n");
+    let (told, _) = desk.ends("policy check p.toml", 1);
+    assert!(told.contains("there is no operation"), "{told}");
+    desk.ends("policy check p.toml --upstream github.json", 0);
+    desk.ends("policy test p.toml cases.toml --upstream github.json", 0);
+    let (_, noted) = desk.ends("policy check p.toml --upstream p.toml", 1);
+    assert!(noted.contains("p.toml describes no API"), "{noted}");
 }
 
 #[test]

@@ -264,11 +264,11 @@ impl<'a> Lowering<'a> {
                 Some(of) => Some(of.clone()),
                 None => {
                     let known: Vec<_> = fields.keys().copied().collect();
-                    let message = format!(
-                        "there is no field {}; there are {}",
-                        quoted(name),
-                        known.join(", ")
-                    );
+                    let there = match known.as_slice() {
+                        [] => "of these operations rules can read no params".to_owned(),
+                        _ => format!("there are {}", known.join(", ")),
+                    };
+                    let message = format!("there is no field {}; {there}", quoted(name));
                     self.refuse(node, Code::UnknownField, message)
                 }
             },
