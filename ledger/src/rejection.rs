@@ -38,7 +38,7 @@ pub struct LockEnd(pub Option<Timestamp>);
 impl std::fmt::Display for LockEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Some(until) => write!(f, " or ends at {until}"),
+            Some(until) => write!(f, " or it ends at {until}"),
             None => Ok(()),
         }
     }

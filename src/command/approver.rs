@@ -122,10 +122,16 @@ impl Approver {
             "signature": self.key.sign(&key_login_message(&bytes)),
         });
         let verify = ApiRequest::post(&["auth", "key", "verify"], answer, Shown::Members);
-        let LoggedIn { token } = client.ask_json(&verify).await?;
+        let answer: anyhow::Result<LoggedIn> = client.ask_json(&verify).await;
+        let LoggedIn { token } = answer.context(NOT_LOGGED_IN)?;
         Ok(client.with_token(token))
     }
 }
+
+/// The usual reason: the service does not say which.
+const NOT_LOGGED_IN: &str = "\
+the key does not log in: a key works from a terminal once its user has added it to their own account (POST /v1/me/software-keys); one \
+that is registered for a name of APPROVAL_APPROVERS alone signs decisions behind a link and logs nobody in";
 
 fn challenge_bytes(challenge: &str) -> anyhow::Result<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(challenge);
