@@ -22,7 +22,8 @@ use askama::filters::HtmlSafe;
 use ledger::operation::Disguise;
 use lookalikes::lookalikes;
 use pieces::{Piece, pieces};
-use rest::{Rest, in_thousands};
+use rest::Rest;
+pub(crate) use rest::in_thousands;
 pub(crate) use short::Short;
 use std::fmt::{self, Write};
 

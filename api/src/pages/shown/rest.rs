@@ -77,7 +77,7 @@ impl Rest {
 }
 
 /// `9,900,000`.
-pub(super) fn in_thousands(number: usize) -> String {
+pub(crate) fn in_thousands(number: impl ToString) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

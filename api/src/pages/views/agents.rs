@@ -2,8 +2,9 @@
 
 use super::events::EventRow;
 use super::frame::Frame;
-use crate::pages::{Beside, Record, Short};
+use crate::pages::{Beside, Record, Short, in_thousands};
 use askama::Template;
+use ledger::UpstreamName;
 use std::net::IpAddr;
 
 /// Agents, the newest first.
@@ -45,6 +46,8 @@ pub(crate) struct AgentPage {
     pub(crate) keys_more: bool,
     /// The keys of upstreams that can be stored for it.
     pub(crate) stored_keys: Vec<StoredKeyRow>,
+    /// What its calls through the proxies used, by model.
+    pub(crate) usage: Vec<UsageRow>,
     pub(crate) record: Record,
     /// The address of its tasks.
     pub(crate) tasks: String,
@@ -58,14 +61,14 @@ pub(crate) struct AgentPage {
 #[derive(Debug, Clone)]
 pub(crate) struct StoredKeyRow {
     /// `anthropic`
-    pub(crate) upstream: &'static str,
+    pub(crate) upstream: UpstreamName,
     /// `Anthropic API key`
-    pub(crate) label: &'static str,
+    pub(crate) label: String,
     pub(crate) hint: &'static str,
     /// Since when it is stored.
     pub(crate) since: Option<Beside>,
     /// The consequence of none.
-    pub(crate) without: &'static str,
+    pub(crate) without: String,
     /// The path of the API.
     pub(crate) path: String,
 }
@@ -74,6 +77,37 @@ impl StoredKeyRow {
     /// The end of its field's id, which no other field of the page has.
     fn field(&self) -> String {
         format!("-{}", self.upstream)
+    }
+}
+
+/// What calls with one model used.
+#[derive(Debug, Clone)]
+pub(crate) struct UsageRow {
+    pub(crate) model: Short,
+    pub(crate) requests: u64,
+    pub(crate) interrupted: u64,
+    /// Tokens, those of the cache among them.
+    pub(crate) input: u64,
+    pub(crate) cached: u64,
+    pub(crate) output: u64,
+}
+
+impl UsageRow {
+    fn words(&self) -> String {
+        let requests = match self.requests {
+            1 => "one request".to_owned(),
+            many => format!("{} requests", in_thousands(many)),
+        };
+        let cut = match self.interrupted {
+            0 => String::new(),
+            cut => format!(" ({} cut short)", in_thousands(cut)),
+        };
+        let cached = match self.cached {
+            0 => String::new(),
+            cached => format!(" ({} of them read from the cache)", in_thousands(cached)),
+        };
+        let (input, output) = (in_thousands(self.input), in_thousands(self.output));
+        format!("{requests}{cut}, {input} tokens in{cached}, {output} out")
     }
 }
 

@@ -17,7 +17,7 @@ mod tasks;
 pub(crate) use admissions::{AdmissionRow, AdmissionsPage};
 pub(crate) use agents::{
     AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, StoredKeyRow,
-    SuggestionRow,
+    SuggestionRow, UsageRow,
 };
 pub(crate) use clearances::{ClearanceRow, ClearancesPage, Kept};
 pub(crate) use events::{EventRow, LedgerPage};

@@ -195,6 +195,15 @@ async fn the_key_that_agents_share_is_an_administrators_and_an_agents_own_goes_f
     let stored = keyed.ask("PUT", &of_agent("github"), &body(own)).await;
     assert_eq!(stored.status, 204, "{stored:?}");
     assert_eq!(opened(&keyed, owner, "github").await.unwrap(), own);
+    let reader = keyed.stage.session_of(Role::Admin).await;
+    let page = format!("/agents/{AGENT}");
+    let page = keyed.stage.read_view(&page, &reader).await;
+    for part in [
+        "Key of github: <span class=\"end good\">stored",
+        "id=\"remove-key-github\"",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
     keyed.ask("DELETE", &of_agent("github"), &Value::Null).await;
 
     let operator = keyed.stage.session_of(Role::Operator).await.bearer;

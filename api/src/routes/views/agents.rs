@@ -1,6 +1,6 @@
 //! Agents, one of them, and a machine that asks for a key of one.
 
-use super::{Asked, events, older, on_scope, path_part, user_name};
+use super::{Asked, agent_usage, events, older, on_scope, path_part, user_name};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{
     AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, PairingCard, PairingPage,
@@ -12,7 +12,7 @@ use crate::schemes::By;
 use crate::shapes::lists::PageQuery;
 use crate::state::AppState;
 use app::agent_record::PERIOD;
-use app::{Acting, action, agents, keys, pairing as pairings, upstream_keys};
+use app::{Acting, action, agents, keys, pairing as pairings, upstream_keys, upstreams};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::event::Grant;
@@ -27,7 +27,7 @@ const GRANTS: usize = 100;
 const KEYS: u32 = 50;
 const TAGS: usize = 10;
 
-const TEXT: usize = 300;
+pub(super) const TEXT: usize = 300;
 
 pub(super) async fn list(
     State(state): State<AppState>,
@@ -144,9 +144,10 @@ async fn agent(
         limit: KEYS,
     };
     let keys = keys::list(&state.app, who, name, first).await?;
-    let read = [Projection::Tasks, Projection::Timeline];
+    let read = [Projection::Agents, Projection::Tasks, Projection::Timeline];
     let views = state.app.current_views(&read).await?;
     let now = ledger.now();
+    let usage = agent_usage::rows(views, agent.id, now.minus(PERIOD)).await?;
     let counts = views.asked_by(name, now.minus(PERIOD)).await?;
     let decided = views.decided_kinds(name, now.minus(PERIOD)).await?;
     let done = views.done_unasked(name).await?;
@@ -203,6 +204,7 @@ async fn agent(
             })
             .collect(),
         stored_keys: stored_keys(state, who, name, now).await?,
+        usage,
         record: Record::of(&counts),
         older: older(asked, &[], timeline.next),
         events: events::rows(state, timeline).await?,
@@ -216,31 +218,40 @@ async fn stored_keys(
     agent: &AgentName,
     now: Timestamp,
 ) -> Result<Vec<StoredKeyRow>, ApiError> {
+    const LONG: &str = "20 characters or more";
+    let ledger = &state.app.ledger;
+    let mut upstreams = vec![
+        (
+            UpstreamName::anthropic(),
+            "Anthropic API key".to_owned(),
+            "begins with sk-ant-",
+            "its calls to Anthropic are refused".to_owned(),
+        ),
+        (
+            UpstreamName::cloudflare(),
+            "Cloudflare API token".to_owned(),
+            LONG,
+            "its calls to Cloudflare use the service’s, if it has one".to_owned(),
+        ),
+    ];
+    for opened in upstreams::all(ledger, who).await? {
+        let name = opened.name.clone();
+        let label = format!("Key of {name}");
+        let without = format!("its calls to {name} use the key that agents share, if there is one");
+        upstreams.push((name, label, LONG, without));
+    }
     let part = path_part(agent.as_str());
     let mut rows = Vec::new();
-    for (upstream, label, hint, without) in [
-        (
-            UpstreamName::ANTHROPIC,
-            "Anthropic API key",
-            "begins with sk-ant-",
-            "its calls to Anthropic are refused",
-        ),
-        (
-            UpstreamName::CLOUDFLARE,
-            "Cloudflare API token",
-            "20 characters or more",
-            "its calls to Cloudflare use the service’s, if it has one",
-        ),
-    ] {
-        let name = UpstreamName::unchecked(upstream);
-        let key = upstream_keys::of_agent(&state.app.ledger, who, agent, &name).await?;
+    for (upstream, label, hint, without) in upstreams {
+        let key = upstream_keys::of_agent(ledger, who, agent, &upstream).await?;
+        let path = format!("agents/{part}/upstream-keys/{upstream}");
         rows.push(StoredKeyRow {
             upstream,
             label,
             hint,
             since: key.map(|key| Beside::past(key.stored_at, now)),
             without,
-            path: format!("agents/{part}/upstream-keys/{upstream}"),
+            path,
         });
     }
     Ok(rows)

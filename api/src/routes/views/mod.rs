@@ -2,6 +2,7 @@
 //! and reads without scripts. Who may see one stands in the table of actions, as for every other route.
 
 mod admissions;
+mod agent_usage;
 mod agents;
 mod clearances;
 mod events;

@@ -12,9 +12,9 @@ use http::Request;
 use ledger::aggregate::{AdmissionKind, Approval};
 use ledger::command::{
     AgentChanges, CloseTask, CreateAgent, CreateKey, EndAttempt, ForwardWrite, OpenUserEnrolment,
-    PutSchedule, ReplacePermissions, Ruling, SetAdmission, StartAttempt,
+    PutSchedule, RecordUsage, ReplacePermissions, Ruling, SetAdmission, StartAttempt, UsageSum,
 };
-use ledger::event::{AttemptOutcome, ClientTarget, KeyOrigin};
+use ledger::event::{AttemptOutcome, ClientTarget, KeyOrigin, UpstreamKeyOwner, UsageCounts};
 use ledger::operation::{ForwardedRequest, Method, Operation, Scope, ScopeId, UploadedFile};
 use ledger::policy::Edge;
 use ledger::{
@@ -477,6 +477,62 @@ async fn a_pairing_says_where_it_was_asked_and_what_a_key_would_open() {
     assert!(!wrong.html.contains("data-method"), "{}", wrong.html);
 }
 
+/// Calls of an agent have used some.
+async fn use_tokens(stage: &Stage, agent: &AgentName, model: &str) {
+    let ledger = &stage.state.app.ledger;
+    let agent = ledger.agent(agent).await.unwrap().unwrap().id;
+    let used = UsageSum {
+        owner: UpstreamKeyOwner::Agent(agent),
+        task_id: None,
+        model: model.to_owned(),
+        from: ledger.now(),
+        to: ledger.now(),
+        counts: UsageCounts {
+            requests: 12,
+            interrupted: 1,
+            input_tokens: 1000,
+            output_tokens: 900,
+            cache_creation_1h: 234,
+            cache_read: 2000,
+            ..UsageCounts::default()
+        },
+    };
+    let record = RecordUsage { used: vec![used] };
+    ledger
+        .execute(Origin::system("test"), record)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_page_of_an_agent_says_what_its_calls_used() {
+    let scene = Scene::granted().await;
+    let reader = scene.stage.session_of(Role::Viewer).await;
+    let path = format!("/agents/{AGENT}");
+    let page = seen(&scene.stage, &path, &reader).await;
+    assert!(!page.html.contains("Used by its calls"));
+    let agent = AgentName::unchecked(AGENT);
+    for model in ["claude-opus", "claude-opus", ""] {
+        use_tokens(&scene.stage, &agent, model).await;
+    }
+    let page = seen(&scene.stage, &path, &reader).await;
+    for part in [
+        "claude-opus</bdi></strong>: 24 requests (2 cut short), 6,468 tokens in (4,000 of them read from the cache), 1,800 out",
+        "model not named",
+    ] {
+        assert!(page.html.contains(part), "{part}: {}", page.html);
+    }
+    // What was used more than thirty days ago is not told.
+    scene.stage.clock.advance(Duration::from_secs(32 * 86_400));
+    let page = seen(
+        &scene.stage,
+        &path,
+        &scene.stage.session_of(Role::Viewer).await,
+    )
+    .await;
+    assert!(!page.html.contains("claude-opus"));
+}
+
 fn hostile_record() -> Operation {
     let content = format!("\"{HOSTILE}\"");
     let params = json!({"type": "TXT", "name": "b.example.com", "content": content});
@@ -616,6 +672,7 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         ledger.execute(system(), set).await.unwrap();
     }
     let held = held_write(&stage, &agent).await;
+    use_tokens(&stage, &agent, HOSTILE).await;
     let schedule = PutSchedule {
         agent: agent.clone(),
         ..fixtures::commands::put_schedule("nightly", vec![hostile_record()])

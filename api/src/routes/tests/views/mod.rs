@@ -45,6 +45,15 @@ impl Stage {
         }
     }
 
+    /// The text of what the browser of a session gets at a path.
+    pub(in crate::routes::tests) async fn read_view(
+        &self,
+        path: &str,
+        session: &OpenedSession,
+    ) -> String {
+        self.view(path, Some(session)).await.html
+    }
+
     /// Makes the principal `default` a user's own.
     async fn link_default(&self, user_id: UserId) -> SoftApprover {
         let ledger = &self.state.app.ledger;
