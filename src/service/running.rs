@@ -59,8 +59,11 @@ pub(crate) async fn run(
     if let Some(checkpoints) = ledger.checkpoints() {
         tracing::info!(
             origin = %checkpoints.origin(),
-            key_file = ?config.signing.key_file(),
-            state_file = ?config.signing.state_file(),
+            key_file = config
+                .signing
+                .key_file()
+                .map(|file| tracing::field::display(file.display())),
+            state_file = %config.signing.state_file().display(),
             "checkpoints are signed"
         );
     }
