@@ -132,6 +132,7 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
         opener_says: Says::default(),
         says: says(),
         executes: true,
+        is_of_write: false,
         needed: None,
         may_approve_own: false,
         may_break_glass: false,

@@ -546,6 +546,7 @@ async fn the_page_of_an_upload_shows_its_address_and_each_part_of_its_form() {
     let base = sandbox.upstream.base_url();
     for expected in [
         "Upload the Worker shop, and put it into use",
+        "A client of the API sent this itself.",
         base.trim_start_matches("http://"),
         "excludeScript=true",
         "a form of 3 parts",
@@ -558,6 +559,7 @@ async fn the_page_of_an_upload_shows_its_address_and_each_part_of_its_form() {
         assert!(page.contains(expected), "{expected} is not in {page}");
     }
     assert!(!page.contains("<script>alert") && !page.contains("sesame"));
+    assert!(!page.contains("This task before"), "{page}");
     stage.check(&sandbox).await;
 }
 

@@ -496,6 +496,25 @@ impl AsItCame {
     }
 }
 
+impl AsItCame {
+    fn as_one_file(&self) -> OperationFiles<'_> {
+        let content = self.request.body.as_slice();
+        let file = OperationFile {
+            name: "body",
+            file_name: None,
+            media_type: "",
+            content,
+            change: FileChange::Unknown,
+            text: None,
+        };
+        OperationFiles {
+            files: vec![file],
+            uploads: &self.request.uploads,
+            ..OperationFiles::default()
+        }
+    }
+}
+
 /// The parts of a form, each with what it is called and the digest of its bytes; as far as there is room for it also
 /// with its text.
 fn parts_of(form: &Form) -> Value {
@@ -571,6 +590,27 @@ impl Effect for AsItCame {
         }
     }
 
+    /// The address, which may be long, stands below.
+    fn act(&self, _: &Scope, _: &Before<'_>) -> Option<String> {
+        let title = self.request.title.as_ref()?;
+        Some(shown(title, 160))
+    }
+
+    fn place(&self, scope: &Scope, name: Option<Result<&str, &str>>) -> Option<String> {
+        let (of, id) = (scope.scope_type, &scope.id);
+        name.map(|name| match name {
+            // Its owner wrote it: in quotes, and without any of its own.
+            Ok(name) => {
+                let name = shown(name, 120).replace('"', "'");
+                format!("{of} \"{name}\" (id {id})")
+            }
+            Err(why) => {
+                let why = shown(why, 120);
+                format!("{of} {id}, whose name cannot be read ({why})")
+            }
+        })
+    }
+
     fn request(&self, _: &Scope, _: Option<&str>) -> UpstreamRequest {
         self.request.request()
     }
@@ -600,6 +640,8 @@ impl Effect for AsItCame {
     fn files(&self, _: &Before<'_>) -> Option<OperationFiles<'_>> {
         let parts = match &self.body {
             ForwardedBody::Form(form) => form.parts.as_slice(),
+            // What is not read can be had as it is.
+            ForwardedBody::Other => return Some(self.as_one_file()),
             _ if self.request.uploads.is_empty() => return None,
             _ => &[],
         };

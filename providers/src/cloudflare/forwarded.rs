@@ -360,6 +360,10 @@ mod tests {
             .iter()
             .map(|file| file.text.as_deref())
             .collect();
+        assert_eq!(
+            operation.place(Some(Ok("Shop \"Ltd\""))).unwrap(),
+            "account \"Shop 'Ltd'\" (id a1)"
+        );
         assert_eq!(texts[0], Some("{\n  \"a\": 1\n}"));
         assert_eq!(texts[1], Some(long.as_str()));
         assert_eq!(files.files[2].file_name, Some("b.wasm"));
