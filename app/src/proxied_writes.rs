@@ -4,9 +4,13 @@ use crate::app::App;
 use crate::edge::{SeenFrom, edge};
 use crate::refusal::Error;
 use ledger::aggregate::{Apply, Approval};
-use ledger::command::{CloseTask, ForwardWrite, PresentedKey, Standing, Submitted, standing};
+use ledger::command::{
+    CloseTask, ForwardWrite, PresentedKey, Standing, Submitted, WriteBy, standing,
+};
 use ledger::operation::{MatchDigest, Operation};
-use ledger::{Actor, AgentId, AgentName, ApplyId, KeyId, Origin, RequestId};
+use ledger::{
+    Actor, AgentId, AgentName, ApplyId, ClientSubject, KeyId, Origin, RequestId, TaskId, TokenId,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,21 +25,52 @@ const CLOSED: &str = "its write has ended";
 pub struct Writer {
     pub agent_id: AgentId,
     pub agent: AgentName,
-    /// [`ledger::SHARED_KEY`] for the one that all agents have.
-    pub key_id: KeyId,
+    pub shown: Shown,
     pub request_id: Option<RequestId>,
+}
+
+/// The credential that proved it.
+#[derive(Debug, Clone)]
+pub enum Shown {
+    /// A key; [`ledger::SHARED_KEY`] for the one that all agents have.
+    Key(KeyId),
+    /// A token of a task, with the subject that it is bound to.
+    Token {
+        task_id: TaskId,
+        token_id: TokenId,
+        subject: ClientSubject,
+    },
 }
 
 impl Writer {
     fn origin(&self) -> Origin {
-        Origin {
-            actor: Actor::AgentKey {
+        let actor = match &self.shown {
+            Shown::Key(key_id) => Actor::AgentKey {
                 agent_id: self.agent_id,
                 name: self.agent.clone(),
-                key_id: self.key_id,
+                key_id: *key_id,
                 subject: None,
             },
+            Shown::Token {
+                token_id, subject, ..
+            } => Actor::Agent {
+                agent: self.agent.clone(),
+                subject: subject.clone(),
+                token: *token_id,
+            },
+        };
+        Origin {
+            actor,
             request_id: self.request_id,
+        }
+    }
+
+    const fn by(&self) -> WriteBy {
+        match self.shown {
+            Shown::Key(key_id) => WriteBy::Key(key_id),
+            Shown::Token {
+                task_id, token_id, ..
+            } => WriteBy::Token { task_id, token_id },
         }
     }
 }
@@ -65,7 +100,7 @@ pub async fn hold(
     let ledger = &app.ledger;
     let until = Instant::now() + patience;
     let command = ForwardWrite {
-        key_id: writer.key_id,
+        by: writer.by(),
         agent_id: writer.agent_id,
         operation,
         digest,
@@ -104,13 +139,16 @@ pub async fn hold(
     }
 }
 
-/// Closes the task of a write that has ended and whose end is known.
+/// Closes the task of a write that has ended and whose end is known, where it was opened for that.
 ///
 /// # Errors
 /// When the ledger refuses it.
 pub async fn close(app: &App, writer: &Writer, apply: &Apply) -> Result<(), Error> {
+    let Shown::Key(key_id) = writer.shown else {
+        return Ok(());
+    };
     let presented = PresentedKey {
-        key_id: writer.key_id,
+        key_id,
         agent_id: writer.agent_id,
         task_id: apply.task_id,
     };

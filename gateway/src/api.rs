@@ -15,7 +15,7 @@ use crate::upstream::{Limits, SetupError, Upstream};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use ledger::{UpstreamApi, UpstreamAuth, UpstreamName};
+use ledger::{UpstreamApi, UpstreamAuth, UpstreamId, UpstreamName};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 use url::Url;
@@ -26,6 +26,8 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(crate) struct Api {
     /// As stored keys name it, and its place below `/proxy/`.
     pub(crate) name: UpstreamName,
+    /// The description of one that an administrator opened.
+    pub(crate) described: Option<UpstreamId>,
     /// What clients have between that place and the paths of the API, because upstream's base ends so.
     inner: &'static str,
     pub(crate) envelope: Envelope,
@@ -68,6 +70,7 @@ impl Api {
     pub(crate) fn anthropic(upstream: Upstream, base: Url, has_files: bool) -> Self {
         Self {
             name: UpstreamName::anthropic(),
+            described: None,
             inner: "",
             envelope: Envelope::Anthropic,
             credentials: Forms::ANTHROPIC,
@@ -85,6 +88,7 @@ impl Api {
     pub(crate) fn cloudflare(upstream: Upstream, base: Url, calls_in_5_minutes: u32) -> Self {
         Self {
             name: UpstreamName::cloudflare(),
+            described: None,
             inner: "/client/v4",
             envelope: Envelope::Cloudflare,
             credentials: Forms::CLOUDFLARE,
@@ -105,7 +109,7 @@ impl Api {
     /// [`SetupError`] when its URL cannot be used.
     pub(crate) fn opened(
         name: &UpstreamName,
-        api: &Arc<UpstreamApi>,
+        (described_by, api): (UpstreamId, &Arc<UpstreamApi>),
         limits: &Limits,
     ) -> Result<Self, SetupError> {
         const SETTING: &str = "base_url";
@@ -125,6 +129,7 @@ impl Api {
         };
         Ok(Self {
             name: name.clone(),
+            described: Some(described_by),
             inner: "",
             envelope: Envelope::Problem,
             credentials: Forms::OPENED,

@@ -76,7 +76,7 @@ impl Apis {
             public: Some(self.is_public),
             ..self.limits.clone()
         };
-        let api = match Api::opened(name, &api, &limits) {
+        let api = match Api::opened(name, (id, &api), &limits) {
             Ok(api) => Arc::new(api),
             Err(error) => {
                 tracing::warn!(%error, upstream.name = %name, "an upstream cannot be reached as it is described");

@@ -85,14 +85,14 @@ pub trait Callers: Send + Sync + 'static {
 
 /// Gives the stored keys of upstreams. Asked at every request, so that a replaced key counts from the next on.
 pub trait Keys: Send + Sync + 'static {
-    /// The key of this owner for an upstream; `None` where none is stored.
+    /// The key of this owner for an upstream as that description has it; `None` where none is stored.
     ///
     /// # Errors
-    /// A key that cannot be read.
+    /// A key that cannot be read; [`Refusal::described_anew`].
     fn key_of<'a>(
         &'a self,
         owner: &'a Owner,
-        upstream: &'a str,
+        upstream: (&'a str, Option<UpstreamId>),
     ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>>;
 }
 

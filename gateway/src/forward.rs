@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use ledger::UpstreamName;
+use ledger::{UpstreamId, UpstreamName};
 use secrecy::SecretString;
 use std::fmt;
 use std::future::poll_fn;
@@ -90,13 +90,13 @@ impl Sender {
         Ok(api.map(|api| api.base_url().to_owned()))
     }
 
-    /// Sends a request once.
+    /// Sends a request once, to the upstream as that description has it.
     ///
     /// # Errors
     /// [`Unanswered`], which says whether it may have arrived.
     pub async fn send(
         &self,
-        upstream: &UpstreamName,
+        (upstream, described): (&UpstreamName, Option<UpstreamId>),
         forward: Forward,
         key: &SecretString,
     ) -> Result<Answered, Unanswered> {
@@ -107,6 +107,9 @@ impl Sender {
             Unanswered::NotSent(Refusal::new(Word::Ended, text))
         };
         let api = api.ok_or_else(unknown)?;
+        if api.described != described {
+            return Err(Unanswered::NotSent(Refusal::described_anew()));
+        }
         let most = u64::try_from(forward.body.len()).unwrap_or(u64::MAX);
         let has_body = !forward.body.is_empty();
         let upload = Upload::new(

@@ -183,7 +183,8 @@ impl Shared {
             self.admit((&caller.owner, caller.task), &call, &parts.extensions)
                 .await?;
         }
-        let key = self.ports.keys.key_of(&caller.owner, api.name.as_str());
+        let upstream = (api.name.as_str(), api.described);
+        let key = self.ports.keys.key_of(&caller.owner, upstream);
         let key = key.await?.ok_or_else(|| api.keyless(&caller.owner))?;
         let place = self.places.take(caller.counted_for)?;
         refuse_long(&parts, &call)?;
@@ -286,17 +287,11 @@ impl Shared {
         (path, call, asked): (&str, &Call, &Asked),
         caller: Caller,
     ) -> Result<Response<Body>, Refusal> {
-        if caller.task.is_some() {
-            return Err(Refusal::new(
-                Word::Forbidden,
-                "a write through a proxy is made with a key of the agent, and not with a task's token",
-            ));
-        }
         let Caller {
             owner,
+            task,
             counted_for,
             mut ended,
-            ..
         } = caller;
         let (Some(writes), Owner::Agent(id, name), Reach::One(scope)) =
             (&self.ports.writes, owner, &asked.reach)
@@ -328,6 +323,7 @@ impl Shared {
         };
         let write = Write {
             agent: (id, name),
+            task,
             counted_for,
             request_id: parts.extensions.get::<RequestId>().copied(),
             seen: parts.extensions.clone(),

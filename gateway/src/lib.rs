@@ -63,4 +63,4 @@ pub use record::Records;
 pub use refusal::{CODE, Envelope, Refusal, Word};
 pub use upstream::SetupError;
 pub use usage::Usage;
-pub use write::{Answer, Write, Writes, patience};
+pub use write::{Answer, Secrets, Write, Writes, patience, with_secrets};

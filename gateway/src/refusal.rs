@@ -167,6 +167,15 @@ impl Refusal {
         )
     }
 
+    /// The API is another one than a moment ago.
+    #[must_use]
+    pub fn described_anew() -> Self {
+        Self::new(
+            Word::Busy,
+            "an administrator has just described this API anew, and nothing was sent: try again",
+        )
+    }
+
     #[must_use]
     pub fn malformed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Word::Malformed, message)

@@ -8,8 +8,10 @@ use futures_util::future::BoxFuture;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use ledger::operation::Scope;
-use ledger::{AgentId, AgentName, Level, OperationId, RequestId, Risk, UpstreamName};
+use ledger::{AgentId, AgentName, Level, OperationId, RequestId, Risk, TaskId, UpstreamName};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
@@ -29,9 +31,11 @@ const LEFT: Duration = Duration::from_secs(15);
 
 /// A write that was judged and parsed, in the form in which it goes up.
 pub struct Write {
-    /// The agent that asks, by a key of its own or by the one that all agents have.
+    /// The agent that asks, by a key of its own, by the one that all agents have, or by a task's token.
     pub agent: (AgentId, AgentName),
-    /// The credential, which says the key.
+    /// The task of the token.
+    pub task: Option<TaskId>,
+    /// The credential, which says the key or the token.
     pub counted_for: CountedFor,
     pub request_id: Option<RequestId>,
     /// What the surface knows of the request.
@@ -68,45 +72,74 @@ impl Write {
     /// [`crate::Word::Malformed`] where no text stands there.
     pub fn without_secrets(
         &self,
-        mut hide: impl FnMut(&str, &str) -> String,
+        hide: impl FnMut(&str, &str) -> String,
     ) -> Result<(HeaderMap, Bytes), Refusal> {
-        let no_text = || Refusal::malformed("a secret in the body is no text");
-        let mut put = |value: &mut Value, pointer: &str, place: &str| {
-            let found = value.pointer_mut(pointer).ok_or_else(no_text)?;
-            let hidden = hide(place, found.as_str().ok_or_else(no_text)?);
-            *found = Value::String(hidden);
-            Ok::<_, Refusal>(())
-        };
-        let mut headers = self.headers.clone();
-        let body = match Content::read(&self.headers, &self.body)? {
-            Content::Nothing => self.body.clone(),
-            Content::Json(mut value) => {
-                for place in &self.secrets {
-                    put(&mut value, place, place)?;
-                }
-                value.to_string().into()
-            }
-            Content::Form(mut form) => {
-                for place in &self.secrets {
-                    let rest = place.strip_prefix('/').unwrap_or(place);
-                    let (name, _) = rest.split_once('/').unwrap_or((rest, ""));
-                    let pointer = rest.get(name.len()..).unwrap_or_default();
-                    let mut parts = form.parts.iter_mut();
-                    let part = parts.find(|part| part.name == name).ok_or_else(no_text)?;
-                    let mut value: Value =
-                        serde_json::from_slice(&part.content).map_err(|_| no_text())?;
-                    put(&mut value, pointer, place)?;
-                    part.content = value.to_string().into();
-                }
-                let (content_type, body) = form.write();
-                let content_type = HeaderValue::from_str(&content_type)
-                    .map_err(|_| Refusal::malformed("the form cannot be sent on"))?;
-                headers.insert(header::CONTENT_TYPE, content_type);
-                body
-            }
-        };
-        Ok((headers, body))
+        replaced((&self.headers, &self.body), &self.secrets, hide)
     }
+}
+
+/// Secrets by their places.
+pub type Secrets = BTreeMap<String, SecretString>;
+
+/// Headers and body with secrets in their places, as [`Write::without_secrets`] has taken them out. Of the headers the
+/// content type of a form alone is another one.
+///
+/// # Errors
+/// [`crate::Word::Malformed`] where no text stands there.
+pub fn with_secrets(
+    request: (&HeaderMap, &Bytes),
+    secrets: &Secrets,
+) -> Result<(HeaderMap, Bytes), Refusal> {
+    let places: Vec<String> = secrets.keys().cloned().collect();
+    replaced(request, &places, |place, there| {
+        let secret = secrets.get(place);
+        secret.map_or_else(|| there.to_owned(), |text| text.expose_secret().to_owned())
+    })
+}
+
+/// Headers and body with other texts in some places of the body.
+fn replaced(
+    (headers, body): (&HeaderMap, &Bytes),
+    places: &[String],
+    mut other: impl FnMut(&str, &str) -> String,
+) -> Result<(HeaderMap, Bytes), Refusal> {
+    let no_text = || Refusal::malformed("a secret in the body is no text");
+    let mut put = |value: &mut Value, pointer: &str, place: &str| {
+        let found = value.pointer_mut(pointer).ok_or_else(no_text)?;
+        let text = other(place, found.as_str().ok_or_else(no_text)?);
+        *found = Value::String(text);
+        Ok::<_, Refusal>(())
+    };
+    let content = Content::read(headers, body)?;
+    let mut headers = headers.clone();
+    let body = match content {
+        Content::Nothing => body.clone(),
+        Content::Json(mut value) => {
+            for place in places {
+                put(&mut value, place, place)?;
+            }
+            value.to_string().into()
+        }
+        Content::Form(mut form) => {
+            for place in places {
+                let rest = place.strip_prefix('/').unwrap_or(place);
+                let (name, _) = rest.split_once('/').unwrap_or((rest, ""));
+                let pointer = rest.get(name.len()..).unwrap_or_default();
+                let mut parts = form.parts.iter_mut();
+                let part = parts.find(|part| part.name == name).ok_or_else(no_text)?;
+                let mut value: Value =
+                    serde_json::from_slice(&part.content).map_err(|_| no_text())?;
+                put(&mut value, pointer, place)?;
+                part.content = value.to_string().into();
+            }
+            let (content_type, body) = form.write();
+            let content_type = HeaderValue::from_str(&content_type)
+                .map_err(|_| Refusal::malformed("the form cannot be sent on"))?;
+            headers.insert(header::CONTENT_TYPE, content_type);
+            body
+        }
+    };
+    Ok((headers, body))
 }
 
 impl fmt::Debug for Write {
@@ -227,6 +260,67 @@ pub trait Writes: Send + Sync + 'static {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn write(content_type: &'static str, body: &'static str, secrets: &[&str]) -> Write {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert("x-tenant", HeaderValue::from_static("test"));
+        Write {
+            agent: (AgentId::from_bytes([1; 16]), AgentName::unchecked("ci")),
+            task: None,
+            counted_for: CountedFor::Agent(AgentId::from_bytes([1; 16])),
+            request_id: None,
+            seen: Extensions::new(),
+            upstream: UpstreamName::cloudflare(),
+            operation: OperationId::of("workers.secret.write"),
+            level: Level::Write,
+            risk: Risk::Sensitive,
+            scope: Scope {
+                scope_type: ledger::ScopeType::of("account"),
+                id: ledger::operation::ScopeId::parse("a1").unwrap(),
+            },
+            title: None,
+            method: Method::PUT,
+            base_url: "https://api.example.com".to_owned(),
+            target: "/secrets".to_owned(),
+            headers,
+            body: Bytes::from_static(body.as_bytes()),
+            secrets: secrets.iter().map(|place| (*place).to_owned()).collect(),
+            patience: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn secrets_go_back_to_where_they_were_taken_from_and_nothing_else_changes() {
+        const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\nContent-Type: \
+            application/json\r\n\r\n{\"bindings\":[{\"text\":\"s3cret\"}],\"main\":\"a\"}\r\n--b--\r\n";
+        for (content_type, body, place) in [
+            (
+                "application/json",
+                "{\"name\":\"A\",\"text\":\"s3cret\"}",
+                "/text",
+            ),
+            (
+                "multipart/form-data; boundary=b",
+                FORM,
+                "/metadata/bindings/0/text",
+            ),
+        ] {
+            let write = write(content_type, body, &[place]);
+            let mut secrets = Secrets::new();
+            let hidden = write.without_secrets(|place, text| {
+                secrets.insert(place.to_owned(), text.into());
+                "(hidden)".to_owned()
+            });
+            let (headers, hidden) = hidden.unwrap();
+            assert!(!String::from_utf8_lossy(&hidden).contains("s3cret"));
+            assert_eq!(headers["x-tenant"], "test");
+            let (headers, whole) = with_secrets((&headers, &hidden), &secrets).unwrap();
+            assert_eq!(headers["x-tenant"], "test");
+            let whole = Content::read(&headers, &whole).unwrap();
+            assert_eq!(whole, Content::read(&write.headers, &write.body).unwrap());
+        }
+    }
 
     #[test]
     fn a_call_is_held_within_what_its_client_waits() {

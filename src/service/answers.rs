@@ -7,7 +7,7 @@ use gateway::{Answered, AnsweredBody, Refusal};
 use http::{HeaderMap, StatusCode};
 use ledger::command::OWED;
 use ledger::operation::MatchDigest;
-use ledger::{AgentId, ApplyId};
+use ledger::{AgentId, ApplyId, TaskId};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,8 +31,8 @@ pub(super) struct Given {
     pub(super) body: Bytes,
 }
 
-/// Who asked, and what.
-pub(super) type Asked = (AgentId, MatchDigest);
+/// Who asked, in which task where that is a token's, and what.
+pub(super) type Asked = (AgentId, Option<TaskId>, MatchDigest);
 
 #[derive(Debug)]
 struct Kept {
@@ -166,6 +166,7 @@ mod tests {
 
     const ASKED: Asked = (
         AgentId::from_bytes([1; 16]),
+        None,
         MatchDigest::from_bytes([2; 32]),
     );
 

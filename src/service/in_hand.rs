@@ -1,21 +1,24 @@
-//! Requests with secrets, while the calls that brought them wait. A secret is nowhere else: what is recorded has its
-//! length and a MAC, and a request whose call has gone cannot be sent.
+//! The secrets of requests, while the calls that brought them wait. A secret is nowhere else: what is recorded has its
+//! length and a MAC, and a request whose call has gone cannot be sent. Nothing but the secret is taken from such a call:
+//! what else goes up is what was recorded.
 
-use super::answers::Asked;
-use axum::body::Bytes;
-use http::HeaderMap;
+use gateway::Secrets;
+use ledger::AgentId;
+use ledger::operation::MatchDigest;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Who brought it, and for what.
+type Asked = (AgentId, MatchDigest);
+
 #[derive(Debug)]
 struct Brought {
-    headers: HeaderMap,
-    body: Bytes,
+    secrets: Arc<Secrets>,
     /// How many calls have brought it.
     calls: usize,
 }
 
-/// The requests.
+/// The secrets.
 #[derive(Debug, Default)]
 pub(super) struct InHand(Mutex<HashMap<Asked, Brought>>);
 
@@ -24,13 +27,11 @@ impl InHand {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds a request for as long as what is given back lives. Under one digest they are the same, secrets
-    /// included.
-    pub(super) fn hold(self: &Arc<Self>, asked: Asked, headers: HeaderMap, body: Bytes) -> Holding {
+    /// Holds the secrets of a request for as long as what is given back lives. Under one digest they are the same.
+    pub(super) fn hold(self: &Arc<Self>, asked: Asked, secrets: Secrets) -> Holding {
         let mut brought = self.brought();
-        let entry = brought.entry(asked).or_insert(Brought {
-            headers,
-            body,
+        let entry = brought.entry(asked).or_insert_with(|| Brought {
+            secrets: Arc::new(secrets),
             calls: 0,
         });
         entry.calls += 1;
@@ -40,11 +41,10 @@ impl InHand {
         }
     }
 
-    /// The headers and body of a request, while a call has it.
-    pub(super) fn of(&self, asked: &Asked) -> Option<(HeaderMap, Bytes)> {
+    /// The secrets of a request, while a call has them.
+    pub(super) fn of(&self, asked: &Asked) -> Option<Arc<Secrets>> {
         let brought = self.brought();
-        let found = brought.get(asked)?;
-        Some((found.headers.clone(), found.body.clone()))
+        Some(Arc::clone(&brought.get(asked)?.secrets))
     }
 }
 
@@ -70,8 +70,6 @@ impl Drop for Holding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::AgentId;
-    use ledger::operation::MatchDigest;
 
     #[test]
     fn a_request_is_in_hand_while_a_call_that_brought_it_waits() {
@@ -80,7 +78,8 @@ mod tests {
             AgentId::from_bytes([1; 16]),
             MatchDigest::from_bytes([2; 32]),
         );
-        let bring = || in_hand.hold(asked, HeaderMap::new(), Bytes::from_static(b"s3cret"));
+        let secrets = || Secrets::from([("/value".to_owned(), "s3cret".into())]);
+        let bring = || in_hand.hold(asked, secrets());
         let (first, second) = (bring(), bring());
         drop(first);
         assert!(in_hand.of(&asked).is_some());

@@ -5,20 +5,23 @@ use super::answers::{Answers, Asked, Given, given};
 use super::in_hand::InHand;
 use api::AppState;
 use app::edge::SeenFrom;
-use app::proxied_writes::{Held, Writer, close, hold};
+use app::proxied_writes::{Held, Shown, Writer, close, hold};
 use app::{Error, upstream_keys};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Answer, AnsweredBody, CountedFor, Forward, Refusal, Sender, Unanswered, Word, Write, Writes,
+    Answer, AnsweredBody, CountedFor, Forward, Refusal, Secrets, Sender, Unanswered, Word, Write,
+    Writes, with_secrets,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use ledger::aggregate::{Apply, Approval, OperationState};
+use ledger::aggregate::{Apply, Approval, OperationState, Task};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, OperationOutcome, UpstreamKeyOwner};
 use ledger::operation::{ForwardedRequest, HiddenSecret, Method as WriteMethod, Operation};
 use ledger::provider::{Body, NoAnswer, Pending};
-use ledger::{ApplyId, Ledger, Rejection, RejectionKind, SHARED_KEY, UpstreamName, with_sources};
+use ledger::{
+    ApplyId, Ledger, Rejection, RejectionKind, SHARED_KEY, UpstreamId, UpstreamName, with_sources,
+};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -93,6 +96,12 @@ impl OverGateway {
             apply_id, request, ..
         } = forwarding;
         let keep = |answer| self.answers.put(apply_id, answer);
+        let ended = |why: String| {
+            keep(Err(Refusal::new(Word::Ended, why.clone())));
+            NotForwarded::NoKey(why)
+        };
+        // Before the key, which is one for this description or for a later one, to which nothing is sent.
+        let described = self.is_as_it_was(forwarding).await.map_err(ended)?;
         let key = match self.key_of(forwarding).await {
             Ok(key) => key,
             Err(refused) => {
@@ -102,13 +111,9 @@ impl OverGateway {
                 return Err(refused);
             }
         };
-        let unchanged = self.is_as_it_was(forwarding).await;
-        let forward = unchanged.and_then(|()| self.forward_of(forwarding));
-        let forward = forward.map_err(|why| {
-            keep(Err(Refusal::new(Word::Ended, why.clone())));
-            NotForwarded::NoKey(why)
-        })?;
-        let sent = self.sender.send(&request.upstream, forward, &key).await;
+        let forward = self.forward_of(forwarding).map_err(ended)?;
+        let to = (&request.upstream, described);
+        let sent = self.sender.send(to, forward, &key).await;
         let answered = sent.map_err(|why| {
             let (Unanswered::NotSent(refusal) | Unanswered::MaybeSent(refusal)) = &why;
             keep(Err(refusal.clone()));
@@ -140,8 +145,9 @@ impl OverGateway {
 }
 
 impl OverGateway {
-    /// What people approved goes where it went when they were asked.
-    async fn is_as_it_was(&self, forwarding: Forwarding<'_>) -> Result<(), String> {
+    /// What people approved goes where it went when they were asked: the description of that, where the upstream has
+    /// one.
+    async fn is_as_it_was(&self, forwarding: Forwarding<'_>) -> Result<Option<UpstreamId>, String> {
         let name = &forwarding.request.upstream;
         let base = self.sender.base_url(name).await;
         let base = base.map_err(|refusal| format!("nothing was sent: {}", refusal.message()))?;
@@ -157,7 +163,7 @@ impl OverGateway {
         };
         let upstream = self.ledger.upstream(name).await.map_err(unreadable)?;
         let Some(upstream) = upstream else {
-            return Ok(());
+            return Ok(None);
         };
         let apply = self.ledger.load::<Apply>(forwarding.apply_id).await;
         let apply = apply.map_err(unreadable)?;
@@ -169,7 +175,7 @@ impl OverGateway {
         let asked_at = approval.map_err(unreadable)?.map(|asked| asked.created_at);
         let asked_at = asked_at.or_else(|| apply.map(|apply| apply.accepted_at));
         match asked_at.is_some_and(|asked_at| upstream.defined_at <= asked_at) {
-            true => Ok(()),
+            true => Ok(Some(upstream.id)),
             false => Err(format!(
                 "nothing was sent: an administrator described {name} anew after this was asked for; send the same \
                  request again"
@@ -177,18 +183,20 @@ impl OverGateway {
         }
     }
 
-    /// The request as it goes up, with the secrets of the call that waits.
+    /// The request as it goes up: as it was recorded, with the secrets of the call that waits.
     fn forward_of(&self, forwarding: Forwarding<'_>) -> Result<Forward, String> {
         let mut forward = forward_of(forwarding.request)?;
         if !forwarding.request.secrets.is_empty() {
             let digest = forwarding.request.match_digest();
             let digest = digest.map_err(|error| error.to_string())?;
             let brought = self.in_hand.of(&(forwarding.agent_id, digest));
-            let (headers, body) = brought.ok_or(
+            let brought = brought.ok_or(
                 "nothing was sent: the call that brought its secret has gone, and the secret is kept nowhere; send \
                  the same request again",
             )?;
-            (forward.headers, forward.body) = (headers, body);
+            let whole = with_secrets((&forward.headers, &forward.body), &brought);
+            let whole = whole.map_err(|refused| format!("nothing was sent: {}", refused.message()));
+            (forward.headers, forward.body) = whole?;
         }
         Ok(forward)
     }
@@ -250,16 +258,17 @@ impl HeldWrites {
         let unseen = SeenFrom::default();
         let seen = write.seen.get::<SeenFrom>().unwrap_or(&unseen).clone();
         let patience = write.patience.min(self.longest);
-        let writer = writer_of(&write)?;
-        let brought =
-            (!write.secrets.is_empty()).then(|| (sent_with(&write.headers), write.body.clone()));
-        let operation = self.operation_of(write)?;
+        let writer = self.writer_of(&write).await?;
+        let task = write.task;
+        let (operation, secrets) = self.operation_of(write)?;
         let digest = operation.forwarded().map(|request| request.match_digest());
         let Some(Ok(digest)) = digest else {
             return Err(Refusal::malformed("the body cannot be read"));
         };
-        let asked: Asked = (writer.agent_id, digest);
-        let _holding = brought.map(|(headers, body)| self.kept.in_hand.hold(asked, headers, body));
+        let asked: Asked = (writer.agent_id, task, digest);
+        let in_hand = &self.kept.in_hand;
+        let _holding =
+            (!secrets.is_empty()).then(|| in_hand.hold((writer.agent_id, digest), secrets));
         let told = match self.kept.answers.told_before(&asked) {
             // Its client tries again by itself.
             Some((_, Some(answer))) => return Ok(answered(answer, None)),
@@ -271,8 +280,39 @@ impl HeldWrites {
         self.answer(&writer, (asked, told), held)
     }
 
-    /// The write as an operation.
-    fn operation_of(&self, write: Write) -> Result<Operation, Refusal> {
+    async fn writer_of(&self, write: &Write) -> Result<Writer, Refusal> {
+        let (agent_id, agent) = write.agent.clone();
+        let shown = match (write.counted_for, write.task) {
+            (CountedFor::AgentKey(key_id), _) => Shown::Key(key_id),
+            (CountedFor::Agent(_), _) => Shown::Key(SHARED_KEY),
+            (CountedFor::Token(token_id), Some(task_id)) => {
+                let task = self.state.app.ledger.load::<Task>(task_id).await;
+                let task = task.map_err(|error| refusal(&error.into()))?;
+                let token = task.as_ref().and_then(|task| task.token(token_id));
+                let token = token.ok_or_else(|| refusal(&Rejection::TokenUnknown.into()))?;
+                Shown::Token {
+                    task_id,
+                    token_id,
+                    subject: token.subject.clone(),
+                }
+            }
+            (CountedFor::Session(_) | CountedFor::Token(_), _) => {
+                return Err(Refusal::new(
+                    Word::Forbidden,
+                    "only an agent's key or token writes",
+                ));
+            }
+        };
+        Ok(Writer {
+            agent_id,
+            agent,
+            shown,
+            request_id: write.request_id,
+        })
+    }
+
+    /// The write as an operation, and the secrets that are not in it.
+    fn operation_of(&self, write: Write) -> Result<(Operation, Secrets), Refusal> {
         let method = WriteMethod::of_write(write.method.as_str());
         let method = method.ok_or_else(|| {
             Refusal::new(
@@ -280,7 +320,7 @@ impl HeldWrites {
                 "a write is POST, PUT, PATCH or DELETE",
             )
         })?;
-        let mut secrets = Vec::new();
+        let (mut secrets, mut texts) = (Vec::new(), Secrets::new());
         let (sent, body) = match write.secrets.is_empty() {
             true => (write.headers.clone(), write.body.clone()),
             false => {
@@ -293,6 +333,7 @@ impl HeldWrites {
                     };
                     let text = secret.text();
                     secrets.push(secret);
+                    texts.insert(place.to_owned(), value.into());
                     text
                 })?
             }
@@ -327,7 +368,8 @@ impl HeldWrites {
         };
         let providers = &self.state.app.ledger.rules().providers;
         let forwarded = providers.forward(write.operation, write.scope, request);
-        forwarded.map_err(|error| Refusal::malformed(error.to_string()))
+        let operation = forwarded.map_err(|error| Refusal::malformed(error.to_string()))?;
+        Ok((operation, texts))
     }
 
     fn answer(
@@ -428,32 +470,6 @@ impl Writes for HeldWrites {
     fn carry_out(&self, write: Write) -> BoxFuture<'_, Result<Answer, Refusal>> {
         self.hold(write).boxed()
     }
-}
-
-/// Headers that go up with a request.
-fn sent_with(headers: &HeaderMap) -> HeaderMap {
-    let mut sent = headers.clone();
-    for name in OF_ONE_SENDING {
-        sent.remove(name);
-    }
-    sent
-}
-
-fn writer_of(write: &Write) -> Result<Writer, Refusal> {
-    let (agent_id, agent) = write.agent.clone();
-    let key_id = match write.counted_for {
-        CountedFor::AgentKey(key_id) => key_id,
-        CountedFor::Agent(_) => SHARED_KEY,
-        CountedFor::Session(_) | CountedFor::Token(_) => {
-            return Err(Refusal::new(Word::Forbidden, "only an agent's key writes"));
-        }
-    };
-    Ok(Writer {
-        agent_id,
-        agent,
-        key_id,
-        request_id: write.request_id,
-    })
 }
 
 fn answered(answer: Given, taken: Option<Box<dyn FnOnce() + Send>>) -> Answer {

@@ -18,7 +18,8 @@ use http::Extensions;
 use ledger::command::ReadAsked;
 use ledger::event::UpstreamKeyOwner;
 use ledger::{
-    AgentId, Ledger, OperationId, Rejection, SHARED_KEY, TaskId, UpstreamName, with_sources,
+    AgentId, Ledger, OperationId, Rejection, SHARED_KEY, TaskId, UpstreamId, UpstreamName,
+    with_sources,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -199,7 +200,7 @@ impl Keys for OfService {
     fn key_of<'a>(
         &'a self,
         owner: &'a Owner,
-        upstream: &'a str,
+        (upstream, described): (&'a str, Option<UpstreamId>),
     ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>> {
         async move {
             let owner = match owner {
@@ -207,7 +208,8 @@ impl Keys for OfService {
                 Owner::User(id) => UpstreamKeyOwner::User(*id),
             };
             let upstream = UpstreamName::unchecked(upstream);
-            let key = upstream_keys::key_of(&self.state.app.ledger, owner, &upstream).await;
+            let ledger = &self.state.app.ledger;
+            let key = upstream_keys::key_of(ledger, owner, &upstream).await;
             let key = key.map_err(|error| {
                 tracing::error!(error = with_sources(&error), "a stored key cannot be used");
                 Refusal::new(
@@ -215,6 +217,14 @@ impl Keys for OfService {
                     "the stored key cannot be used: ask an operator",
                 )
             })?;
+            // A key that was read before the API was described anew would go to where it was, and the other way round.
+            if let Some(described) = described {
+                let now = ledger.upstream(&upstream).await;
+                let now = now.map_err(|error| refusal(&error.into()))?;
+                if now.is_none_or(|now| now.id != described) {
+                    return Err(Refusal::described_anew());
+                }
+            }
             let is_cloudflare = upstream == UpstreamName::cloudflare();
             let own = self.cloudflare.as_ref().filter(|_| is_cloudflare);
             Ok(key.or_else(|| own.cloned()))

@@ -12,7 +12,7 @@ use ledger::event::ApplyEnd;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 const RECORDS: &str = "/proxy/cloudflare/client/v4/zones/z1/dns_records";
@@ -300,6 +300,82 @@ async fn a_client_that_goes_before_the_decision_finds_nothing_changed() {
     let other = stage.asked("other").await;
     assert_ne!(asked, other);
     assert_eq!(sandbox.upstream.mutations("dns_records").len(), 0);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_sent_more_and_goes_does_not_wait_either() {
+    let mut sandbox = Sandbox::new().await;
+    let one = ("PROXY_CALLS_PER_KEY", "1".to_owned());
+    sandbox.settings.extend([one]);
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let host = BASE_URL.trim_start_matches("http://");
+    let body = record("www");
+    let ahead = format!("GET /v1/healthz HTTP/1.1\r\nhost: {host}\r\n\r\n");
+    let call = format!(
+        "POST {RECORDS} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}{ahead}",
+        stage.key,
+        body.len()
+    );
+    let mut client = TcpStream::connect(stage.service.address).await.unwrap();
+    client.write_all(call.as_bytes()).await.unwrap();
+    sandbox.event("approval.requested").await;
+    assert_eq!(stage.post("www", SHORT).await.0, 429, "it has its place");
+    drop(client);
+    let asked = until("its place is free", async || {
+        let (status, body) = stage.post("www", SHORT).await;
+        (status != 429).then(|| link(&body))
+    })
+    .await;
+    stage.decide(&asked, "approve").await;
+    let other = stage.asked("other").await;
+    assert_ne!(asked, other);
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 0);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn a_write_with_a_tasks_token_is_the_tasks_and_ends_with_it() {
+    let mut sandbox = Sandbox::new().await;
+    let mut stage = Stage::new(&mut sandbox, &[]).await;
+    let opened = async |zone: &str| {
+        let task = json!({
+            "task_name": "records", "agent": "ci", "subject": "client-a", "proxy": true,
+            "operations": [{"operation_id": "dns.record.write", "scope_type": "zone", "scope_id": zone}],
+        });
+        let made = ask(&stage.service, "POST", "/v1/tasks", TOKEN, &task).await;
+        let (status, made) = made.unwrap();
+        assert_eq!(status, 201, "{made}");
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        (text("task_id"), text("capability_token"))
+    };
+    let (task, token) = opened("z1").await;
+    let (second, other) = opened("z1").await;
+    let (_, elsewhere) = opened("z2").await;
+    stage.key = elsewhere;
+    let (status, body) = stage.post("www", SHORT).await;
+    assert_eq!((status, number(&body)), (403, 99403), "{body}");
+    stage.key = token;
+    let asked = stage.asked("www").await;
+    assert_eq!(stage.asked("www").await, asked);
+    let (held, ()) = tokio::join!(stage.post("www", LONG), stage.decide(&asked, "approve"));
+    assert_eq!(held.0, 200, "{}", held.1);
+    let path = format!("/v1/tasks/{task}");
+    let shown = ask(&stage.service, "GET", &path, TOKEN, &Value::Null).await;
+    let shown = shown.unwrap().1;
+    assert_eq!(shown["status"], "completed", "{shown}");
+    // The same in another task is another write, which ends with its task, though its question is answered.
+    stage.key = other;
+    let again = stage.asked("www").await;
+    assert_ne!(again, asked);
+    stage.decide(&again, "approve").await;
+    let path = format!("/v1/tasks/{second}/close");
+    let closed = ask(&stage.service, "POST", &path, TOKEN, &json!({})).await;
+    assert_eq!(closed.unwrap().0, 200);
+    let (status, body) = stage.post("www", LONG).await;
+    assert_eq!((status, number(&body)), (401, 99401), "{body}");
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
     stage.check(&sandbox).await;
 }
 

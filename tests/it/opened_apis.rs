@@ -309,6 +309,117 @@ async fn a_write_to_an_opened_api_waits_for_a_person_and_goes_where_it_went_when
 }
 
 #[tokio::test]
+async fn the_headers_that_people_approved_go_up_and_with_others_it_is_another_write() {
+    let (base, heads) = upstream().await;
+    let sent = || heads.lock().unwrap().clone();
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());
+    let service = sandbox.start().await;
+    let alice = SoftApprover::new("alice");
+    service.register(&alice).await;
+    let key = agent(&service).await;
+    let mut api = with_secrets(&base);
+    api["request_headers"] = json!(["x-tenant"]);
+    let opened = admin(&service, "PUT", "/v1/upstreams/github", &api).await;
+    assert_eq!(opened.0, 200, "{}", opened.1);
+    let shared = json!({"api_key": SHARED});
+    let stored = admin(&service, "PUT", "/v1/upstreams/github/key", &shared).await;
+    assert_eq!(stored.0, 204);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let put = async |tenant: &str, agent: &str, seconds: u32| {
+        let path = "/proxy/github/repos/octo/hello/actions/secrets/TOKEN";
+        let request = client
+            .put(format!("http://{}{path}", service.address))
+            .header("host", BASE_URL.trim_start_matches("http://"))
+            .header("x-tenant", tenant)
+            .header("user-agent", agent)
+            .header("x-stainless-timeout", seconds.to_string())
+            .bearer_auth(&key)
+            .json(&json!({"encrypted_value": "what-nobody-else-reads"}));
+        let answer = request.send().await.unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.unwrap(),
+        )
+    };
+    let asked = link(&put("test", "first/1", 2).await);
+    let other = link(&put("prod", "first/1", 2).await);
+    assert_ne!(asked, other);
+    let decided = service.caller.decide(&alice, &asked, "approve", None).await;
+    assert_eq!(decided.unwrap().status, 200);
+    // What is not approved does not go along with what is.
+    assert_eq!(link(&put("prod", "first/1", 2).await), other);
+    assert!(sent().is_empty());
+    let (status, answer) = put("test", "second/1", 60).await;
+    assert_eq!(status, 200, "{answer}");
+    let requests = sent();
+    assert_eq!(requests.len(), 1);
+    let sent = &requests[0];
+    assert!(sent.contains("x-tenant: test\r\n"), "{sent}");
+    assert!(sent.contains("user-agent: first/1\r\n"), "{sent}");
+    assert!(sent.contains("what-nobody-else-reads") && sent.contains(SHARED));
+    assert!(service.stop().await.success());
+    let checked = sandbox.run("ledger check");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[tokio::test]
+async fn no_key_goes_to_another_address_or_a_later_api_of_the_same_name() {
+    let (first, heads) = upstream().await;
+    let (second, elsewhere) = upstream().await;
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());
+    let service = sandbox.start().await;
+    let key = agent(&service).await;
+    let grant = json!({"permissions": [{
+        "operation_id": "github.issues.read", "scope_type": "repo", "scope_id": "*", "granted_level": "read",
+    }]});
+    let open = async |base: &str| {
+        let put = admin(&service, "PUT", "/v1/upstreams/github", &described(base)).await;
+        assert_eq!(put.0, 200, "{}", put.1);
+    };
+    let store = async || {
+        for path in [
+            "/v1/agents/ci/upstream-keys/github",
+            "/v1/upstreams/github/key",
+        ] {
+            let stored = admin(&service, "PUT", path, &json!({"api_key": STORED})).await;
+            assert_eq!(stored.0, 204, "{}", stored.1);
+        }
+    };
+    let read = async || {
+        let path = "/proxy/github/repos/octo/hello/issues";
+        ask(&service, "GET", path, &key, &Value::Null)
+            .await
+            .unwrap()
+    };
+    open(&first).await;
+    let granted = admin(&service, "PATCH", "/v1/agents/ci/permissions", &grant).await;
+    assert_eq!(granted.0, 200, "{}", granted.1);
+    store().await;
+    assert_eq!(read().await.0, 200);
+    open(&second).await;
+    let (status, refused) = read().await;
+    assert_eq!(
+        (status, &refused["code"]),
+        (403, &json!("forbidden")),
+        "{refused}"
+    );
+    open(&first).await;
+    store().await;
+    assert_eq!(read().await.0, 200);
+    let removed = admin(&service, "DELETE", "/v1/upstreams/github", &Value::Null).await;
+    assert_eq!(removed.0, 204);
+    open(&second).await;
+    assert_eq!(read().await.0, 403);
+    assert_eq!(heads.lock().unwrap().len(), 2);
+    assert!(elsewhere.lock().unwrap().is_empty(), "nothing went there");
+    assert!(service.stop().await.success());
+    let checked = sandbox.run("ledger check");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[tokio::test]
 async fn a_description_that_would_let_a_credential_pass_or_is_of_ours_opens_nothing() {
     let mut sandbox = Sandbox::new().await;
     sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());

@@ -36,6 +36,12 @@ use tower::Service as _;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 
+/// How often a client is looked for whose call goes on elsewhere. The HTTP library does not read on while a request that
+/// was sent ahead waits to be answered, and so does not see that its client has gone.
+const LOOKS: Duration = Duration::from_millis(500);
+/// Below it are such calls.
+const CALLS: &str = "/proxy/";
+
 /// Most connections without a slot that are read from at a time; further ones are closed at once.
 pub(super) const MOST_CLOSING: usize = 256;
 
@@ -163,6 +169,9 @@ fn answer(
     let begun = slot
         .state()
         .begin_request(framing.map_or(Framing::Last, Framing::Length));
+    if request.uri().path().starts_with(CALLS) {
+        slot.state().watch();
+    }
     let begun = begun.and_then(|framing| {
         host::check(&request)?;
         has_plain_body(request.headers())?;
@@ -229,6 +238,7 @@ where
 {
     let mut timer = pin!(tokio::time::sleep_until(deadline(state, timeouts)));
     let mut signals = pin!(state.signals.changed());
+    let mut looks = pin!(tokio::time::sleep(LOOKS));
     poll_fn(move |cx: &mut Context<'_>| {
         while signals.as_mut().poll(cx).is_ready() {
             signals.set(state.signals.changed());
@@ -239,12 +249,20 @@ where
                 Signal::YieldMemory => return Poll::Ready(End::YieldedMemory),
             }
         }
-        if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
-            return Poll::Ready(match ended {
-                Err(error) if error.is_parse() => End::Malformed,
-                Err(error) if error.is_user() => End::Cut,
-                Ok(()) | Err(_) => End::Itself,
-            });
+        loop {
+            if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
+                return Poll::Ready(match ended {
+                    Err(error) if error.is_parse() => End::Malformed,
+                    Err(error) if error.is_user() => End::Cut,
+                    Ok(()) | Err(_) => End::Itself,
+                });
+            }
+            if !state.is_watched() || looks.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            // The stream looks when it is flushed.
+            looks.as_mut().reset(Instant::now() + LOOKS);
+            state.ask_to_look();
         }
         // The timer is moved only to an earlier time: where it goes off too early, it is set anew.
         let due = deadline(state, timeouts);

@@ -51,6 +51,10 @@ pub(super) struct ConnectionState {
     pub(super) signals: Arc<Signals>,
     /// An answer is being written that the client does not take.
     pub(super) writes: AtomicBool,
+    /// Whoever asks is to be gone from once they have gone, whatever else they have sent.
+    is_watched: AtomicBool,
+    /// It is time to look whether the client has gone.
+    looks: AtomicBool,
     /// Requests so far.
     requests: AtomicU64,
     framing: AtomicU64,
@@ -69,6 +73,8 @@ impl ConnectionState {
             begun,
             signals: Arc::default(),
             writes: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
+            looks: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             framing: AtomicU64::new(UNSAID),
             is_ambiguous: AtomicBool::new(false),
@@ -152,6 +158,7 @@ impl ConnectionState {
     /// The refusal of a request that could be read in two ways.
     pub(super) fn begin_request(&self, framing: Framing) -> Result<Framing, Refusal> {
         self.enter(Phase::Busy);
+        self.is_watched.store(false, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.hold_head(0);
         let is_ambiguous = self.is_ambiguous.load(Ordering::Relaxed);
@@ -191,6 +198,27 @@ impl ConnectionState {
     pub(super) fn hold_for(&self, holder: CountedFor) -> CountedFor {
         let mut held = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut held, holder)
+    }
+
+    /// From here on, until the request is answered, the client is looked for.
+    pub(super) fn watch(&self) {
+        self.is_watched.store(true, Ordering::Relaxed);
+    }
+
+    /// True while a request is being answered whose client is looked for.
+    pub(super) fn is_watched(&self) -> bool {
+        self.is_watched.load(Ordering::Relaxed)
+            && matches!(self.look().0, Phase::Busy | Phase::Streaming)
+    }
+
+    /// Has whoever holds the socket look whether the client has gone.
+    pub(super) fn ask_to_look(&self) {
+        self.looks.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was asked for since the last time.
+    pub(super) fn is_asked_to_look(&self) -> bool {
+        self.looks.load(Ordering::Relaxed) && self.looks.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn requests(&self) -> u64 {

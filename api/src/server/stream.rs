@@ -7,12 +7,12 @@ use super::refusal::{Refusal, bare_answer};
 use super::state::ConnectionState;
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
@@ -138,6 +138,18 @@ impl Stream {
         }
     }
 
+    /// True when the client has ended its side or the connection, whatever is left to read of what it sent before.
+    fn has_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        let ready = pin!(self.tcp.ready(Interest::READABLE)).poll(cx);
+        let has_gone = match ready {
+            Poll::Ready(Ok(ready)) => ready.is_read_closed(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        };
+        self.is_at_end |= has_gone;
+        has_gone
+    }
+
     fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.tcp).poll_write(cx, bytes);
         self.wrote(cx, result)
@@ -225,6 +237,9 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_asked_to_look() && self.has_gone(cx) {
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
         ready!(self.send_own(cx))?;
         Pin::new(&mut self.tcp).poll_flush(cx)
     }

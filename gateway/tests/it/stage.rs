@@ -132,7 +132,7 @@ impl Keys for Stored {
     fn key_of<'a>(
         &'a self,
         owner: &'a Owner,
-        upstream: &'a str,
+        (upstream, _): (&'a str, Option<ledger::UpstreamId>),
     ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>> {
         assert!(
             ["anthropic", "cloudflare"].contains(&upstream),

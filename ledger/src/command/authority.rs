@@ -197,6 +197,28 @@ pub fn check_token(
     Ok(())
 }
 
+/// The token of that id of a task that opens the proxies. Whoever asks has seen it shown; it is checked as of this
+/// commit where it is used.
+///
+/// # Errors
+/// [`Rejection::TokenUnknown`].
+pub(super) async fn proxy_token(
+    tx: &mut Transaction<'_>,
+    (agent_id, task_id, token_id): (AgentId, TaskId, TokenId),
+) -> Result<Presented, Error> {
+    let task = tx.load::<Task>(task_id).await?;
+    let task = task.filter(|task| task.agent_id == agent_id && task.opens_proxies);
+    let task = task.ok_or(Rejection::TokenUnknown)?;
+    let token = task.token(token_id).ok_or(Rejection::TokenUnknown)?;
+    let presented = PresentedToken {
+        token_id,
+        task_id,
+        claims_hash: token.claims_hash.clone(),
+        subject: token.subject.clone(),
+    };
+    Ok(presented.into())
+}
+
 /// Loads a task and its agent, and checks that the token or key may act in that task now.
 pub(super) async fn admit(
     tx: &mut Transaction<'_>,

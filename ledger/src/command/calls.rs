@@ -3,7 +3,7 @@
 
 use super::Command;
 use super::acting::acting_session;
-use super::authority::{Presented, PresentedToken, admit, check_key};
+use super::authority::{admit, check_key, proxy_token};
 use super::locked::admit_agent;
 use crate::admissions::Client;
 use crate::aggregate::{Agent, Call, Key, Task, User};
@@ -13,7 +13,7 @@ use crate::event::{
     CallBegun, CallCredential, CallEnded, CallSubject, LockTarget, LockedOperation,
     UpstreamKeyOwner, UsageCounts, UsageRecorded,
 };
-use crate::id::{AgentId, CallId, TaskId, TokenId};
+use crate::id::{CallId, TaskId};
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
 use crate::writer::Transaction;
@@ -64,32 +64,15 @@ async fn may_call(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(),
         }
         (UpstreamKeyOwner::Agent(agent_id), CallCredential::Token(token_id)) => {
             let task_id = subject.task_id.ok_or(Rejection::TokenUnknown)?;
-            may_call_in(tx, (agent_id, task_id, token_id)).await
+            let token = proxy_token(tx, (agent_id, task_id, token_id)).await?;
+            admit(tx, task_id, &token).await?;
+            Ok(())
         }
         (UpstreamKeyOwner::Agent(_), CallCredential::Session(_))
         | (UpstreamKeyOwner::User(_), CallCredential::AgentKey(_) | CallCredential::Token(_)) => {
             Err(Error::defect("a call is made with another's credential"))
         }
     }
-}
-
-/// Holds a call with a task's token to the token, and the task to the locks.
-async fn may_call_in(
-    tx: &mut Transaction<'_>,
-    (agent_id, task_id, token_id): (AgentId, TaskId, TokenId),
-) -> Result<(), Error> {
-    let task = tx.load::<Task>(task_id).await?;
-    let task = task.filter(|task| task.agent_id == agent_id && task.opens_proxies);
-    let task = task.ok_or(Rejection::TokenUnknown)?;
-    let token = task.token(token_id).ok_or(Rejection::TokenUnknown)?;
-    let presented = PresentedToken {
-        token_id,
-        task_id,
-        claims_hash: token.claims_hash.clone(),
-        subject: token.subject.clone(),
-    };
-    admit(tx, task_id, &Presented::Token(presented)).await?;
-    Ok(())
 }
 
 /// Holds a call to the locks on its operation, the blocks on its caller and the allowlist of its task. The proxies have

@@ -106,7 +106,8 @@ pub use users::{
     SetPassword,
 };
 pub use votes::WithdrawVote;
-pub use writes::{ForwardWrite, OWED};
+pub(crate) use writes::numbered_digest;
+pub use writes::{ForwardWrite, OWED, WriteBy};
 
 use crate::error::Error;
 use crate::storage::LookupKey;

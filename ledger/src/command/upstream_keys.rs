@@ -150,6 +150,19 @@ pub(super) async fn keys_of(
     Ok(keys)
 }
 
+/// All keys that are stored for an upstream.
+pub(super) async fn keys_for(
+    tx: &mut Transaction<'_>,
+    upstream: &UpstreamName,
+) -> Result<Vec<Arc<UpstreamKey>>, Error> {
+    let mut keys = Vec::new();
+    for (row, _) in tx.all_lookups(LookupKind::UpstreamKey).await? {
+        let key = tx.find_state::<UpstreamKey>(&row).await?;
+        keys.extend(key.filter(|key| key.upstream == *upstream));
+    }
+    Ok(keys)
+}
+
 /// Ends stored keys; [`erase`] follows in the same command, for their sealed bytes.
 pub(super) async fn end(
     tx: &mut Transaction<'_>,

@@ -1,16 +1,16 @@
-//! Other APIs: described by administrators, and taken away. A key that agents share for one stays while the API is at
-//! the address that it was stored for, and is erased with it otherwise.
+//! Other APIs: described by administrators, and taken away. Keys that are stored for one stay while the API is at
+//! the address that they were stored for, and are erased otherwise: nobody leads them elsewhere.
 
 use super::Command;
 use super::acting::still_acts;
 use super::shared_keys::unshare;
-use super::upstream_keys::erase;
+use super::upstream_keys::{end, erase, keys_for};
 use crate::aggregate::Upstream;
 use crate::error::Error;
 use crate::event::{
     Role, UpstreamDefined, UpstreamEnd, UpstreamEnded, UpstreamKeyEnd, UpstreamKeyShared,
 };
-use crate::id::UpstreamId;
+use crate::id::{UpstreamId, UpstreamSecretId};
 use crate::name::UpstreamName;
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, LookupKind};
@@ -89,16 +89,16 @@ impl Command for PutUpstream {
             }
             .into());
         }
-        let known_key = known.as_ref().and_then(|known| {
-            let is_there = known.base_url() == Some(self.api.described().base_url.as_str());
-            known.key.clone().filter(|_| is_there)
-        });
-        let secrets = match &known {
-            Some(known) if known_key.is_none() => {
-                unshare(tx, known, UpstreamKeyEnd::UpstreamEnded).await?
-            }
-            _ => None,
+        let base_url = self.api.described().base_url.as_str();
+        let is_there = known
+            .as_ref()
+            .is_some_and(|known| known.base_url() == Some(base_url));
+        let secrets = match is_there {
+            true => Vec::new(),
+            false => end_keys(tx, known.as_deref(), &self.name).await?,
         };
+        let kept = known.as_ref().and_then(|known| known.key.clone());
+        let kept = kept.filter(|_| is_there);
         let context = tx.context();
         let upstream_id: UpstreamId = context.id();
         let mut events = Vec::new();
@@ -109,7 +109,7 @@ impl Command for PutUpstream {
             };
             events.push(context.event(known.id, ended));
         }
-        let shared = known_key.map(|key| UpstreamKeyShared {
+        let shared = kept.map(|key| UpstreamKeyShared {
             name: self.name.clone(),
             secret_id: key.secret_id,
             stored_at: key.stored_at,
@@ -143,15 +143,29 @@ impl Command for RemoveUpstream {
         still_acts(tx, Role::Admin).await?;
         let known = standing(tx, &self.name).await?;
         let known = known.ok_or(Rejection::NoSuchUpstream)?;
-        let secret = unshare(tx, &known, UpstreamKeyEnd::UpstreamEnded).await?;
+        let secrets = end_keys(tx, Some(&known), &self.name).await?;
         let ended = UpstreamEnded {
             name: self.name,
             why: UpstreamEnd::Removed,
         };
         let event = tx.context().event(known.id, ended);
         tx.append(vec![event]).await?;
-        erase(tx, secret, UpstreamKeyEnd::UpstreamEnded).await
+        erase(tx, secrets, UpstreamKeyEnd::UpstreamEnded).await
     }
+}
+
+/// Ends the keys that are stored for an API, of agents and of all of them.
+async fn end_keys(
+    tx: &mut Transaction<'_>,
+    known: Option<&Upstream>,
+    name: &UpstreamName,
+) -> Result<Vec<UpstreamSecretId>, Error> {
+    let keys = keys_for(tx, name).await?;
+    let mut secrets = end(tx, keys, UpstreamKeyEnd::UpstreamEnded).await?;
+    if let Some(known) = known {
+        secrets.extend(unshare(tx, known, UpstreamKeyEnd::UpstreamEnded).await?);
+    }
+    Ok(secrets)
 }
 
 /// The API that has a name now.

@@ -1,8 +1,8 @@
-//! Writes of agents through proxies: each is asked for in a task of its own, and the same write again finds
-//! the one that was asked for before.
+//! Writes of agents through proxies: with a key each is asked for in a task of its own, with a task's token in that
+//! task. The same write again finds the one that was asked for before.
 
-use super::applies::{SubmitApply, submitted};
-use super::authority::{Presented, PresentedKey, admit_key};
+use super::applies::{SubmitApply, authenticate, submitted};
+use super::authority::{Presented, PresentedKey, admit_key, proxy_token};
 use super::continuations::{ContinueApply, Resume};
 use super::locked::admit_agent_of;
 use super::standing::{Standing, standing};
@@ -11,7 +11,7 @@ use super::{Command, Ruling, Submitted};
 use crate::aggregate::{Agent, Apply, Approval, Task};
 use crate::error::Error;
 use crate::event::{ApplyEnd, LockTarget, OnApproval, TaskCreated};
-use crate::id::{AgentId, ApplyId, KeyId, TaskId};
+use crate::id::{AgentId, ApplyId, KeyId, TaskId, TokenId};
 use crate::name::{ClientSubject, IdempotencyKey};
 use crate::operation::{MatchDigest, Operation};
 use crate::policy::Edge;
@@ -25,29 +25,71 @@ use std::time::Duration;
 /// How long the end of a write is what the same write again is told, unless it was told before.
 pub const OWED: Duration = Duration::from_secs(600);
 
-/// The key of the first apply of a task that was opened for a write. Where upstream could not be reached, the
+/// How the key of the first apply of a task that was opened for a write is. Where upstream could not be reached, the
 /// approval was given back, and the same write again is one more apply: `write 2`.
 const KEY: &str = "write";
 
 /// The most applies of one such task.
-const MOST_APPLIES: u32 = 100;
+const MOST_APPLIES: u64 = 100;
 
-fn key(number: u32) -> IdempotencyKey {
-    IdempotencyKey::unchecked(match number {
-        1 => KEY.to_owned(),
-        later => format!("{KEY} {later}"),
-    })
+/// How the keys of such applies in the task of a token begin. Their blanks keep them apart from those that requests have.
+const NUMBERED: &str = "proxy";
+
+/// The keys that the applies of one write have in their task, by number.
+#[derive(Debug, Clone, Copy)]
+enum Keys {
+    /// The task was opened for the write.
+    OwnTask,
+    /// The task of a token has others.
+    Of(MatchDigest),
+}
+
+impl Keys {
+    fn key(self, number: u64) -> IdempotencyKey {
+        IdempotencyKey::unchecked(match (self, number) {
+            (Self::OwnTask, 1) => KEY.to_owned(),
+            (Self::OwnTask, later) => format!("{KEY} {later}"),
+            (Self::Of(digest), number) => format!("{NUMBERED} {digest} {number}"),
+        })
+    }
+
+    const fn may_have(self, number: u64) -> bool {
+        match self {
+            Self::OwnTask => number <= MOST_APPLIES,
+            Self::Of(_) => true,
+        }
+    }
+}
+
+/// The digest of the request that such a key in the task of a token is about.
+pub(crate) fn numbered_digest(key: &IdempotencyKey) -> Option<&str> {
+    let rest = key.as_str().strip_prefix(NUMBERED)?.strip_prefix(' ')?;
+    rest.split_once(' ').map(|(digest, _)| digest)
 }
 
 /// The most characters of a task's name.
 const MOST_NAME: usize = 200;
 
+/// The credential of an agent that asks for a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteBy {
+    /// A key: the write has a task of its own.
+    Key(KeyId),
+    /// A capability token: the write is asked for in its task, which opens the proxies.
+    Token {
+        /// The task.
+        task_id: TaskId,
+        /// The token's `jti`.
+        token_id: TokenId,
+    },
+}
+
 /// Asks for a write, or takes the one that was asked for before as far as it goes: what was approved is
 /// authorised.
 #[derive(Debug, Clone)]
 pub struct ForwardWrite {
-    /// The agent's key.
-    pub key_id: KeyId,
+    /// The credential that was shown.
+    pub by: WriteBy,
     /// The agent that it proves.
     pub agent_id: AgentId,
     /// A request that is forwarded.
@@ -61,37 +103,37 @@ pub struct ForwardWrite {
 }
 
 impl ForwardWrite {
-    fn presented_in(&self, task_id: TaskId) -> Presented {
+    fn presented_in(&self, key_id: KeyId, task_id: TaskId) -> Presented {
         PresentedKey {
-            key_id: self.key_id,
+            key_id,
             agent_id: self.agent_id,
             task_id,
         }
         .into()
     }
 
-    /// What became of the newest such write, while that is what is to be told.
+    /// What became of the newest such write in a task, while that is what is to be told.
     async fn asked_before(
         &self,
         tx: &mut Transaction<'_>,
+        (presented, keys): (Presented, Keys),
     ) -> Result<Option<Ruling<Submitted>>, Error> {
-        let newest = LookupKey::write(self.agent_id, &self.digest);
-        let task = Error::none_if_erased(tx.find_state::<Task>(&newest).await)?;
-        let Some(task) = task else { return Ok(None) };
+        let task_id = presented.task_id();
         // One that was refused left none.
-        let Some((number, apply)) = newest_apply(tx, task.id).await? else {
-            return Ok(None);
-        };
+        let number = newest(tx, task_id, keys).await?;
+        let named = LookupKey::apply_key(task_id, &keys.key(number));
+        let apply = Error::none_if_erased(tx.find_state::<Apply>(&named).await)?;
+        let Some(apply) = apply else { return Ok(None) };
         let approval = match apply.approval_id {
             Some(id) => Error::none_if_erased(tx.load::<Approval>(id).await)?,
             None => None,
         };
         let now = tx.context().now;
         let goes_on = |approval: &Approval, number| ContinueApply {
-            token: self.presented_in(task.id),
-            key: key(number),
+            token: presented.clone(),
+            key: keys.key(number),
             resume: Resume {
-                task_id: task.id,
+                task_id,
                 approval_id: approval.id,
                 fingerprint: apply.fingerprint,
             },
@@ -114,19 +156,81 @@ impl ForwardWrite {
                 approval.usable_after(&apply).is_some() && approval.is_open_at(now)
             });
             return match given_back {
-                Some(approval) if number < MOST_APPLIES => {
-                    goes_on(&approval, number + 1).run(tx).await.map(Some)
+                Some(approval) if keys.may_have(number.saturating_add(1)) => {
+                    let goes_on = goes_on(&approval, number.saturating_add(1));
+                    goes_on.run(tx).await.map(Some)
                 }
                 _ => Ok(None),
             };
         }
-        let submitted = submitted(tx, task.id, apply.id, false).await?;
+        let submitted = submitted(tx, task_id, apply.id, false).await?;
         Ok(Some(Ruling::Accepted(submitted)))
+    }
+
+    /// Asks for it in the task of a token.
+    async fn in_task(
+        self,
+        tx: &mut Transaction<'_>,
+        (task_id, token_id): (TaskId, TokenId),
+    ) -> Result<Ruling<Submitted>, Error> {
+        let token = proxy_token(tx, (self.agent_id, task_id, token_id)).await?;
+        authenticate(tx, &token).await?;
+        let keys = Keys::Of(self.digest);
+        if let Some(asked) = self.asked_before(tx, (token.clone(), keys)).await? {
+            return Ok(asked);
+        }
+        tx.needs_room()?;
+        let next = newest(tx, task_id, keys).await?.saturating_add(1);
+        self.submitting(token, keys.key(next)).run(tx).await
+    }
+
+    /// Asks for it in a task of its own.
+    async fn in_own_task(
+        self,
+        tx: &mut Transaction<'_>,
+        key_id: KeyId,
+    ) -> Result<Ruling<Submitted>, Error> {
+        admit_key(tx, key_id, self.agent_id).await?;
+        admit_agent_of(tx, self.agent_id, &[LockTarget::Key(key_id)]).await?;
+        let newest = LookupKey::write(self.agent_id, &self.digest);
+        let task = Error::none_if_erased(tx.find_state::<Task>(&newest).await)?;
+        if let Some(task) = task {
+            let place = (self.presented_in(key_id, task.id), Keys::OwnTask);
+            if let Some(asked) = self.asked_before(tx, place).await? {
+                return Ok(asked);
+            }
+        }
+        tx.needs_room()?;
+        let agent: Arc<Agent> = tx.existing(self.agent_id).await?;
+        let task_id: TaskId = tx.context().id();
+        let created = self.task((task_id, key_id), &agent, tx)?;
+        let created = tx.context().event(task_id, created);
+        tx.append(vec![created]).await?;
+        let presented = self.presented_in(key_id, task_id);
+        let submit = self.submitting(presented, Keys::OwnTask.key(1));
+        let ruling = submit.run(tx).await?;
+        if let Ruling::Refused(_) = &ruling {
+            let task = tx.existing::<Task>(task_id).await?;
+            close(tx, &task, Some("its write was refused")).await?;
+        }
+        Ok(ruling)
+    }
+
+    fn submitting(self, token: Presented, key: IdempotencyKey) -> SubmitApply {
+        SubmitApply {
+            token,
+            key,
+            operations: vec![self.operation],
+            purpose: Purpose::default(),
+            on_approval: OnApproval::Wait,
+            callback: None,
+            edge: self.edge,
+        }
     }
 
     fn task(
         &self,
-        task_id: TaskId,
+        (task_id, key_id): (TaskId, KeyId),
         agent: &Agent,
         tx: &Transaction<'_>,
     ) -> Result<TaskCreated, Rejection> {
@@ -142,7 +246,6 @@ impl ForwardWrite {
             format!("{} {path}", request.method)
         });
         let question = question_time(None, &tx.context());
-        let key_id = self.key_id;
         Ok(TaskCreated {
             task_id,
             agent_id: agent.id,
@@ -164,61 +267,50 @@ impl Command for ForwardWrite {
     type Answer = Ruling<Submitted>;
 
     fn looks_up(&self) -> Vec<LookupKey> {
-        vec![LookupKey::write(self.agent_id, &self.digest)]
+        match self.by {
+            WriteBy::Key(_) => vec![LookupKey::write(self.agent_id, &self.digest)],
+            WriteBy::Token { .. } => Vec::new(),
+        }
     }
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
-        admit_key(tx, self.key_id, self.agent_id).await?;
-        admit_agent_of(tx, self.agent_id, &[LockTarget::Key(self.key_id)]).await?;
-        if let Some(asked) = self.asked_before(tx).await? {
-            return Ok(asked);
+        match self.by {
+            WriteBy::Key(key_id) => self.in_own_task(tx, key_id).await,
+            WriteBy::Token { task_id, token_id } => self.in_task(tx, (task_id, token_id)).await,
         }
-        tx.needs_room()?;
-        let agent: Arc<Agent> = tx.existing(self.agent_id).await?;
-        let task_id: TaskId = tx.context().id();
-        let created = self.task(task_id, &agent, tx)?;
-        let created = tx.context().event(task_id, created);
-        tx.append(vec![created]).await?;
-        let submit = SubmitApply {
-            token: self.presented_in(task_id),
-            key: key(1),
-            operations: vec![self.operation],
-            purpose: Purpose::default(),
-            on_approval: OnApproval::Wait,
-            callback: None,
-            edge: self.edge,
-        };
-        let ruling = submit.run(tx).await?;
-        if let Ruling::Refused(_) = &ruling {
-            let task = tx.existing::<Task>(task_id).await?;
-            close(tx, &task, Some("its write was refused")).await?;
-        }
-        Ok(ruling)
     }
 }
 
-/// The newest apply of a task that was opened for a write, and its number there.
-async fn newest_apply(
-    tx: &mut Transaction<'_>,
-    task_id: TaskId,
-) -> Result<Option<(u32, Arc<Apply>)>, Error> {
-    let mut newest = None;
-    for number in 1..=MOST_APPLIES {
-        let named = LookupKey::apply_key(task_id, &key(number));
-        let apply = Error::none_if_erased(tx.find_state::<Apply>(&named).await)?;
-        let Some(apply) = apply else { break };
-        newest = Some((number, apply));
+/// The number of the newest apply of a write in a task, from 1; 0 where there is none. No number is left out, so it is found
+/// by doubling.
+async fn newest(tx: &mut Transaction<'_>, task_id: TaskId, keys: Keys) -> Result<u64, Error> {
+    let (mut there, mut beyond) = (0_u64, 1_u64);
+    loop {
+        let named = LookupKey::apply_key(task_id, &keys.key(beyond));
+        if tx.find(&named).await?.is_none() {
+            break;
+        }
+        (there, beyond) = (beyond, beyond.saturating_mul(2));
     }
-    Ok(newest)
+    while beyond - there > 1 {
+        let middle = there + (beyond - there) / 2;
+        let named = LookupKey::apply_key(task_id, &keys.key(middle));
+        match tx.find(&named).await? {
+            Some(_) => there = middle,
+            None => beyond = middle,
+        }
+    }
+    Ok(there)
 }
 
 /// Holds the operations of an apply to the task in which they are asked for: a request that is forwarded stands
-/// alone in the task that was opened for it.
+/// alone, in the task that was opened for it or in one that opens the proxies.
 ///
 /// # Errors
 /// [`Rejection::Invalid`].
 pub(super) fn fit(task: &Task, operations: &[Operation]) -> Result<(), Rejection> {
     let fits = match (task.write, operations) {
+        (None, [one]) if one.forwarded().is_some() => task.opens_proxies,
         (None, operations) => operations
             .iter()
             .all(|operation| operation.forwarded().is_none()),

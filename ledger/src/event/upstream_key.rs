@@ -48,7 +48,7 @@ pub enum UpstreamKeyEnd {
     Replaced,
     /// Its user was deleted.
     OwnerDeleted,
-    /// The upstream that all agents shared it for was removed, or described at another address.
+    /// The upstream was removed, or described at another address.
     UpstreamEnded,
 }
 

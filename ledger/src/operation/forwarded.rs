@@ -39,10 +39,22 @@ const PARTS: &str = "parts";
 /// The longest text of a body that stands among the params where it is not JSON.
 const MOST_SHOWN: usize = 64 * 1024;
 
+/// Headers that say how a client is made or what it reads, and not what it wants done.
+const OF_CLIENTS: [&str; 6] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "content-length",
+    "content-type",
+    "user-agent",
+];
+/// The version of Cloudflare's API, which its clients send of themselves.
+const API_VERSION: &str = "api-version";
+
 digest!(
-    /// SHA-256 over what makes two requests the same: upstream and its base, method, target, media type, `if-match`,
-    /// the parsed body, and the files that were sent before it. Of a form neither the boundary nor the order of
-    /// parts counts, nor how their JSON is spelled.
+    /// SHA-256 over what makes two requests the same: upstream and its base, method, target, headers but those that
+    /// only describe the client, the parsed body and its media type, and the files that were sent before it. Of a
+    /// form neither the boundary nor the order of parts counts, nor how their JSON is spelled.
     MatchDigest
 );
 
@@ -193,6 +205,20 @@ impl ForwardedRequest {
         Ok(ForwardedBody::Form(form))
     }
 
+    /// The headers that say what is wanted, beside `if-match` and the body's own.
+    fn headers_of_request(&self) -> Map<String, Value> {
+        let is_cloudflares = self.upstream == UpstreamName::cloudflare();
+        let headers = self.headers.iter().filter(|(name, _)| {
+            let name = name.as_str();
+            let is_of_client =
+                OF_CLIENTS.contains(&name) || (is_cloudflares && name == API_VERSION);
+            name != "if-match" && !is_of_client
+        });
+        headers
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect()
+    }
+
     /// What the same request has in common, however its client wrote it.
     ///
     /// # Errors
@@ -211,11 +237,16 @@ impl ForwardedRequest {
                 json!({"sha256": hex::encode(Sha256::digest(&self.body))})
             }
         };
+        let media_type = match &self.base_url {
+            // It is the type of nothing.
+            Some(_) if self.body.is_empty() => String::new(),
+            _ => self.media_type(),
+        };
         let mut parts = json!({
             "upstream": self.upstream,
             "method": self.method.as_str(),
             "target": self.target,
-            "media_type": self.media_type(),
+            "media_type": media_type,
             "if_match": self.headers.get("if-match"),
             "body": body,
         });
@@ -224,6 +255,10 @@ impl ForwardedRequest {
             prefix = MATCH_PREFIX;
             parts.insert("base_url".to_owned(), json!(base));
             parts.insert("uploads".to_owned(), json!(self.uploads));
+            let headers = self.headers_of_request();
+            if !headers.is_empty() {
+                parts.insert("headers".to_owned(), Value::Object(headers));
+            }
         }
         let bytes = canonicalise(&parts)
             .map_err(|error| InvalidOperation::new("body", error.to_string()))?;

@@ -3,10 +3,12 @@
 use crate::consistency;
 use crate::erasures::{holding, scrubbed};
 use crate::scene::{Scene, refusal};
+use crate::upstream_keys::{of_agent, put};
 use fixtures::commands::{put_upstream, upstream_api};
 use ledger::aggregate::UpstreamSecret;
 use ledger::command::{PutSharedKey, PutUpstream, RemoveSharedKey, RemoveUpstream};
-use ledger::{UpstreamApiKey, UpstreamName};
+use ledger::event::UpstreamKeyOwner;
+use ledger::{AgentName, UpstreamApiKey, UpstreamName};
 
 fn github() -> UpstreamName {
     UpstreamName::unchecked("github")
@@ -158,6 +160,39 @@ async fn a_key_that_agents_share_is_not_led_elsewhere_by_another_description() {
     ledger.run(put_upstream("github")).await.unwrap();
     assert_eq!(opened(&ledger).await, None);
     consistency::check(&ledger.restart().await).await;
+}
+
+#[tokio::test]
+async fn the_keys_of_agents_go_with_the_address_of_their_upstream() {
+    let scene = Scene::new().await;
+    let agent = AgentName::unchecked(fixtures::commands::AGENT);
+    let agent = scene.agent(&agent).await.unwrap().unwrap();
+    let owner = UpstreamKeyOwner::Agent(agent.id);
+    let store = || put(of_agent(), "github", KEY);
+    let is_there = async || {
+        let key = scene.ledger.upstream_key(owner, &github()).await.unwrap();
+        key.is_some()
+    };
+    scene.run(put_upstream("github")).await.unwrap();
+    scene.run(store()).await.unwrap();
+    scene
+        .run(put(of_agent(), "cloudflare", OTHER))
+        .await
+        .unwrap();
+    let same = described("github", "https://api.github.example");
+    scene.run(same).await.unwrap();
+    assert!(is_there().await);
+    let elsewhere = described("github", "https://elsewhere.example");
+    scene.run(elsewhere).await.unwrap();
+    assert!(!is_there().await);
+    scene.run(store()).await.unwrap();
+    scene.run(RemoveUpstream { name: github() }).await.unwrap();
+    scene.run(put_upstream("github")).await.unwrap();
+    assert!(!is_there().await);
+    let other = UpstreamName::cloudflare();
+    let other = scene.ledger.upstream_key(owner, &other).await.unwrap();
+    assert!(other.is_some(), "that is another upstream's");
+    consistency::check(&scene.ledger.restart().await).await;
 }
 
 #[tokio::test]

@@ -1,14 +1,21 @@
 //! Writes through proxies: each in a task of its own, and the same again finds it, until its end was told.
 
 use crate::scene::{Scene, end, start, succeeded};
-use fixtures::commands::{agent_with_key, create_key, dns_create, key as apply_key, presented_key};
+use fixtures::commands::{
+    administrator, agent_with_key, create_key, create_task, dns_create, key as apply_key,
+    presented_key,
+};
 use ledger::aggregate::Key;
-use ledger::command::{ForwardWrite, OWED, Standing, SubmitApply, Submitted, standing};
+use ledger::command::{
+    CloseTask, CreateTask, ForwardWrite, IssuedToken, OWED, Standing, SubmitApply, Submitted,
+    WriteBy, standing,
+};
 use ledger::event::OnApproval;
 use ledger::operation::{ForwardedRequest, Method, Operation, Scope, ScopeId};
 use ledger::policy::Edge;
 use ledger::{
-    ApplyId, Error, Level, OperationId, Purpose, Rejection, Risk, ScopeType, UpstreamName,
+    Actor, ApplyId, Error, Level, OperationId, Origin, Purpose, Rejection, Risk, ScopeType,
+    UpstreamName,
 };
 use std::time::Duration;
 
@@ -47,9 +54,71 @@ fn request(method: Method, target: &str, body: &str) -> Operation {
     providers.forward(operation, scope, request).unwrap()
 }
 
+/// The same as [`write`], with more headers.
+fn with_headers(headers: &[(&str, &str)], upstream: &str) -> Operation {
+    let known = write("www");
+    let mut request = ForwardedRequest::clone(known.forwarded().unwrap());
+    request.upstream = UpstreamName::unchecked(upstream);
+    for (name, value) in headers {
+        request
+            .headers
+            .insert((*name).to_owned(), (*value).to_owned());
+    }
+    let providers = providers::all();
+    let operation = OperationId::of("dns.record.write");
+    providers.forward(operation, known.scope, request).unwrap()
+}
+
+#[test]
+fn a_header_that_says_what_is_wanted_makes_another_request_and_one_of_the_client_does_not() {
+    let digest = |headers: &[(&str, &str)], upstream: &str| {
+        let operation = with_headers(headers, upstream);
+        operation.forwarded().unwrap().match_digest().unwrap()
+    };
+    let plain = digest(&[], "cloudflare");
+    for same in [
+        &[("user-agent", "another/1")][..],
+        &[("accept", "*/*"), ("accept-language", "fr")],
+        &[("api-version", "2026-01-01")],
+        &[("content-type", "application/json; charset=utf-8")],
+    ] {
+        assert_eq!(digest(same, "cloudflare"), plain, "{same:?}");
+    }
+    for other in [
+        &[("x-tenant", "prod")][..],
+        &[("x-tenant", "test")],
+        &[("idempotency-key", "one")],
+        &[("if-none-match", "*")],
+        &[("if-match", "*")],
+        &[("range", "bytes=0-1")],
+        &[("content-type", "application/merge-patch+json")],
+    ] {
+        assert_ne!(digest(other, "cloudflare"), plain, "{other:?}");
+    }
+    assert_ne!(
+        digest(&[("x-tenant", "prod")], "cloudflare"),
+        digest(&[("x-tenant", "test")], "cloudflare")
+    );
+    assert_ne!(
+        digest(&[("api-version", "1")], "github"),
+        digest(&[], "github"),
+        "an administrator has named it"
+    );
+    let without_body = |media_type: Option<&str>| {
+        let known = write("www");
+        let mut request = ForwardedRequest::clone(known.forwarded().unwrap());
+        request.body.clear();
+        request.headers.clear();
+        let media_type = media_type.map(|it| ("content-type".to_owned(), it.to_owned()));
+        request.headers.extend(media_type);
+        request.match_digest().unwrap()
+    };
+    assert_eq!(without_body(Some("application/json")), without_body(None));
+}
+
 pub(crate) fn forward(key: &Key, operation: Operation) -> ForwardWrite {
     ForwardWrite {
-        key_id: key.id,
+        by: WriteBy::Key(key.id),
         agent_id: key.agent_id,
         digest: operation.forwarded().unwrap().match_digest().unwrap(),
         operation,
@@ -172,4 +241,104 @@ async fn nothing_else_is_asked_for_in_the_task_of_a_write_and_a_write_in_no_othe
             ..
         }
     ));
+}
+
+/// A task with a token, which opens the proxies or does not.
+pub(crate) async fn with_token(scene: &Scene, proxy: bool) -> IssuedToken {
+    let task = CreateTask {
+        proxy,
+        ..create_task()
+    };
+    scene.execute(administrator(), task).await.unwrap()
+}
+
+/// A write with that token, by who holds it.
+pub(crate) fn by_token(issued: &IssuedToken, operation: Operation) -> (Origin, ForwardWrite) {
+    let (task, token) = (&issued.task, &issued.task.tokens[0]);
+    let origin = Origin {
+        actor: Actor::Agent {
+            agent: task.agent.clone(),
+            subject: token.subject.clone(),
+            token: token.id,
+        },
+        request_id: None,
+    };
+    let asked = ForwardWrite {
+        by: WriteBy::Token {
+            task_id: task.id,
+            token_id: token.id,
+        },
+        agent_id: task.agent_id,
+        digest: operation.forwarded().unwrap().match_digest().unwrap(),
+        operation,
+        told: None,
+        edge: Edge::default(),
+    };
+    (origin, asked)
+}
+
+async fn asked_by(
+    scene: &Scene,
+    issued: &IssuedToken,
+    operation: Operation,
+    told: Option<ApplyId>,
+) -> Result<Submitted, Error> {
+    let (origin, command) = by_token(issued, operation);
+    let command = ForwardWrite { told, ..command };
+    Ok(scene.execute(origin, command).await?.accepted()?)
+}
+
+#[tokio::test]
+async fn a_write_with_a_tasks_token_is_an_apply_of_that_task_and_the_same_again_finds_it() {
+    let scene = Scene::granted().await;
+    let (one, other) = (
+        with_token(&scene, true).await,
+        with_token(&scene, true).await,
+    );
+    let mut ids = Vec::new();
+    for number in 0..9 {
+        let told = ids.last().copied();
+        let write_ = asked_by(&scene, &one, write("www"), told).await.unwrap();
+        assert!(write_.is_new && write_.apply.authorised, "{number}");
+        assert_eq!(write_.task.id, one.task.id);
+        let again = asked_by(&scene, &one, write("www"), told).await.unwrap();
+        assert_eq!(again.apply.id, write_.apply.id, "{number}: it runs");
+        complete(&scene, write_.apply.id).await;
+        let again = asked_by(&scene, &one, write("www"), None).await.unwrap();
+        assert_eq!(again.apply.id, write_.apply.id, "{number}: it is owed");
+        ids.push(write_.apply.id);
+    }
+    // Another task's write, and another request, are others.
+    let elsewhere = asked_by(&scene, &other, write("www"), None).await.unwrap();
+    assert_eq!(elsewhere.task.id, other.task.id);
+    assert!(!ids.contains(&elsewhere.apply.id));
+    let another = asked_by(&scene, &one, write("other"), None).await.unwrap();
+    assert!(another.is_new);
+    let key = scene.run(create_key("cak_one")).await.unwrap();
+    let own = asked(&scene, &key, write("www"), None).await.unwrap();
+    assert_ne!(own.task.id, one.task.id);
+}
+
+#[tokio::test]
+async fn a_token_writes_only_in_a_task_that_opens_the_proxies_while_it_counts() {
+    let scene = Scene::granted().await;
+    let closed = with_token(&scene, false).await;
+    let refused = asked_by(&scene, &closed, write("www"), None).await;
+    assert!(matches!(
+        refused,
+        Err(Error::Rejected(Rejection::TokenUnknown))
+    ));
+    let open = with_token(&scene, true).await;
+    // What the task does not name is not for its token, whatever the agent is granted.
+    let (origin, mut asked) = by_token(&open, write("www"));
+    asked.operation.scope.id = ScopeId::parse("zone-2").unwrap();
+    let ruling = scene.execute(origin, asked).await.unwrap();
+    assert!(ruling.accepted().is_err());
+    let close = CloseTask {
+        task_id: open.task.id,
+        token: None,
+        reason: None,
+    };
+    scene.execute(administrator(), close).await.unwrap();
+    assert!(asked_by(&scene, &open, write("www"), None).await.is_err());
 }

@@ -9,11 +9,12 @@ use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::audit::history::streams::Seen;
 use crate::catalog::Risk;
+use crate::command::numbered_digest;
 use crate::event::{
-    ApplyAccepted, AskedByPolicy, Authorisation, CheckedOperation, PermissionCheck,
+    Actor, ApplyAccepted, AskedByPolicy, Authorisation, CheckedOperation, PermissionCheck,
 };
 use crate::fingerprint::{Fingerprint, Submission, operations_of};
-use crate::id::{AgentId, TaskId};
+use crate::id::AgentId;
 use crate::operation::{Scope, ScopeId};
 use crate::policy::{Evaluation, RuleAction};
 use serde_json::Value;
@@ -68,7 +69,7 @@ impl History {
                 now.expect(same, Check::PermissionCheck, || {
                     "the operations that were checked are not those that are sent".to_owned()
                 });
-                self.is_of_write(now, accepted.task_id, &submission.operations);
+                self.is_of_write(now, accepted, &submission.operations);
                 let requests = submission
                     .operations
                     .iter()
@@ -285,25 +286,31 @@ impl History {
 }
 
 impl History {
-    /// A request that is forwarded stands alone in the task that was opened for it, which asks for nothing else.
-    fn is_of_write(&mut self, now: &mut Now<'_>, task_id: TaskId, operations: &[Value]) {
-        let task = self.streams.find(task_id, |state| match state {
-            super::State::Task(known) => Some(known.write),
+    /// A request that is forwarded stands alone: in the task that was opened for it, which asks for nothing else, or in
+    /// one that opens the proxies, by its token and under a key that names it.
+    fn is_of_write(&mut self, now: &mut Now<'_>, accepted: &ApplyAccepted, operations: &[Value]) {
+        let task = self.streams.find(accepted.task_id, |state| match state {
+            super::State::Task(known) => Some((known.write, known.opens_proxies)),
             _ => None,
         });
-        let write = match task {
+        let (write, opens_proxies) = match task {
             Seen::Here(write) => write,
             Seen::Hidden(why) => return now.cannot(Check::Write, why),
             // What is wrong with the task is told where it is looked at.
             Seen::Erased | Seen::Never => return,
         };
         let is_forwarded = |operation: &Value| operation.get("forward").is_some();
-        let Some(write) = write else {
-            let none = !operations.iter().any(is_forwarded);
-            return now.expect(none, Check::Write, || {
-                "a request is forwarded in a task that was not opened for it".to_owned()
-            });
-        };
+        if write.is_none() && !operations.iter().any(is_forwarded) {
+            return;
+        }
+        let is_by_token = matches!(now.envelope.actor, Actor::Agent { .. });
+        let may_be = write.is_some() || (opens_proxies && is_by_token);
+        now.expect(may_be, Check::Write, || {
+            "a request is forwarded in a task that was not opened for it".to_owned()
+        });
+        if !may_be {
+            return;
+        }
         let digest = match operations {
             [one] if is_forwarded(one) => match self.providers.read_recorded(one) {
                 Ok(read) => read.forwarded().and_then(|it| it.match_digest().ok()),
@@ -311,8 +318,15 @@ impl History {
             },
             _ => None,
         };
-        now.expect(digest == Some(write), Check::Write, || {
-            "its task was opened for another write".to_owned()
+        let same = match write {
+            Some(write) => digest == Some(write),
+            None => {
+                let named = numbered_digest(&accepted.idempotency_key).map(str::to_owned);
+                named.is_some() && named == digest.map(|digest| digest.to_string())
+            }
+        };
+        now.expect(same, Check::Write, || {
+            "its task was opened for another write, or its key is of another".to_owned()
         });
     }
 }

@@ -38,6 +38,16 @@ pub(super) struct UpstreamKeys {
     shared: HashMap<UpstreamName, SharedKey>,
     /// Whether the key of a sealed value was removed.
     secrets: HashMap<StreamId, bool>,
+    /// The last address of each upstream that was opened.
+    addresses: HashMap<UpstreamName, String>,
+}
+
+impl UpstreamKeys {
+    /// Whether a key is stored for an upstream.
+    fn are_for(&self, upstream: &UpstreamName) -> bool {
+        let is_own = self.stored.keys().any(|(_, of)| of == upstream);
+        is_own || self.shared.contains_key(upstream)
+    }
 }
 
 impl UpstreamKeys {
@@ -154,12 +164,15 @@ impl History {
             self.upstream_keys.secrets.insert(secret, true);
         }
         match (removed.owner, removed.why) {
-            (_, UpstreamKeyEnd::UpstreamEnded) => {
-                let reason = "a key goes with its upstream, and is a user's or an agent's";
+            (UpstreamKeyOwner::User(_), UpstreamKeyEnd::UpstreamEnded) => {
+                let reason = "a key goes with an upstream that was opened, and is a user's";
                 now.wrong(Check::UpstreamKey, reason);
             }
             (UpstreamKeyOwner::User(_), UpstreamKeyEnd::OwnerDeleted)
-            | (UpstreamKeyOwner::Agent(_), UpstreamKeyEnd::Removed | UpstreamKeyEnd::Replaced) => {}
+            | (
+                UpstreamKeyOwner::Agent(_),
+                UpstreamKeyEnd::Removed | UpstreamKeyEnd::Replaced | UpstreamKeyEnd::UpstreamEnded,
+            ) => {}
             (UpstreamKeyOwner::User(user_id), _) => is_by(now, user_id),
             (UpstreamKeyOwner::Agent(_), UpstreamKeyEnd::OwnerDeleted) => {
                 let reason = "a key goes with its user, and is an agent's";
@@ -234,19 +247,26 @@ impl History {
     }
 
     /// An upstream that is removed leaves no key.
-    pub(super) fn shared_key_left(&self, now: &mut Now<'_>, ended: &UpstreamEnded) {
-        let is_left = self.upstream_keys.shared.contains_key(&ended.name);
+    pub(super) fn upstream_leaves_no_key(&self, now: &mut Now<'_>, ended: &UpstreamEnded) {
         let is_removed = ended.why == UpstreamEnd::Removed;
-        now.expect(!(is_removed && is_left), Check::UpstreamKey, || {
-            "the upstream is removed, and a key that agents share is left".to_owned()
+        let is_left = is_removed && self.upstream_keys.are_for(&ended.name);
+        now.expect(!is_left, Check::UpstreamKey, || {
+            "the upstream is removed, and a key that is stored for it is left".to_owned()
         });
     }
 
-    /// A key is not led elsewhere by another description.
-    pub(super) fn shared_key_stays(&self, now: &mut Now<'_>, name: &UpstreamName, base_url: &str) {
-        let known = self.upstream_keys.shared.get(name);
-        let stays = known.is_none_or(|known| known.base_url == base_url);
-        now.expect(stays, Check::UpstreamKey, || {
+    /// Keys are not led elsewhere by another description.
+    pub(super) fn upstream_leads_no_key_elsewhere(
+        &mut self,
+        now: &mut Now<'_>,
+        name: &UpstreamName,
+        base_url: &str,
+    ) {
+        let keys = &mut self.upstream_keys;
+        let before = keys.addresses.insert(name.clone(), base_url.to_owned());
+        let has_moved = before.is_some_and(|before| before != base_url);
+        let is_led = has_moved && keys.are_for(name);
+        now.expect(!is_led, Check::UpstreamKey, || {
             format!("the upstream is at {base_url} now, and a key that was stored for another address is left")
         });
     }

@@ -38,7 +38,7 @@ impl History {
                         "it says another name than the API was opened under".to_owned()
                     });
                 }
-                self.shared_key_left(now, ended);
+                self.upstream_leaves_no_key(now, ended);
                 self.upstreams.remove(&ended.name);
                 self.streams
                     .put(stream, State::Ended(AggregateKind::Upstream));
@@ -85,7 +85,7 @@ impl History {
             let name = shared.map(|(name, _)| name.to_string()).unwrap_or_default();
             format!("it has an operation of upstream {name}")
         });
-        self.shared_key_stays(now, &defined.name, &own.base_url);
+        self.upstream_leads_no_key_elsewhere(now, &defined.name, &own.base_url);
         self.upstreams.insert(defined.name.clone(), own);
         self.streams
             .put(stream, State::Upstream(defined.name.clone()));

@@ -2,6 +2,7 @@
 
 use super::{altered, is_found};
 use crate::scene::Scene;
+use crate::upstream_keys::{of_agent, put};
 use crate::upstreams::{described, share};
 use fixtures::commands::{administrator, allow, create_task, put_upstream, upstream_api};
 use fixtures::history::History;
@@ -109,6 +110,8 @@ async fn with_keys() -> History {
     scene.run(share("github", KEY)).await.unwrap();
     scene.run(RemoveSharedKey { name: name() }).await.unwrap();
     scene.run(share("github", KEY)).await.unwrap();
+    let own = put(of_agent(), "github", KEY);
+    scene.run(own).await.unwrap();
     scene.run(RemoveUpstream { name: name() }).await.unwrap();
     let closed = scene.ledger.close().await;
     History::read(closed.path())

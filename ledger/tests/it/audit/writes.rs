@@ -2,7 +2,7 @@
 
 use super::{altered, is_found};
 use crate::scene::Scene;
-use crate::writes::{forward, write};
+use crate::writes::{by_token, forward, with_token, write};
 use fixtures::commands::{agent_with_key, create_key};
 use fixtures::history::History;
 use ledger::audit::Check;
@@ -61,4 +61,31 @@ async fn an_apply_that_is_no_request_in_the_task_of_a_write_is_found() {
         });
     });
     is_found(&other, Check::Write, accepted);
+}
+
+#[tokio::test]
+async fn a_request_in_the_task_of_a_token_is_under_its_own_key_and_by_that_token() {
+    let scene = Scene::granted().await;
+    let issued = with_token(&scene, true).await;
+    let (origin, asked) = by_token(&issued, write("www"));
+    let ruling = scene.execute(origin, asked).await.unwrap();
+    assert!(ruling.accepted().unwrap().apply.authorised);
+    let closed = scene.ledger.close().await;
+    let history = History::read(closed.path());
+    assert!(history.verify().findings.is_empty());
+    let accepted = history.last("apply.accepted");
+    let other = altered(&history, |history| {
+        history.alter(accepted, |event| {
+            if let Event::ApplyAccepted(accepted) = event {
+                accepted.idempotency_key = ledger::IdempotencyKey::unchecked("proxy 00 1");
+            }
+        });
+    });
+    is_found(&other, Check::Write, accepted);
+    let opened = history.last("task.proxies_opened");
+    let closed = altered(&history, |history| {
+        history.remove(opened);
+        history.reseal();
+    });
+    is_found(&closed, Check::Write, accepted - 1);
 }

@@ -585,7 +585,7 @@ async fn held_write(stage: &Stage, agent: &AgentName) -> ApprovalId {
     };
     let id = OperationId::of("workers.deploy.write");
     let write = ForwardWrite {
-        key_id: key.id,
+        by: ledger::command::WriteBy::Key(key.id),
         agent_id: key.agent_id,
         digest: request.match_digest().unwrap(),
         operation: providers::all().forward(id, scope, request).unwrap(),
