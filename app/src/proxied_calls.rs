@@ -10,28 +10,86 @@ use ledger::operation::{Scope, ScopeId};
 use ledger::policy::{PolicyInForce, WindowClock, is_of_model, is_of_usage};
 use ledger::{
     AgentId, AgentName, CatalogEntry, OperationId, Rejection, ScopePattern, ScopeType, StreamId,
-    TaskId, Timestamp, Used, UsedLately,
+    TaskId, Timestamp, UpstreamName, Used, UsedLately,
 };
 use serde_json::Value;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-/// Sums of what calls used lately, seen by this process and read from the log at the start.
+/// How far back the log is read for what owners used.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The same for what tasks used: none lives longer.
+const LIFE_OF_TASKS: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Sums of what calls used lately: seen by this process, and read from the log once a rule reads them.
 #[derive(Debug, Default)]
-pub struct UsedHere(Mutex<Used>);
+pub struct UsedHere {
+    here: Arc<Mutex<Used>>,
+    /// What the log had when this process began, as far back as it was read.
+    before: Mutex<Arc<Used>>,
+    /// Its size then, and the time.
+    begun: OnceLock<(u64, Timestamp)>,
+    /// How far back it was read.
+    back: tokio::sync::Mutex<Duration>,
+}
+
+/// A call that counts as open until this goes.
+#[derive(Debug)]
+pub struct OpenCall {
+    used: Arc<Mutex<Used>>,
+    owner: UpstreamKeyOwner,
+    number: u64,
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        locked(&self.used).close(self.owner, self.number);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl UsedHere {
-    fn used(&self) -> MutexGuard<'_, Used> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins with what the log knows. Nothing is called before.
+    /// Begins with what the log has now, and reads of it what the policy in force reads. Nothing is called before.
     ///
     /// # Errors
     /// When it cannot be read.
     pub async fn begin(&self, app: &App) -> Result<(), ledger::Error> {
         let size = *app.ledger.size().borrow();
-        let read = Used::read(&**app.ledger.log(), size, app.ledger.now()).await?;
-        *self.used() = read;
+        self.begun.get_or_init(|| (size, app.ledger.now()));
+        let policy = app.ledger.policy();
+        self.read_for(app, policy.in_force.as_deref()).await
+    }
+
+    /// Has read of the log what a policy reads. The first call that meets such a rule waits for it.
+    async fn read_for(
+        &self,
+        app: &App,
+        policy: Option<&PolicyInForce>,
+    ) -> Result<(), ledger::Error> {
+        let prepared = policy.and_then(|policy| policy.prepared.as_deref());
+        let facts = prepared.into_iter().flat_map(|prepared| prepared.facts());
+        let wanted =
+            facts
+                .filter(|fact| is_of_usage(fact))
+                .map(|fact| match fact.ends_with("_task") {
+                    true => LIFE_OF_TASKS,
+                    false => DAY,
+                });
+        let Some(wanted) = wanted.max() else {
+            return Ok(());
+        };
+        let mut back = self.back.lock().await;
+        if *back >= wanted {
+            return Ok(());
+        }
+        let now = (*app.ledger.size().borrow(), app.ledger.now());
+        let begun = *self.begun.get_or_init(|| now);
+        let read = Used::read(&**app.ledger.log(), begun, wanted).await?;
+        *locked(&self.before) = Arc::new(read);
+        *back = wanted;
         Ok(())
     }
 
@@ -44,22 +102,12 @@ impl UsedHere {
         counts: &UsageCounts,
         at: Timestamp,
     ) {
-        self.used().take(owner, task, model, counts, at);
+        locked(&self.here).take(owner, task, model, counts, at);
     }
 
     /// Forgets what was used in a task that has ended.
     pub fn forget(&self, task: TaskId) {
-        self.used().forget(task);
-    }
-
-    fn lately(
-        &self,
-        owner: UpstreamKeyOwner,
-        task: Option<TaskId>,
-        model: Option<&str>,
-        now: Timestamp,
-    ) -> UsedLately {
-        self.used().lately(owner, task, model, now)
+        locked(&self.here).forget(task);
     }
 }
 
@@ -68,9 +116,13 @@ impl UsedHere {
 pub struct AskedCall<'a> {
     pub owner: UpstreamKeyOwner,
     pub task: Option<TaskId>,
+    /// The upstream, which is the object of its operations.
+    pub upstream: &'a UpstreamName,
     pub operation: OperationId,
     /// The fields of its body that rules can read; `None`: it was not read.
     pub params: Option<&'a Value>,
+    /// It is sent, and what it uses counts: it is open from here on.
+    pub counts: bool,
 }
 
 /// Holds a call to the locks, blocks and policy of this moment. To rules a user is an agent with the name `user:ID`.
@@ -78,7 +130,11 @@ pub struct AskedCall<'a> {
 /// # Errors
 /// The refusal: [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`],
 /// [`Rejection::UsageUsedUp`], [`Rejection::CallNotHeld`].
-pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<(), Error> {
+pub async fn judge(
+    app: &App,
+    asked: AskedCall<'_>,
+    seen: &SeenFrom,
+) -> Result<Option<OpenCall>, Error> {
     let ledger = &app.ledger;
     let entry = entry(app, asked.operation)?;
     let agent = match asked.owner {
@@ -97,7 +153,8 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<(
     };
     let scope = Scope {
         scope_type: entry.scope_type,
-        id: ScopeId::parse("anthropic").ok_or(Rejection::AgentNotFound)?,
+        id: ScopeId::parse(asked.upstream.as_str())
+            .ok_or_else(|| Error::defect("the name of an upstream is no object"))?,
     };
     if let Some(task) = asked.task {
         allows(app, task, asked.operation, Ok(&scope)).await?;
@@ -115,37 +172,60 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<(
         params: asked.params,
     };
     let caller = (&*agent, asked.owner, asked.task);
-    hold(app, caller, model, seen, |calling, policy, clock| {
+    let call = (model, asked.counts);
+    let judged = hold(app, caller, call, seen, |calling, policy, clock| {
         may_call(calling, called, policy, clock)
-    })
+    });
+    judged.await
 }
 
-/// Holds a caller to what is judged of the ledger's state and the policy of this moment.
-pub(crate) fn hold(
+/// Holds a caller to what is judged of the ledger's state and the policy of this moment. A call that counts is open
+/// when the next one is judged, so that calls that come together do not pass a limit together.
+pub(crate) async fn hold(
     app: &App,
     (agent, owner, task): (&Agent, UpstreamKeyOwner, Option<TaskId>),
-    model: Option<&str>,
+    (model, counts): (Option<&str>, bool),
     seen: &SeenFrom,
     judged: impl FnOnce(
         &Calling<'_>,
         Option<&PolicyInForce>,
         (&WindowClock, Timestamp),
     ) -> Result<(), Rejection>,
-) -> Result<(), Error> {
+) -> Result<Option<OpenCall>, Error> {
     let ledger = &app.ledger;
     let policy = ledger.policy();
     let policy = policy.in_force.as_deref();
+    let reads_used = reads_used(policy);
+    let now = ledger.now();
+    let before = match reads_used {
+        true => {
+            app.used.read_for(app, policy).await?;
+            let before = Arc::clone(&locked(&app.used.before));
+            before.lately(owner, task, model, now)
+        }
+        false => UsedLately::default(),
+    };
     let edge = edge(app, seen);
+    let mut here = (reads_used || counts).then(|| locked(&app.used.here));
+    let used = match &here {
+        Some(here) if reads_used => here.lately(owner, task, model, now).plus(&before),
+        _ => UsedLately::default(),
+    };
     let calling = Calling {
         agent,
         edge: &edge,
         locks: &ledger.locks(),
         admissions: &ledger.admissions(),
         lately: ledger.lately(&agent.name),
-        used: used_lately(app, (owner, task), model, policy),
+        used,
     };
-    judged(&calling, policy, (&ledger.rules().windows, ledger.now()))?;
-    Ok(())
+    judged(&calling, policy, (&ledger.rules().windows, now))?;
+    let open = here.as_mut().filter(|_| counts).map(|here| OpenCall {
+        used: Arc::clone(&app.used.here),
+        owner,
+        number: here.open(owner, task, model),
+    });
+    Ok(open)
 }
 
 /// Holds a call with a task's token to what the task may use: the object, or all of a type.
@@ -174,18 +254,10 @@ pub(crate) async fn allows(
     }
 }
 
-/// The recent usage of an owner, where the policy reads that.
-fn used_lately(
-    app: &App,
-    (owner, task): (UpstreamKeyOwner, Option<TaskId>),
-    model: Option<&str>,
-    policy: Option<&PolicyInForce>,
-) -> UsedLately {
+/// Whether the policy reads what calls used.
+fn reads_used(policy: Option<&PolicyInForce>) -> bool {
     let prepared = policy.and_then(|policy| policy.prepared.as_deref());
-    match prepared.is_some_and(|prepared| prepared.facts().any(is_of_usage)) {
-        true => app.used.lately(owner, task, model, app.ledger.now()),
-        false => UsedLately::default(),
-    }
+    prepared.is_some_and(|prepared| prepared.facts().any(is_of_usage))
 }
 
 /// Whether a rule in force reads of the body of such a call.

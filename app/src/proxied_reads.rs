@@ -26,7 +26,12 @@ pub async fn judge(
         allows(app, task, asked.operation, asked.scope).await?;
     }
     let caller = (&*agent, UpstreamKeyOwner::Agent(agent.id), task);
-    hold(app, caller, None, seen, |calling, policy, clock| {
-        may_read(calling, asked, policy, clock)
-    })
+    let judged = hold(
+        app,
+        caller,
+        (None, false),
+        seen,
+        |calling, policy, clock| may_read(calling, asked, policy, clock),
+    );
+    judged.await.map(drop)
 }

@@ -67,7 +67,7 @@ pub(crate) fn route(method: &Method, path: &str, has_files: bool) -> Result<Call
         ),
         ["v1", "messages", "batches"] => (
             "/v1/messages/batches",
-            &[(&Method::POST, WRITE), (&Method::GET, READ)],
+            &[(&Method::POST, WRITE.with_messages()), (&Method::GET, READ)],
         ),
         ["v1", "messages", "batches", _] => (
             "/v1/messages/batches/{id}",

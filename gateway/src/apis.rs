@@ -3,7 +3,7 @@
 use crate::Settings;
 use crate::api::Api;
 use crate::caller::{Opened, Upstreams};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Word};
 use crate::upstream::{Limits, SetupError, Upstream};
 use ledger::{UpstreamId, UpstreamName};
 use std::collections::HashMap;
@@ -57,20 +57,24 @@ impl Apis {
         }
         let name = UpstreamName::unchecked(name);
         let opened = self.upstreams.opened(&name).await?;
-        Ok(self.opened(&name, opened))
+        self.opened(&name, opened)
     }
 
     /// An API that an administrator opened, with its connections for as long as nothing changes.
-    fn opened(&self, name: &UpstreamName, opened: Option<Opened>) -> Option<Arc<Api>> {
+    fn opened(
+        &self,
+        name: &UpstreamName,
+        opened: Option<Opened>,
+    ) -> Result<Option<Arc<Api>>, Refusal> {
         let mut known = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Opened { id, api }) = opened else {
             known.remove(name);
-            return None;
+            return Ok(None);
         };
         if let Some((of, api)) = known.get(name)
             && *of == id
         {
-            return Some(Arc::clone(api));
+            return Ok(Some(Arc::clone(api)));
         }
         let limits = Limits {
             public: Some(self.is_public),
@@ -80,10 +84,15 @@ impl Apis {
             Ok(api) => Arc::new(api),
             Err(error) => {
                 tracing::warn!(%error, upstream.name = %name, "an upstream cannot be reached as it is described");
-                return None;
+                return Err(Refusal::new(
+                    Word::Unreachable,
+                    format!(
+                        "{name} cannot be reached as an administrator has described it: {error}"
+                    ),
+                ));
             }
         };
         known.insert(name.clone(), (id, Arc::clone(&api)));
-        Some(api)
+        Ok(Some(api))
     }
 }

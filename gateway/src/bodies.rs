@@ -1,6 +1,7 @@
 //! Bodies of writes: read whole, within a budget of memory of all calls together, and judged, so that nobody reads two
 //! things in one.
 
+use crate::caller::CountedFor;
 use crate::refusal::{Refusal, Word};
 use axum::body::{Body, Bytes};
 use bytes::BytesMut;
@@ -9,48 +10,124 @@ use http_body::Body as _;
 use ledger::canonical::{StrictJsonError, parse_strict};
 use ledger::operation::{Form, InvalidForm, form_boundary};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 /// The unit in which memory is given out.
 const UNIT: usize = 1024;
 
-/// The memory that bodies which are read whole may take together.
+/// The least share of one caller, in bytes: the longest message fits.
+const LEAST_SHARE: usize = 33 * 1024 * 1024;
+/// The lowest rate, in bytes a second, at which a body may come, over its whole length and beside [`BEGINS`].
+const LOWEST_RATE: u64 = 16 * 1024;
+const BEGINS: Duration = Duration::from_secs(30);
+
+/// The memory that bodies which are read whole may take together; one caller has a quarter of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Buffers(Arc<Semaphore>);
+pub(crate) struct Buffers {
+    all: Arc<Semaphore>,
+    /// In units, as what is taken.
+    share: usize,
+    taken: Arc<Mutex<HashMap<CountedFor, usize>>>,
+}
 
 /// A body that was read, with the memory that it takes.
 #[derive(Debug)]
 pub(crate) struct Whole {
     pub(crate) bytes: Bytes,
-    _memory: Vec<OwnedSemaphorePermit>,
+    _memory: Memory,
+}
+
+/// The memory that one body takes.
+#[derive(Debug)]
+struct Memory {
+    of: CountedFor,
+    units: usize,
+    taken: Arc<Mutex<HashMap<CountedFor, usize>>>,
+    permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.of) {
+            *own = own.saturating_sub(self.units);
+            if *own == 0 {
+                taken.remove(&self.of);
+            }
+        }
+    }
 }
 
 impl Buffers {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / UNIT)))
+        let share = (bytes / 4).max(bytes.min(LEAST_SHARE));
+        Self {
+            all: Arc::new(Semaphore::new(bytes / UNIT)),
+            share: share / UNIT,
+            taken: Arc::default(),
+        }
     }
 
-    /// Reads a body of at most so many bytes.
+    /// Takes memory for a body, beside what it has.
+    fn pay(&self, memory: &mut Memory, units: usize) -> Result<(), Refusal> {
+        let busy = || {
+            Refusal::new(
+                Word::Busy,
+                "the service has no room for this body: try again in a moment",
+            )
+        };
+        {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = taken.entry(memory.of).or_default();
+            if own.saturating_add(units) > self.share {
+                return Err(match memory.units.saturating_add(units) > self.share {
+                    true => too_large((self.share.saturating_mul(UNIT)) as u64),
+                    false => busy(),
+                });
+            }
+            *own = own.saturating_add(units);
+            memory.units = memory.units.saturating_add(units);
+        }
+        let wanted = u32::try_from(units).unwrap_or(u32::MAX);
+        let given = Arc::clone(&self.all).try_acquire_many_owned(wanted);
+        memory.permits.push(given.map_err(|_| busy())?);
+        Ok(())
+    }
+
+    /// Reads a body of at most so many bytes, for who is counted so.
     ///
     /// # Errors
     /// [`Word::TooLarge`], [`Word::Busy`] where there is no memory for it, [`Word::Malformed`] where it does not come
-    /// to its end.
+    /// to its end, or too slowly.
     pub(crate) async fn read(
         &self,
         mut body: Body,
         most: u64,
-        idle: Duration,
+        (of, idle): (CountedFor, Duration),
     ) -> Result<Whole, Refusal> {
-        let (mut bytes, mut memory) = (BytesMut::new(), Vec::new());
-        let mut paid = 0_usize;
-        let cut = || Refusal::malformed("the body did not come to its end");
+        let mut bytes = BytesMut::new();
+        let mut memory = Memory {
+            of,
+            units: 0,
+            taken: Arc::clone(&self.taken),
+            permits: Vec::new(),
+        };
+        let cut = || Refusal::malformed("the body did not come to its end, or too slowly");
+        let begun = Instant::now();
         loop {
             let next = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
-            let frame = tokio::time::timeout(idle, next).await.map_err(|_| cut())?;
+            let earned = Duration::from_secs(bytes.len() as u64 / LOWEST_RATE);
+            let due = begun + BEGINS + earned;
+            let due = due.min(Instant::now() + idle);
+            let frame = tokio::time::timeout_at(due, next)
+                .await
+                .map_err(|_| cut())?;
             let Some(frame) = frame else {
                 return Ok(Whole {
                     bytes: bytes.freeze(),
@@ -65,17 +142,9 @@ impl Buffers {
             if length as u64 > most {
                 return Err(too_large(most));
             }
-            let units = length.div_ceil(UNIT).saturating_sub(paid);
+            let units = length.div_ceil(UNIT).saturating_sub(memory.units);
             if units > 0 {
-                let wanted = u32::try_from(units).unwrap_or(u32::MAX);
-                let given = Arc::clone(&self.0).try_acquire_many_owned(wanted);
-                memory.push(given.map_err(|_| {
-                    Refusal::new(
-                        Word::Busy,
-                        "the service has no room for this body: try again in a moment",
-                    )
-                })?);
-                paid = paid.saturating_add(units);
+                self.pay(&mut memory, units)?;
             }
             bytes.extend_from_slice(&data);
         }
@@ -83,11 +152,13 @@ impl Buffers {
 }
 
 pub(crate) fn too_large(most: u64) -> Refusal {
-    let most = most / (1024 * 1024);
-    Refusal::new(
-        Word::TooLarge,
-        format!("the request body is longer than {most} MiB"),
-    )
+    const MIB: u64 = 1024 * 1024;
+    let most = match most.is_multiple_of(MIB) {
+        true => format!("{} MiB", most / MIB),
+        false => format!("{most} bytes"),
+    };
+    let why = format!("the request body is longer than {most}");
+    Refusal::new(Word::TooLarge, why)
 }
 
 /// A body that was read.
@@ -216,17 +287,58 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_take_memory_until_they_go_and_no_more_than_there_is() {
-        let idle = Duration::from_secs(1);
+        let caller = (of(1), Duration::from_secs(1));
         let buffers = Buffers::new(4 * UNIT);
         let body = |length: usize| Body::from(vec![b'a'; length]);
-        let first = buffers.read(body(3 * UNIT), 1 << 20, idle).await.unwrap();
-        let busy = buffers.read(body(2 * UNIT), 1 << 20, idle).await;
+        let first = buffers.read(body(3 * UNIT), 1 << 20, caller).await.unwrap();
+        let busy = buffers.read(body(2 * UNIT), 1 << 20, caller).await;
         assert_eq!(busy.unwrap_err().word(), Word::Busy);
         assert_eq!(first.bytes.len(), 3 * UNIT);
         drop(first);
-        let second = buffers.read(body(4 * UNIT), 1 << 20, idle).await.unwrap();
-        let large = buffers.read(body(8 * UNIT), 7 * UNIT as u64, idle).await;
+        let second = buffers.read(body(4 * UNIT), 1 << 20, caller).await.unwrap();
+        let large = buffers.read(body(8 * UNIT), 7 * UNIT as u64, caller).await;
         assert_eq!(large.unwrap_err().word(), Word::TooLarge);
         drop(second);
+    }
+
+    const fn of(agent: u8) -> CountedFor {
+        CountedFor::Agent(ledger::AgentId::from_bytes([agent; 16]))
+    }
+
+    #[tokio::test]
+    async fn a_caller_has_a_share_and_leaves_the_rest_to_others() {
+        let idle = Duration::from_secs(1);
+        let buffers = Buffers::new(4 * LEAST_SHARE);
+        let body = |length: usize| Body::from(vec![b'a'; length]);
+        let most = 1 << 40;
+        let held = buffers.read(body(LEAST_SHARE), most, (of(1), idle)).await;
+        let held = held.unwrap();
+        let more = buffers.read(body(1), most, (of(1), idle)).await;
+        assert_eq!(more.unwrap_err().word(), Word::Busy);
+        assert!(buffers.read(body(1), most, (of(2), idle)).await.is_ok());
+        let longer = buffers
+            .read(body(LEAST_SHARE + 1), most, (of(2), idle))
+            .await;
+        assert_eq!(longer.unwrap_err().word(), Word::TooLarge);
+        drop(held);
+        assert!(buffers.read(body(1), most, (of(1), idle)).await.is_ok());
+        assert!(buffers.taken.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_does_not_hold_its_memory() {
+        let buffers = Buffers::new(LEAST_SHARE);
+        let pieces = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"a")), ()))
+        });
+        let begun = Instant::now();
+        let caller = (of(1), Duration::from_secs(600));
+        let read = buffers
+            .read(Body::from_stream(pieces), 1 << 20, caller)
+            .await;
+        assert_eq!(read.unwrap_err().word(), Word::Malformed);
+        assert!(begun.elapsed() <= BEGINS + Duration::from_secs(1));
+        assert!(buffers.taken.lock().unwrap().is_empty());
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Call {
     pub(crate) patience: Option<Duration>,
     /// Its answer says how many tokens it used.
     pub(crate) is_metered: bool,
+    /// Its body has many messages, to whose rules it is held as well.
+    pub(crate) has_messages: bool,
     /// Its answer has links that the client follows.
     pub(crate) has_links: bool,
     /// Its answer says which models there are.
@@ -45,9 +47,16 @@ impl Call {
             most,
             patience: None,
             is_metered: false,
+            has_messages: false,
             has_links: false,
             has_models: false,
         }
+    }
+
+    /// The same, whose body has many messages.
+    pub(crate) const fn with_messages(mut self) -> Self {
+        self.has_messages = true;
+        self
     }
 
     /// The same, whose answer says how many tokens it used.
@@ -88,6 +97,7 @@ impl Call {
             most,
             patience: None,
             is_metered: false,
+            has_messages: false,
             has_links: false,
             has_models: false,
         }

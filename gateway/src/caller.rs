@@ -132,6 +132,20 @@ pub enum Reach {
     Every(ScopeType),
 }
 
+/// A call for which a stored key is enough.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyCall<'a> {
+    pub upstream: &'a UpstreamName,
+    pub operation: OperationId,
+    /// The fields of its body that rules can read, where it was read.
+    pub params: Option<&'a Value>,
+    /// It is sent from here, and its answer says what it used.
+    pub counts: bool,
+}
+
+/// Counts a call as open for as long as it lives, where it counts.
+pub type Open = Option<Box<dyn Send + Sync>>;
+
 /// Says what callers may read without asking anybody.
 pub trait Permits: Send + Sync + 'static {
     /// Whether there are rules that can deny such a call.
@@ -140,17 +154,16 @@ pub trait Permits: Send + Sync + 'static {
     /// Whether a rule in force reads of the body of a call for which a stored key is enough.
     fn reads_body(&self, operation: OperationId) -> bool;
 
-    /// Whether such a call may be sent. `params` are what rules can read of its body, where it was read.
+    /// Whether such a call may be sent. One that counts is open for as long as what is given lives.
     ///
     /// # Errors
     /// Why it may not: a rule, a block or a lock says so, or what may be used is used up.
     fn may_call<'a>(
         &'a self,
         caller: (&'a Owner, Option<TaskId>),
-        operation: OperationId,
-        params: Option<&'a Value>,
+        call: KeyCall<'a>,
         seen: &'a Extensions,
-    ) -> BoxFuture<'a, Result<(), Refusal>>;
+    ) -> BoxFuture<'a, Result<Open, Refusal>>;
 
     /// `seen` is what the surface knows of the request.
     ///

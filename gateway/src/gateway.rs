@@ -5,7 +5,9 @@ use crate::api::Api;
 use crate::apis::Apis;
 use crate::bodies::{Buffers, Content, Whole, too_large};
 use crate::call::{Access, Call, Routed};
-use crate::caller::{Asked, Caller, Callers, Keys, Owner, Permits, Reach, Upstreams};
+use crate::caller::{
+    Asked, Caller, Callers, KeyCall, Keys, Open, Owner, Permits, Reach, Upstreams,
+};
 use crate::cloudflare;
 use crate::credentials;
 use crate::headers::{accept_encoding, is_event_stream, judge_framing};
@@ -178,10 +180,12 @@ impl Shared {
         };
         let permits = &self.ports.permits;
         // What a rule reads of the body is judged when that is there.
-        let is_read = call.is_metered && permits.reads_body(call.operation);
+        let has_messages = call.is_metered || call.has_messages;
+        let is_read = has_messages && permits.reads_body(anthropic::CREATE);
+        let mut open = None;
         if !is_read {
-            self.admit((&caller.owner, caller.task), &call, &parts.extensions)
-                .await?;
+            let who = (&caller.owner, caller.task);
+            open = self.admit(api, who, &call, &parts.extensions).await?;
         }
         let upstream = (api.name.as_str(), api.described);
         let key = self.ports.keys.key_of(&caller.owner, upstream);
@@ -204,9 +208,9 @@ impl Shared {
         let (body, _whole) = match is_read {
             false => (body, None),
             true => {
-                let whole = self
-                    .judged(body, &call, &mut caller, &parts.extensions)
-                    .await?;
+                let judged = self.judged((api, &call), body, &mut caller, &parts.extensions);
+                let (whole, counts) = judged.await?;
+                open = counts;
                 (Body::from(whole.bytes.clone()), Some(whole))
             }
         };
@@ -218,6 +222,9 @@ impl Shared {
             ..
         } = caller;
         let mut recording = Recording::begin(&self.ports.records, subject, path).await?;
+        if call.is_metered {
+            recording.meter(open);
+        }
 
         let progress = Progress::begin();
         let upload = Upload::new(body, call.most, &progress, recording.goes_up());
@@ -260,22 +267,41 @@ impl Shared {
     /// Reads the body of a call of which rules read some, and holds the call to them.
     async fn judged(
         &self,
+        (api, call): (&Api, &Call),
         body: Body,
-        call: &Call,
         caller: &mut Caller,
         seen: &Extensions,
-    ) -> Result<Whole, Refusal> {
+    ) -> Result<(Whole, Open), Refusal> {
+        let counted_for = (caller.counted_for, self.settings.idle);
         let whole = tokio::select! {
             biased;
             refused = &mut caller.ended => return Err(refused),
-            whole = self.buffers.read(body, call.most, self.settings.idle) => whole?,
+            whole = self.buffers.read(body, call.most, counted_for) => whole?,
         };
-        let params = message::params(&whole.bytes)?;
         let permits = &self.ports.permits;
         let caller = (&caller.owner, caller.task);
-        let judged = permits.may_call(caller, call.operation, Some(&params), seen);
-        judged.await?;
-        Ok(whole)
+        let asked = KeyCall {
+            upstream: &api.name,
+            operation: call.operation,
+            params: None,
+            counts: call.is_metered,
+        };
+        if !call.has_messages {
+            let params = message::params(&whole.bytes)?;
+            let params = Some(&params);
+            let open = permits.may_call(caller, KeyCall { params, ..asked }, seen);
+            return Ok((whole, open.await?));
+        }
+        permits.may_call(caller, asked, seen).await?;
+        for params in message::requests(&whole.bytes)? {
+            let one = KeyCall {
+                operation: anthropic::CREATE,
+                params: Some(&params),
+                ..asked
+            };
+            permits.may_call(caller, one, seen).await?;
+        }
+        Ok((whole, None))
     }
 
     /// Reads and judges a write, and has it carried out. To drop this says that the client went.
@@ -301,7 +327,8 @@ impl Shared {
                 "this is not carried out through the proxy",
             ));
         };
-        let reading = self.buffers.read(body, call.most, self.settings.idle);
+        let counted = (counted_for, self.settings.idle);
+        let reading = self.buffers.read(body, call.most, counted);
         let whole = tokio::select! {
             biased;
             refused = &mut ended => return Err(refused),
@@ -351,19 +378,30 @@ impl Shared {
     /// Holds a call to what is granted.
     async fn admit(
         &self,
+        api: &Api,
         (owner, task): (&Owner, Option<TaskId>),
         call: &Call,
         seen: &Extensions,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Open, Refusal> {
         match (&call.access, owner) {
             (Access::Key, _) => {
                 let permits = &self.ports.permits;
-                permits
-                    .may_call((owner, task), call.operation, None, seen)
-                    .await
+                let asked = KeyCall {
+                    upstream: &api.name,
+                    operation: call.operation,
+                    params: None,
+                    counts: call.is_metered,
+                };
+                if call.has_messages {
+                    let operation = anthropic::CREATE;
+                    let messages = KeyCall { operation, ..asked };
+                    permits.may_call((owner, task), messages, seen).await?;
+                }
+                permits.may_call((owner, task), asked, seen).await
             }
             (Access::Read(asked), Owner::Agent(id, _)) => {
-                self.ports.permits.may_read((*id, task), asked, seen).await
+                let may = self.ports.permits.may_read((*id, task), asked, seen);
+                may.await.map(|()| None)
             }
             (Access::Write(_), Owner::Agent(..)) if self.ports.writes.is_none() => {
                 Err(Refusal::new(
@@ -375,7 +413,7 @@ impl Shared {
                 ))
             }
             // What carries it out asks for grants, and people.
-            (Access::Write(_), Owner::Agent(..)) => Ok(()),
+            (Access::Write(_), Owner::Agent(..)) => Ok(None),
             (Access::Read(_) | Access::Write(_), Owner::User(_)) => Err(Refusal::new(
                 Word::Forbidden,
                 "only agents have grants, and this is a person's session",
@@ -401,8 +439,13 @@ impl Shared {
             let mut denied = Vec::new();
             for model in models.ids() {
                 let params = json!({"model": model, "max_tokens": 1});
-                let permits = &self.ports.permits;
-                let judged = permits.may_call(caller, anthropic::CREATE, Some(&params), seen);
+                let asked = KeyCall {
+                    upstream: &api.name,
+                    operation: anthropic::CREATE,
+                    params: Some(&params),
+                    counts: false,
+                };
+                let judged = self.ports.permits.may_call(caller, asked, seen);
                 if judged.await.is_err() {
                     denied.push(model);
                 }
@@ -436,10 +479,10 @@ impl Shared {
             return Err(Refusal::malformed("the body did not come to its end"));
         }
         let answer = sent?;
-        if answer.status().is_redirection() && answer.status() != StatusCode::NOT_MODIFIED {
-            return Err(Refusal::redirected());
+        match Refusal::of_status(answer.status()) {
+            Some(refused) => Err(refused),
+            None => Ok(answer),
         }
-        Ok(answer)
     }
 }
 

@@ -54,7 +54,8 @@ mod usage;
 mod write;
 
 pub use caller::{
-    Asked, Caller, Callers, CountedFor, Keys, Opened, Owner, Permits, Reach, Upstreams,
+    Asked, Caller, Callers, CountedFor, KeyCall, Keys, Open, Opened, Owner, Permits, Reach,
+    Upstreams,
 };
 pub use credentials::Credential;
 pub use forward::{Answered, AnsweredBody, Forward, Sender, Unanswered};
@@ -62,5 +63,5 @@ pub use gateway::{Gateway, Ports, Settings};
 pub use record::Records;
 pub use refusal::{CODE, Envelope, Refusal, Word};
 pub use upstream::SetupError;
-pub use usage::Usage;
+pub use usage::{Usage, read_usage};
 pub use write::{Answer, Secrets, Write, Writes, patience, with_secrets};

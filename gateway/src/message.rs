@@ -1,10 +1,12 @@
 //! What rules can read of a request for a message: three of its fields, where a rule does read them.
 
 use crate::refusal::Refusal;
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// The fields that rules read.
 const READ: [&str; 3] = ["model", "max_tokens", "stream"];
@@ -27,6 +29,122 @@ pub(crate) fn params(body: &[u8]) -> Result<Value, Refusal> {
     })
 }
 
+/// The same of each request in a batch of them; equal ones once.
+///
+/// # Errors
+/// As of [`params`].
+pub(crate) fn requests(body: &[u8]) -> Result<Vec<Value>, Refusal> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = Batch::deserialize(&mut reader);
+    let read = read.and_then(|read| reader.end().map(|()| read));
+    let Batch(read) = read.map_err(|error| {
+        Refusal::malformed(format!(
+            "a rule of this service reads the requests, which cannot be read: {error}"
+        ))
+    })?;
+    Ok(read)
+}
+
+/// The params of the requests in a batch.
+struct Batch(Vec<Value>);
+
+/// The list of them.
+struct Requests(Vec<Value>);
+
+/// Those of one request.
+struct Request(Value);
+
+/// One set of params.
+struct Params(Value);
+
+impl<'de> Deserialize<'de> for Params {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = deserializer.deserialize_map(Fields);
+        read.map(|read| Self(Value::Object(read)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Request {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = deserializer.deserialize_map(Only::<Params>("params", PhantomData));
+        read.map(|read| Self(read.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = deserializer.deserialize_map(Only::<Requests>("requests", PhantomData));
+        read.map(|read| Self(read.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Requests {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Vec<Value>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of requests")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Value>, A::Error> {
+                let (mut seen, mut read) = (HashSet::new(), Vec::new());
+                while let Some(Request(params)) = list.next_element()? {
+                    if seen.insert(params.to_string()) {
+                        read.push(params);
+                    }
+                }
+                Ok(read)
+            }
+        }
+        deserializer.deserialize_seq(List).map(Self)
+    }
+}
+
+/// One field of an object, which must be there; every field is there once.
+struct Only<T>(&'static str, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Only<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with {}", self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<T, A::Error> {
+        let (mut found, mut seen) = (None, Seen::default());
+        while let Some(name) = fields.next_key::<String>()? {
+            if name == self.0 {
+                found = Some(fields.next_value()?);
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+            seen.see(name)?;
+        }
+        found.ok_or_else(|| A::Error::missing_field(self.0))
+    }
+}
+
+/// The fields of an object so far.
+#[derive(Default)]
+struct Seen(HashSet<String>);
+
+impl Seen {
+    /// # Errors
+    /// A field that is there twice, and one too many.
+    fn see<E: serde::de::Error>(&mut self, name: String) -> Result<(), E> {
+        let shown: String = name.chars().take(64).collect();
+        if !self.0.insert(name) {
+            return Err(E::custom(format!("the field {shown:?} is there twice")));
+        }
+        match self.0.len() > MOST {
+            true => Err(E::custom("it has too many fields")),
+            false => Ok(()),
+        }
+    }
+}
+
 struct Fields;
 
 impl<'de> Visitor<'de> for Fields {
@@ -37,23 +155,14 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        use serde::de::Error as _;
-        let (mut read, mut seen) = (Map::new(), HashSet::new());
+        let (mut read, mut seen) = (Map::new(), Seen::default());
         while let Some(name) = fields.next_key::<String>()? {
             if READ.contains(&name.as_str()) {
                 read.insert(name.clone(), fields.next_value()?);
             } else {
                 fields.next_value::<IgnoredAny>()?;
             }
-            let shown: String = name.chars().take(64).collect();
-            if !seen.insert(name) {
-                return Err(A::Error::custom(format!(
-                    "the field {shown:?} is there twice"
-                )));
-            }
-            if seen.len() > MOST {
-                return Err(A::Error::custom("it has too many fields"));
-            }
+            seen.see(name)?;
         }
         Ok(read)
     }
@@ -63,6 +172,32 @@ impl<'de> Visitor<'de> for Fields {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_requests_of_a_batch_are_read_as_strictly() {
+        let body = r#"{"requests": [
+            {"custom_id": "a", "params": {"model": "m", "max_tokens": 7, "messages": []}},
+            {"custom_id": "b", "params": {"model": "m", "max_tokens": 7, "messages": [1]}},
+            {"params": {"model": "n"}, "custom_id": "c"}
+        ], "x": 1}"#;
+        let expected = vec![
+            json!({"model": "m", "max_tokens": 7}),
+            json!({"model": "n"}),
+        ];
+        assert_eq!(requests(body.as_bytes()), Ok(expected));
+        for body in [
+            "{}",
+            "[]",
+            r#"{"requests": {}}"#,
+            r#"{"requests": [{}]}"#,
+            r#"{"requests": [{"params": {"model": "a", "model": "b"}}]}"#,
+            r#"{"requests": [{"params": {}, "params": {}}]}"#,
+            r#"{"requests": [], "requests": []}"#,
+            r#"{"requests": []} {}"#,
+        ] {
+            assert!(requests(body.as_bytes()).is_err(), "{body}");
+        }
+    }
 
     #[test]
     fn rules_read_three_fields_and_a_field_is_there_once() {

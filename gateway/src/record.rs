@@ -1,6 +1,7 @@
 //! The record of a call: that it is about to change something, how it ended, and what it used. Nothing of
 //! it is waited for but the intent of a change.
 
+use crate::caller::Open;
 use crate::refusal::Refusal;
 use crate::usage::{Reader, Usage};
 use axum::body::Bytes;
@@ -19,6 +20,10 @@ use tokio::time::Instant;
 const REQUEST_IDS: [&str; 2] = ["request-id", "cf-ray"];
 /// The longest id of upstream's that is kept.
 const LONGEST_ID: usize = 128;
+
+/// Why a call has no answer that upstream may have answered: its caller went or may not call any more, or it took too
+/// long.
+const LEFT: [&str; 4] = ["client_gone", "unauthorized", "locked", "timeout"];
 
 /// Keeps what becomes of calls.
 pub trait Records: Send + Sync + 'static {
@@ -96,6 +101,10 @@ pub(crate) struct Recording {
     why: &'static str,
     is_whole: bool,
     reader: Option<Reader>,
+    /// Its answer says how many tokens it used.
+    is_metered: bool,
+    /// Counts it as open; it goes after what was used is told.
+    open: Open,
     upstream_request_id: Option<String>,
 }
 
@@ -123,6 +132,8 @@ impl Recording {
             why: "client_gone",
             is_whole: false,
             reader: None,
+            is_metered: false,
+            open: None,
             upstream_request_id: None,
         };
         if changes {
@@ -133,6 +144,12 @@ impl Recording {
             }
         }
         Ok(recording)
+    }
+
+    /// Its answer says how many tokens it used, and it is open until then.
+    pub(crate) fn meter(&mut self, open: Open) {
+        self.is_metered = true;
+        self.open = open;
     }
 
     pub(crate) fn goes_up(&self) -> GoesUp {
@@ -198,7 +215,18 @@ impl Drop for Recording {
                 why: self.why.to_owned(),
             },
         };
-        let usage = self.reader.as_mut().map(|reader| reader.end(self.is_whole));
+        let usage = match &mut self.reader {
+            Some(reader) => Some(reader.end(self.is_whole)),
+            // It was sent, and went on upstream for all that is known.
+            None if self.is_metered && self.status.is_none() && LEFT.contains(&self.why) => {
+                let is_interrupted = true;
+                Some(Usage {
+                    is_interrupted,
+                    ..Usage::default()
+                })
+            }
+            None => None,
+        };
         let (request_bytes, request_digest) = {
             let up = self.up.measured();
             (up.bytes, up.digest())

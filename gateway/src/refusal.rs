@@ -159,12 +159,17 @@ impl Refusal {
         Self::new(Word::Unauthorized, message)
     }
 
+    /// The refusal of an answer that leads elsewhere or to another protocol; `None` for every other.
     #[must_use]
-    pub fn redirected() -> Self {
-        Self::new(
-            Word::Unreachable,
-            "upstream answered with a redirect, which is never followed or handed on",
-        )
+    pub fn of_status(status: StatusCode) -> Option<Self> {
+        let why = if status.is_informational() {
+            "upstream answered with another protocol, for which nobody asked"
+        } else if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+            "upstream answered with a redirect, which is never followed or handed on"
+        } else {
+            return None;
+        };
+        Some(Self::new(Word::Unreachable, why))
     }
 
     /// The API is another one than a moment ago.

@@ -40,6 +40,11 @@ pub enum SetupError {
     /// Keys would cross a network in plain text.
     #[error("{0} must be https unless its host is a loopback address or in UPSTREAM_ALLOWED_NETS")]
     PlainText(&'static str),
+    /// An API that an administrator described is in a network that nobody named.
+    #[error(
+        "{0} is an address outside of the public network, and UPSTREAM_ALLOWED_NETS does not name it"
+    )]
+    NotPublic(&'static str),
     /// No usable roots of trust.
     #[error("TLS for upstreams cannot be set up: it takes the system's certificates")]
     Tls(#[source] rustls::Error),
@@ -98,7 +103,10 @@ impl Upstream {
             Some(Host::Domain(_)) | None => None,
         };
         if literal.is_some_and(|address| !resolver.allows(address)) {
-            return Err(SetupError::PlainText(setting));
+            return Err(match limits.public {
+                Some(_) if !is_plain => SetupError::NotPublic(setting),
+                _ => SetupError::PlainText(setting),
+            });
         }
         let mut http = HttpConnector::new_with_resolver(resolver);
         http.enforce_http(false);
@@ -168,7 +176,12 @@ impl Upstream {
                 )),
                 false if error.is_connect() => Unanswered::NotSent(Refusal::new(
                     Word::Unreachable,
-                    "upstream cannot be connected to",
+                    match is_not_allowed(&error) {
+                        true => {
+                            "upstream's name leads to no address of the public network, and UPSTREAM_ALLOWED_NETS does not name it"
+                        }
+                        false => "upstream cannot be connected to",
+                    },
                 )),
                 false => Unanswered::MaybeSent(Refusal::new(
                     Word::Unreachable,
@@ -252,13 +265,29 @@ impl Service<Name> for Guarded {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let found: Vec<SocketAddr> = found.filter(|it| guard.allows(it.ip())).collect();
             if found.is_empty() {
-                return Err(io::Error::other(
-                    "no address of the host may be reached; UPSTREAM_ALLOWED_NETS does not name it",
-                ));
+                return Err(io::Error::other(NotAllowed));
             }
             Ok(found.into_iter())
         })
     }
+}
+
+/// No address of a host may be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("no address of the host may be reached; UPSTREAM_ALLOWED_NETS does not name it")]
+struct NotAllowed;
+
+fn is_not_allowed(error: &Error) -> bool {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let of_system = inner.downcast_ref::<io::Error>();
+        let custom = of_system.and_then(io::Error::get_ref);
+        if custom.is_some_and(|custom| custom.is::<NotAllowed>()) {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
 }
 
 /// There was no connection in time.

@@ -17,6 +17,12 @@ const MOST: u64 = 1 << 40;
 
 /// In each event that says something here.
 const MESSAGE: &[u8] = b"\"message_";
+/// In each event with a piece of the answer.
+const DELTA: &[u8] = b"\"content_block_delta\"";
+/// The bytes of such an event around the piece, and at least.
+const AROUND_DELTA: u64 = 90;
+/// A token has this many bytes, and mostly more.
+const BYTES_OF_TOKEN: u64 = 3;
 
 /// The tokens that an answer has used, as far as it said so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,6 +128,20 @@ impl Usage {
     }
 }
 
+/// What an answer used that came in these pieces; `None` for one that uses nothing.
+#[must_use]
+pub fn read_usage<'a>(
+    headers: &HeaderMap,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    is_whole: bool,
+) -> Option<Usage> {
+    let mut reader = Reader::of(StatusCode::OK, headers)?;
+    for piece in pieces {
+        reader.read(piece);
+    }
+    Some(reader.end(is_whole))
+}
+
 /// Reads a copy of one answer.
 #[derive(Debug)]
 pub(crate) struct Reader(Coding);
@@ -142,6 +162,8 @@ struct Copied {
     /// What comes up to the next line is longer than what is read.
     is_skipping: bool,
     has_stopped: bool,
+    /// The bytes of the pieces that came since upstream last said how many tokens they are.
+    untold: u64,
     usage: Usage,
 }
 
@@ -197,6 +219,12 @@ impl Reader {
         }
         let is_complete = is_whole && (copied.has_stopped || !copied.is_stream);
         copied.usage.is_interrupted = !is_complete;
+        if !is_complete {
+            // Who goes before upstream says what it was has had it all the same.
+            let untold = copied.untold.div_ceil(BYTES_OF_TOKEN);
+            let output = &mut copied.usage.output_tokens;
+            *output = output.saturating_add(untold).min(MOST);
+        }
         copied.usage
     }
 }
@@ -237,13 +265,23 @@ impl Copied {
             return;
         };
         // Most events are pieces of text, which are not worth parsing.
-        let is_of_message = data.windows(MESSAGE.len()).any(|it| it == MESSAGE);
-        if !is_of_message {
+        let has = |what: &[u8]| data.windows(what.len()).any(|it| it == what);
+        if !has(MESSAGE) {
+            let bytes = data.len() as u64;
+            if has(DELTA) {
+                let piece = bytes.saturating_sub(AROUND_DELTA).max(1);
+                self.untold = self.untold.saturating_add(piece);
+            }
             return;
         }
         match serde_json::from_slice(data) {
             Ok(Event::MessageStart { message }) => self.usage.take_message(message),
-            Ok(Event::MessageDelta { usage: Some(said) }) => self.usage.take(said),
+            Ok(Event::MessageDelta { usage: Some(said) }) => {
+                if said.output_tokens.is_some() {
+                    self.untold = 0;
+                }
+                self.usage.take(said);
+            }
             Ok(Event::MessageStop) => self.has_stopped = true,
             Ok(Event::MessageDelta { usage: None } | Event::Other) | Err(_) => {}
         }
@@ -352,6 +390,31 @@ mod tests {
         let mut reader = reader("text/event-stream", None);
         let nothing = reader.end(false);
         assert_eq!((nothing.output_tokens, nothing.is_interrupted), (0, true));
+    }
+
+    #[test]
+    fn what_came_and_was_not_told_is_estimated_where_the_answer_did_not_come_to_its_end() {
+        let start = STREAM.split_inclusive("\n\n").next().unwrap();
+        let piece = |text: &str| {
+            format!(
+                "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\
+                 \"text\":\"{text}\"}}}}\n\n"
+            )
+        };
+        let pieces = piece(&"word ".repeat(60)).repeat(10);
+        let told = r#"data: {"type":"message_delta","usage":{"output_tokens":600}}"#;
+        let used = |text: &str, is_whole: bool| {
+            let mut reader = reader("text/event-stream", None);
+            reader.read(text.as_bytes());
+            reader.end(is_whole).output_tokens
+        };
+        let seen = used(&format!("{start}{pieces}"), false);
+        assert!((900..1200).contains(&seen), "{seen}");
+        assert_eq!(used(&format!("{start}{pieces}{told}\n\n"), false), 600);
+        let stop = r#"data: {"type":"message_stop"}"#;
+        let whole = format!("{start}{pieces}{told}\n\n{stop}\n\n");
+        assert_eq!(used(&whole, true), 600);
+        assert_eq!(used(&format!("{start}{}", piece("")), false), 2);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What calls through the proxies used lately, for rules that read `usage`: kept in memory by minutes, and read from
-//! the log when the service starts.
+//! the log when a rule first reads it.
+//!
+//! A call that is open counts as a request; what it uses counts when it has ended.
 //!
 //! A minute counts for as long as any of it lies in the time that is asked for, so that a limit is never exceeded by
 //! forgetting too early.
@@ -70,9 +72,29 @@ struct Minute {
 pub struct Used {
     owners: HashMap<UpstreamKeyOwner, VecDeque<Minute>>,
     tasks: HashMap<TaskId, Vec<(Arc<str>, Sum)>>,
+    /// The calls that are open.
+    open: HashMap<UpstreamKeyOwner, Vec<Open>>,
+    /// The number of the last call that was opened.
+    opened: u64,
     /// When owners that use nothing any more were last dropped.
     cleaned_at: i64,
 }
+
+/// A call that is open.
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    task: Option<TaskId>,
+    /// The model that is asked for, where that was read.
+    model: Option<Arc<str>>,
+}
+
+const ONE: Sum = Sum {
+    requests: 1,
+    input_tokens: 0,
+    output_tokens: 0,
+    total_tokens: 0,
+};
 
 const fn minute_of(at: Timestamp) -> i64 {
     at.as_seconds().div_euclid(MINUTE)
@@ -117,6 +139,35 @@ impl Used {
         }
     }
 
+    /// Counts a call as a request while it is open; the number is for [`Self::close`].
+    pub fn open(
+        &mut self,
+        owner: UpstreamKeyOwner,
+        task: Option<TaskId>,
+        model: Option<&str>,
+    ) -> u64 {
+        self.opened = self.opened.wrapping_add(1);
+        let number = self.opened;
+        let model = model.map(Arc::from);
+        let open = self.open.entry(owner).or_default();
+        open.push(Open {
+            number,
+            task,
+            model,
+        });
+        number
+    }
+
+    /// Such a call has ended, and what it used was taken in.
+    pub fn close(&mut self, owner: UpstreamKeyOwner, number: u64) {
+        if let Some(open) = self.open.get_mut(&owner) {
+            open.retain(|open| open.number != number);
+            if open.is_empty() {
+                self.open.remove(&owner);
+            }
+        }
+    }
+
     /// Forgets a task that has ended.
     pub fn forget(&mut self, task: TaskId) {
         self.tasks.remove(&task);
@@ -146,6 +197,18 @@ impl Used {
                 lately.add(0, known.sum, is_of_model);
             }
         }
+        for open in self.open.get(&owner).into_iter().flatten() {
+            // One whose model was not read may be of any.
+            let is_of_model = model.is_some_and(|model| {
+                let asked = open.model.as_deref();
+                asked.is_none_or(|asked| is_of(asked, model) || is_of(model, asked))
+            });
+            lately.add(0, ONE, is_of_model);
+            lately.add(1, ONE, is_of_model);
+            if open.task.is_some() && open.task == task {
+                lately.add(2, ONE, is_of_model);
+            }
+        }
         let models = task.and_then(|task| self.tasks.get(&task));
         for (known, sum) in models.into_iter().flatten() {
             lately.add(2, *sum, model.is_some_and(|model| is_of(known, model)));
@@ -153,12 +216,15 @@ impl Used {
         lately
     }
 
-    /// What the newest events say, as far back as a day.
+    /// What the events before a size say, so far back. Of owners a day counts, of tasks their whole life.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn read(log: &dyn Log, size: u64, now: Timestamp) -> Result<Self, ReadError> {
-        let day = Duration::from_secs(24 * 3600);
+    pub async fn read(
+        log: &dyn Log,
+        (size, now): (u64, Timestamp),
+        back: Duration,
+    ) -> Result<Self, ReadError> {
         let mut runs: VecDeque<(u64, u32)> = VecDeque::new();
         let mut until = size;
         while until > 0 {
@@ -178,7 +244,7 @@ impl Used {
                 }
             }
             let oldest = headers.first();
-            if oldest.is_none_or(|oldest| now.since(oldest.recorded_at) >= day) {
+            if oldest.is_none_or(|oldest| now.since(oldest.recorded_at) >= back) {
                 break;
             }
             until = from;
@@ -223,6 +289,15 @@ pub struct UsedLately {
 }
 
 impl UsedLately {
+    /// The sums of both.
+    #[must_use]
+    pub fn plus(mut self, more: &Self) -> Self {
+        let sums = self.all.iter_mut().chain(&mut self.of_model);
+        let others = more.all.iter().chain(&more.of_model);
+        sums.zip(others).for_each(|(sum, other)| sum.add(*other));
+        self
+    }
+
     const fn add(&mut self, window: usize, sum: Sum, is_of_model: bool) {
         let [hour, day, task] = &mut self.all;
         let [model_hour, model_day, model_task] = &mut self.of_model;
@@ -320,6 +395,37 @@ mod tests {
             Some(Fact::unknown("no_model"))
         );
         assert_eq!(nothing.fact("counts.asked_1h"), None);
+    }
+
+    #[test]
+    fn an_open_call_counts_as_a_request_until_it_has_ended() {
+        let task = TaskId::from_bytes([2; 16]);
+        let mut used = Used::default();
+        let requests = |used: &Used, name: &str| {
+            known(&used.lately(OWNER, Some(task), Some("m"), at(60)), name)
+        };
+        let unread = used.open(OWNER, None, None);
+        let other = used.open(OWNER, Some(task), Some("other"));
+        assert_eq!(requests(&used, "usage.requests_1h"), 2);
+        assert_eq!(requests(&used, "usage.requests_task"), 1);
+        assert_eq!(requests(&used, "usage_model.requests_24h"), 1);
+        assert_eq!(requests(&used, "usage.total_tokens_1h"), 0);
+        used.take(OWNER, None, "m-20250101", &counts(1, 0), at(60));
+        used.close(OWNER, unread);
+        assert_eq!(requests(&used, "usage_model.requests_24h"), 1);
+        used.close(OWNER, other);
+        assert_eq!(requests(&used, "usage.requests_1h"), 1);
+    }
+
+    #[test]
+    fn sums_of_before_and_of_now_are_one() {
+        let (mut before, mut now) = (Used::default(), Used::default());
+        before.take(OWNER, None, "m", &counts(10, 0), at(60));
+        now.take(OWNER, None, "m", &counts(5, 0), at(120));
+        let both = |used: &Used| used.lately(OWNER, None, Some("m"), at(120));
+        let both = both(&now).plus(&both(&before));
+        assert_eq!(known(&both, "usage.input_tokens_1h"), 15);
+        assert_eq!(known(&both, "usage_model.requests_24h"), 2);
     }
 
     #[test]

@@ -127,8 +127,8 @@ impl Kept {
 /// An answer as it is given; one that did not come whole, and one that leads elsewhere, is none.
 pub(super) fn given(answered: &Answered) -> Result<Given, Refusal> {
     use gateway::Word::Unreachable;
-    if answered.status.is_redirection() {
-        return Err(Refusal::redirected());
+    if let Some(refused) = Refusal::of_status(answered.status) {
+        return Err(refused);
     }
     let body = match &answered.body {
         AnsweredBody::Complete(body) => body.clone(),

@@ -11,8 +11,8 @@ use app::{Error, Principal, ProxyCaller, proxied_calls, proxied_reads, upstream_
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Opened, Owner, Permits, Ports,
-    Reach, Refusal, Sender, Settings, Upstreams, Word,
+    Asked, Caller, Callers, CountedFor, Credential, Gateway, KeyCall, Keys, Open, Opened, Owner,
+    Permits, Ports, Reach, Refusal, Sender, Settings, Upstreams, Word,
 };
 use http::Extensions;
 use ledger::command::ReadAsked;
@@ -22,7 +22,6 @@ use ledger::{
     with_sources,
 };
 use secrecy::SecretString;
-use serde_json::Value;
 use std::sync::Arc;
 use workers::Forwarder;
 use workers::callback::{AddressRange, range_of};
@@ -266,21 +265,23 @@ impl Permits for OfService {
     fn may_call<'a>(
         &'a self,
         (owner, task): (&'a Owner, Option<TaskId>),
-        operation: OperationId,
-        params: Option<&'a Value>,
+        call: KeyCall<'a>,
         seen: &'a Extensions,
-    ) -> BoxFuture<'a, Result<(), Refusal>> {
+    ) -> BoxFuture<'a, Result<Open, Refusal>> {
         async move {
             let asked = AskedCall {
                 owner: owner.recorded(),
                 task,
-                operation,
-                params,
+                upstream: call.upstream,
+                operation: call.operation,
+                params: call.params,
+                counts: call.counts,
             };
             let unseen = SeenFrom::default();
             let seen = seen.get::<SeenFrom>().unwrap_or(&unseen);
             let judged = proxied_calls::judge(&self.state.app, asked, seen).await;
-            judged.map_err(|error| judged_against(&error))
+            let open = judged.map_err(|error| judged_against(&error))?;
+            Ok(open.map(|open| Box::new(open) as Box<dyn Send + Sync>))
         }
         .boxed()
     }

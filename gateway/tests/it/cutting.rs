@@ -1,6 +1,9 @@
 //! Ends that are none: what upstream does not finish is never handed on as if it were whole.
 
-use crate::stage::{Answer, Stage, head_and_body, is_gone, messages};
+use crate::stage::{Answer, Stage, head_and_body, is_gone, messages, request};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write as _;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -201,6 +204,82 @@ async fn what_a_stream_used_is_told_once_whatever_its_end_and_nothing_of_errors(
     let used = stage.used().await;
     let counts = (used.input_tokens, used.output_tokens, used.is_interrupted);
     assert_eq!(counts, (3, 4, false), "the error before it used nothing");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_at_any_event_is_gone_upstream_and_has_used_what_came() {
+    let mut stage = Stage::new().await;
+    let events = events();
+    // The piece of text has no count of upstream's, and is estimated.
+    for (count, output) in [(1, 1), (2, 1), (3, 2), (4, 15)] {
+        let mut client = stage.sent(messages()).await;
+        let mut upstream = stage.connection().await;
+        head_and_body(&mut upstream).await;
+        let chunks = events.iter().take(count);
+        let chunks = chunks.map(|event| format!("{:x}\r\n{event}\r\n", event.len()));
+        let begins = format!(
+            "{STREAM}transfer-encoding: chunked\r\n\r\n{}",
+            chunks.collect::<String>()
+        );
+        upstream.write_all(begins.as_bytes()).await.unwrap();
+        let mut seen = String::new();
+        while !seen.contains(events[count - 1].as_str()) {
+            let mut piece = [0; 1024];
+            let read = client.read(&mut piece).await.unwrap();
+            assert_ne!(read, 0, "{seen}");
+            seen.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+        }
+        drop(client);
+        assert!(is_gone(&mut upstream).await, "after {count} events");
+        let used = stage.used().await;
+        let counts = (used.input_tokens, used.output_tokens, used.is_interrupted);
+        assert_eq!(counts, (25, output, true), "after {count} events");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_its_client_left_before_the_answer_began_counts_as_a_request() {
+    let mut stage = Stage::new().await;
+    let client = stage.sent(messages()).await;
+    let mut upstream = stage.connection().await;
+    head_and_body(&mut upstream).await;
+    drop(client);
+    assert!(is_gone(&mut upstream).await);
+    let used = stage.used().await;
+    assert!(used.is_interrupted && used.output_tokens == 0, "{used:?}");
+}
+
+#[tokio::test]
+async fn a_compressed_stream_comes_down_byte_for_byte_and_is_counted() {
+    let mut stage = Stage::new().await;
+    let mut coder = GzEncoder::new(Vec::new(), Compression::default());
+    let mut chunks = Vec::new();
+    for event in events() {
+        coder.write_all(event.as_bytes()).unwrap();
+        coder.flush().unwrap();
+        chunks.push(std::mem::take(coder.get_mut()));
+    }
+    chunks.push(coder.finish().unwrap());
+    let mut whole = format!("{STREAM}content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n")
+        .into_bytes();
+    for chunk in &chunks {
+        whole.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        whole.extend_from_slice(chunk);
+        whole.extend_from_slice(b"\r\n");
+    }
+    whole.extend_from_slice(b"0\r\n\r\n");
+    let line = "POST /proxy/anthropic/v1/messages";
+    let asks = request(line, "accept-encoding: br, gzip\r\n", "{}");
+    let mut client = stage.sent(asks).await;
+    let asked = stage.answer_one(&whole).await;
+    assert!(asked.contains("accept-encoding: gzip\r\n"), "{asked}");
+    let answer = Answer::read(&mut client).await;
+    assert!(answer.is_whole);
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    assert_eq!(answer.body, chunks.concat());
+    let used = stage.used().await;
+    let counts = (used.input_tokens, used.output_tokens, used.is_interrupted);
+    assert_eq!(counts, (25, 15, false));
 }
 
 #[tokio::test]

@@ -229,6 +229,44 @@ async fn an_upstream_that_cannot_be_reached_resets_or_speaks_something_else_is_a
 }
 
 #[tokio::test]
+async fn a_batch_is_held_to_the_rules_of_each_message_in_it() {
+    let mut stage = Stage::ruled().await;
+    let batch = |model: &str| {
+        let body = format!(
+            "{{\"requests\":[{{\"custom_id\":\"a\",\"params\":{{\"model\":\"allowed\"}}}},\
+             {{\"custom_id\":\"b\",\"params\":{{\"model\":\"{model}\"}}}}]}}"
+        );
+        request(
+            "POST /proxy/anthropic/v1/messages/batches",
+            "content-type: application/json\r\n",
+            &body,
+        )
+    };
+    assert!(stage.ask(batch("denied")).await.refuses(Word::Quota));
+    let twice = batch("allowed").replace("custom_id\":\"b", "params\":{},\"x\":\"b");
+    let refused = stage.ask(twice).await;
+    assert!(refused.refuses(Word::Malformed));
+    assert!(stage.is_quiet());
+    let mut client = stage.sent(batch("allowed")).await;
+    stage
+        .answer_one("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        .await;
+    assert_eq!(Answer::read(&mut client).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_upstream_that_switches_protocols_is_a_502() {
+    let mut stage = Stage::new().await;
+    let mut client = stage.sent(messages()).await;
+    stage
+        .answer_one(
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
+        )
+        .await;
+    assert!(Answer::read(&mut client).await.refuses(Word::Unreachable));
+}
+
+#[tokio::test]
 async fn a_silent_upstream_is_a_504_and_let_go() {
     let mut stage = Stage::with(|settings| settings.idle = Duration::from_millis(300)).await;
     let mut client = stage.sent(messages()).await;

@@ -116,7 +116,7 @@ async fn the_end_of_every_call_that_was_sent_says_what_passed() {
     let (ended, usage) = stage.ended().await;
     let why = "client_gone".to_owned();
     assert_eq!(ended.outcome, CallOutcome::Unanswered { why });
-    assert!(usage.is_none());
+    assert!(usage.unwrap().is_interrupted, "it was a request");
 }
 
 #[tokio::test]

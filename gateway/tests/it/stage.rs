@@ -5,8 +5,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Asked, Caller, Callers, CountedFor, Credential, Gateway, Keys, Opened, Owner, Permits, Ports,
-    Reach, Records, Refusal, Settings, Upstreams, Usage, Word, Write, Writes,
+    Asked, Caller, Callers, CountedFor, Credential, Gateway, KeyCall, Keys, Open, Opened, Owner,
+    Permits, Ports, Reach, Records, Refusal, Settings, Upstreams, Usage, Word, Write, Writes,
 };
 use http::Extensions;
 use hyper::server::conn::http1;
@@ -15,7 +15,6 @@ use hyper_util::rt::TokioIo;
 use ledger::event::{CallEnded, CallSubject, UpstreamKeyOwner};
 use ledger::{AgentId, AgentName, CallId, KeyId, OperationId, TaskId, UpstreamName, UserId};
 use secrecy::SecretString;
-use serde_json::Value;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -159,15 +158,16 @@ impl Permits for Granted {
     fn may_call<'a>(
         &'a self,
         _: (&'a Owner, Option<TaskId>),
-        _: OperationId,
-        params: Option<&'a Value>,
+        call: KeyCall<'a>,
         _: &'a Extensions,
-    ) -> BoxFuture<'a, Result<(), Refusal>> {
-        let is_denied = params.is_some_and(|params| params["model"] == "denied");
+    ) -> BoxFuture<'a, Result<Open, Refusal>> {
+        let is_denied = call
+            .params
+            .is_some_and(|params| params["model"] == "denied");
         async move {
             match self.0 && is_denied {
                 true => Err(Refusal::new(Word::Quota, "no more of this model")),
-                false => Ok(()),
+                false => Ok(None),
             }
         }
         .boxed()
