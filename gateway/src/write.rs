@@ -58,7 +58,7 @@ pub struct Write {
     pub headers: HeaderMap,
     /// As it goes up: JSON as it was sent, a form newly encoded.
     pub body: Bytes,
-    /// Where the body holds secrets: JSON pointers (RFC 6901) into a body of JSON; `*` is every entry of a list.
+    /// Where the body holds secrets: JSON pointers (RFC 6901) into a body of JSON.
     pub secrets: Vec<String>,
     /// How long the call can be held.
     pub patience: Duration,
@@ -157,7 +157,13 @@ impl fmt::Debug for Write {
 #[must_use]
 pub fn patience(headers: &HeaderMap) -> Duration {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let seconds = |name: &str| text(name)?.parse::<u64>().ok().map(Duration::from_secs);
+    // Python writes 20.0.
+    let seconds = |name: &str| {
+        let seconds = text(name)?.parse::<f64>().ok();
+        let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
+        let declared = seconds?.min(MOST_DECLARED.as_secs_f64());
+        Some(Duration::from_secs_f64(declared))
+    };
     let is_wrangler = text("user-agent").is_some_and(|agent| agent.starts_with("wrangler/"));
     let declared = seconds("x-stainless-read-timeout")
         .or_else(|| seconds("x-stainless-timeout"))
@@ -335,7 +341,11 @@ mod tests {
         assert_eq!(held(&[("user-agent", "wrangler/4.164.0")]), 285);
         assert_eq!(held(&[("x-stainless-timeout", "60")]), 45);
         assert_eq!(held(&[("x-stainless-timeout", "20")]), 10);
-        assert_eq!(held(&[("x-stainless-timeout", "soon")]), 45);
+        assert_eq!(held(&[("x-stainless-timeout", "20.0")]), 10);
+        assert_eq!(held(&[("x-stainless-timeout", "4.5")]), 2);
+        for unread in ["soon", "-1", "NaN", "inf"] {
+            assert_eq!(held(&[("x-stainless-timeout", unread)]), 45, "{unread}");
+        }
         let both = [
             ("x-stainless-timeout", "60"),
             ("x-stainless-read-timeout", "30"),

@@ -20,10 +20,17 @@ const LONGEST_TEXT: usize = 200;
 /// What the catalog says of its operations.
 const SUMMARY: &str =
     "An operation of an API that an administrator opened. Through the proxy alone.";
-/// Headers that hold credentials, say who asks, are of one hop, or are written by this service.
-const NEVER: [&str; 26] = [
+/// Headers that hold credentials, say who asks, make another method of one, steer browsers, are of one hop, or are
+/// written by this service.
+const NEVER: [&str; 36] = [
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
     "accept-encoding",
     "authorization",
+    "clear-site-data",
     "connection",
     "content-length",
     "cookie",
@@ -35,6 +42,7 @@ const NEVER: [&str; 26] = [
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
+    "refresh",
     "set-cookie",
     "te",
     "trailer",
@@ -46,7 +54,10 @@ const NEVER: [&str; 26] = [
     "x-auth-key",
     "x-auth-user-service-key",
     "x-forwarded-for",
+    "x-http-method",
+    "x-http-method-override",
     "x-llm-proxy-code",
+    "x-method-override",
     "x-real-ip",
 ];
 
@@ -324,6 +335,13 @@ fn check_auth(auth: &UpstreamAuth) -> Result<(), Rejection> {
                 "content-length",
                 "transfer-encoding",
                 "cookie",
+                "content-type",
+                "expect",
+                "te",
+                "trailer",
+                "upgrade",
+                "range",
+                "accept-encoding",
             ];
             if !is_header(name) || hops.contains(&name.as_str()) {
                 return Err(invalid("auth.name: the name of a header in small letters"));
@@ -374,6 +392,9 @@ fn check_route(route: &UpstreamRoute) -> Result<(), String> {
     if route.level == Level::Read && !reads {
         return Err("level: read is for GET and HEAD alone".to_owned());
     }
+    if route.level != Level::Read && reads {
+        return Err("level: GET and HEAD read".to_owned());
+    }
     let names = names(&route.path)?;
     for (place, text) in [
         ("scope.id", Some(&route.scope.id)),
@@ -391,11 +412,23 @@ fn check_route(route: &UpstreamRoute) -> Result<(), String> {
     if ScopeId::of_route(&filled(&route.scope.id, &example)).is_none() {
         return Err("scope.id: names of segments, and A-Z a-z 0-9 _ - . / between them".to_owned());
     }
-    let is_pointer = |text: &String| text.starts_with('/') && text.len() <= LONGEST_TEXT;
-    match route.seal.iter().all(is_pointer) {
+    match route.seal.iter().all(|text| is_pointer(text)) {
         true => Ok(()),
-        false => Err("seal: pointers such as /encrypted_value".to_owned()),
+        false => Err(
+            "seal: JSON pointers (RFC 6901) to one place each, such as /encrypted_value".to_owned(),
+        ),
     }
+}
+
+/// A pointer that can lead to a text: without empty names, and without a star, which stands for nothing here.
+fn is_pointer(text: &str) -> bool {
+    let is_escaped = |token: &str| {
+        let mut after_tildes = token.split('~').skip(1);
+        after_tildes.all(|after| after.starts_with(['0', '1']))
+    };
+    let is_token = |token: &str| !token.is_empty() && token != "*" && is_escaped(token);
+    let tokens = text.strip_prefix('/');
+    text.len() <= LONGEST_TEXT && tokens.is_some_and(|tokens| tokens.split('/').all(is_token))
 }
 
 /// The names of a path's segments.
@@ -581,6 +614,23 @@ mod tests {
             (other("more", json!(1)), "more"),
             (route("level", json!("read")), "level"),
             (route("method", json!("TRACE")), "method"),
+            (route("seal", json!(["/items/*/value"])), "seal"),
+            (route("seal", json!(["/"])), "seal"),
+            (route("seal", json!(["/a~b"])), "seal"),
+            (route("seal", json!(["a"])), "seal"),
+            (route("method", json!("GET")), "GET and HEAD read"),
+            (
+                other("request_headers", json!(["x-http-method-override"])),
+                "would let",
+            ),
+            (
+                other("response_headers", json!(["access-control-*"])),
+                "would let",
+            ),
+            (
+                other("auth", json!({"send": "header", "name": "content-type"})),
+                "auth.name",
+            ),
             (route("path", json!("repos")), "path"),
             (route("path", json!("/a/{x}/{x}")), "path"),
             (
