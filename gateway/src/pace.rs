@@ -205,6 +205,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn three_hundred_reads_ten_at_a_time_all_get_their_turn() {
+        let pace = Pace::new(1100).unwrap();
+        let key = SecretString::from("key");
+        let worker = async || {
+            for _ in 0..30 {
+                pace.turn(&key, agent(1)).await.unwrap();
+            }
+        };
+        futures_util::future::join_all((0..10).map(|_| worker())).await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn agents_take_turns_whoever_asks_for_more() {
         let pace = Pace::new(60).unwrap();
         let key = SecretString::from("key");

@@ -189,6 +189,47 @@ async fn a_spent_quota_is_told_as_one_and_holds_after_a_start() {
 }
 
 #[tokio::test]
+async fn calls_that_come_together_do_not_pass_a_limit_together_and_a_rule_put_later_counts_what_was()
+ {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox).await;
+    called(&stage, &stage.key.0).await;
+    assert!(stage.service.stop().await.success());
+    let service = sandbox.start().await;
+    let Stage {
+        upstream,
+        key,
+        session,
+        ..
+    } = stage;
+    let stage = Stage {
+        service,
+        upstream,
+        key,
+        session,
+    };
+    // Nothing has read what was used before this.
+    ruled(
+        &stage,
+        "engine = \"lpp-cel/1\"\n[[rule]]\nid = \"few\"\npriority = 1\naction = \"deny\"\n\
+         operations = [\"anthropic.messages.create\"]\nwhen = 'usage.requests_1h >= 3'\n",
+    )
+    .await;
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let client = stage.sent(&stage.key.0).await;
+        open.push((client, stage.asked().await));
+    }
+    // One has ended, and two are open.
+    let (head, _) = stage.refused(&stage.key.0).await;
+    assert!(head.contains("x-llm-proxy-code: quota"), "{head}");
+    let mut client = stage.sent(&stage.session).await;
+    let (mut answering, _) = stage.asked().await;
+    answering.write_all(ok(USED).as_bytes()).await.unwrap();
+    assert!(rest(&mut client).await.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
 async fn rules_deny_calls_and_cannot_have_people_asked_about_them() {
     let mut sandbox = Sandbox::new().await;
     let stage = Stage::new(&mut sandbox).await;

@@ -206,3 +206,57 @@ async fn a_capability_token_and_a_real_key_are_told_what_to_send() {
     assert!(body.contains("ANTHROPIC_AUTH_TOKEN"), "{body}");
     assert!(!stage.service.process.log().contains(STORED));
 }
+
+#[tokio::test]
+async fn calls_that_fill_the_proxies_cost_the_rest_nothing_and_the_other_way_round() {
+    const CALLS: usize = 8;
+    let mut sandbox = Sandbox::new().await;
+    let settings = [
+        ("PROXY_CALLS", CALLS.to_string()),
+        ("PROXY_CALLS_PER_KEY", CALLS.to_string()),
+        ("RATE_LIMIT_RPS", "20".to_owned()),
+    ];
+    sandbox.settings.extend(settings);
+    let stage = Stage::new(&mut sandbox).await;
+    let mut open = Vec::new();
+    for _ in 0..CALLS {
+        let client = stage.sent(&stage.key.0).await;
+        open.push((client, stage.asked().await));
+    }
+    for _ in 0..3 * CALLS {
+        let (head, _) = stage.refused(&stage.key.0).await;
+        assert!(head.starts_with("HTTP/1.1 429"), "{head}");
+        assert!(head.contains("x-llm-proxy-code: busy"), "{head}");
+    }
+    // They are no requests of the ordinary surface, which answers as before.
+    let me = ask(
+        &stage.service,
+        "GET",
+        "/v1/me",
+        &stage.session,
+        &Value::Null,
+    )
+    .await;
+    assert_eq!(me.unwrap().0, 200);
+    open.clear();
+    // Whoever asks the ordinary surface for too much still calls.
+    let mut refused = 0;
+    for _ in 0..200 {
+        let me = ask(
+            &stage.service,
+            "GET",
+            "/v1/me",
+            &stage.session,
+            &Value::Null,
+        )
+        .await;
+        refused += usize::from(me.unwrap().0 == 429);
+    }
+    assert!(refused > 0, "the limit is reached");
+    let mut client = stage.sent(&stage.session).await;
+    let (mut upstream, _) = stage.asked().await;
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]";
+    upstream.write_all(answer.as_bytes()).await.unwrap();
+    let answer = rest(&mut client).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}

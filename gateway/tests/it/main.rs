@@ -9,6 +9,7 @@
 
 mod cloudflare;
 mod cutting;
+mod lasting;
 mod limits;
 mod recording;
 mod relaying;
