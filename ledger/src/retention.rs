@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(bound(wanted(KeptMode::Permanent, None)), Binding::Agent);
         let of_write = wanted(KeptMode::Cache, Some(60)).at(at(100), true);
         assert_eq!(of_write.binding, Binding::Agent);
-        let kept = wanted(KeptMode::Cache, Some(60)).at(at(100));
+        let kept = wanted(KeptMode::Cache, Some(60)).at(at(100), false);
         assert_eq!((kept.breadth, kept.until), (Breadth::Exact, Some(at(160))));
     }
 
