@@ -7,6 +7,7 @@ use ledger::aggregate::{Apply, Approval};
 use ledger::command::{
     CloseTask, ForwardWrite, PresentedKey, Standing, Submitted, WriteBy, standing,
 };
+use ledger::event::UploadTokenDigest;
 use ledger::operation::{MatchDigest, Operation};
 use ledger::{
     Actor, AgentId, AgentName, ApplyId, ClientSubject, KeyId, Origin, RequestId, TaskId, TokenId,
@@ -86,14 +87,15 @@ pub struct Held {
 
 /// Asks for a write, or finds it where it was asked for before, and waits for people and for its end, at most for
 /// `patience`. What people approve meanwhile is carried out; what they approve when nobody waits is not, until the same
-/// write comes again. The digest is the operation's; `told` is a write whose end the agent was told.
+/// write comes again. The digest is the operation's; beside it is the token of the upload whose files it names. `told` is a
+/// write whose end the agent was told.
 ///
 /// # Errors
 /// The refusal of the write.
 pub async fn hold(
     app: &App,
     writer: &Writer,
-    (operation, digest): (Operation, MatchDigest),
+    (operation, digest, upload): (Operation, MatchDigest, Option<UploadTokenDigest>),
     told: Option<ApplyId>,
     (seen, patience): (&SeenFrom, Duration),
 ) -> Result<Held, Error> {
@@ -105,6 +107,7 @@ pub async fn hold(
         operation,
         digest,
         told,
+        upload,
         edge: edge(app, seen),
     };
     loop {

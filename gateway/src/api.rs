@@ -12,6 +12,7 @@ use crate::pace::Pace;
 use crate::refusal::{Envelope, Refusal, Word};
 use crate::titles;
 use crate::upstream::{Limits, SetupError, Upstream};
+use crate::write::BroughtUpload;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -212,6 +213,24 @@ impl Api {
             Routes::Anthropic { .. } => Ok(Vec::new()),
             Routes::Opened(api) => opened::judge_write(api, method, path, content),
             Routes::Cloudflare => cloudflare::judge_write(method, path, content),
+        }
+    }
+
+    /// Whether clients upload files to it with tokens that it gives.
+    pub(crate) const fn takes_files(&self) -> bool {
+        matches!(self.routes, Routes::Cloudflare)
+    }
+
+    /// The upload whose files a write names.
+    pub(crate) fn upload_of(
+        &self,
+        method: &Method,
+        path: &str,
+        content: &Content,
+    ) -> Option<BroughtUpload> {
+        match &self.routes {
+            Routes::Cloudflare => cloudflare::upload_of(method, path, content),
+            Routes::Anthropic { .. } | Routes::Opened(_) => None,
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) has_links: bool,
     /// Its answer says which models there are.
     pub(crate) has_models: bool,
+    /// Upstream answers with a token for an upload of files.
+    pub(crate) opens_upload: bool,
 }
 
 /// The permission that a call needs.
@@ -50,6 +52,7 @@ impl Call {
             has_messages: false,
             has_links: false,
             has_models: false,
+            opens_upload: false,
         }
     }
 
@@ -77,6 +80,12 @@ impl Call {
         self
     }
 
+    /// The same, whose answer has a token for an upload of files.
+    pub(crate) const fn opening_upload(mut self, opens_upload: bool) -> Self {
+        self.opens_upload = opens_upload;
+        self
+    }
+
     /// The same, whose answer is waited for no longer.
     pub(crate) const fn within(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
@@ -100,6 +109,7 @@ impl Call {
             has_messages: false,
             has_links: false,
             has_models: false,
+            opens_upload: false,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The routes of Cloudflare's API, as its clients ask for them below `/proxy/cloudflare/client/v4`.
 
+use crate::assets::digest_of_token;
 use crate::bodies::{Content, json};
 use crate::call::{Access, Call, Routed};
 use crate::caller::{Asked, CountedFor, Reach};
 use crate::refusal::{Refusal, Word};
+use crate::write::BroughtUpload;
 use axum::body::Body;
 use http::{HeaderValue, Method, Response, header};
 use ledger::operation::{Scope, ScopeId};
@@ -22,6 +24,10 @@ const MIB: u64 = 1024 * 1024;
 
 /// The template of a path and its operations, by method.
 type Found = (&'static str, &'static [(Method, CatalogEntry)]);
+
+/// The route that opens an upload of files. It changes nothing that anybody sees.
+const ASSETS_UPLOAD_SESSION: &str =
+    "/accounts/{account}/workers/scripts/{script}/assets-upload-session";
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
@@ -70,8 +76,10 @@ pub(crate) fn route(method: &Method, path: &str) -> Result<Routed, Refusal> {
         Level::Read => Access::Read(asked),
         Level::Write | Level::Admin => Access::Write(asked),
     };
+    let opens_upload = *method == POST && template == ASSETS_UPLOAD_SESSION;
     let template = Cow::Borrowed(template);
-    Ok(Routed::Call(Call::of(entry.id, template, access, LONGEST)))
+    let call = Call::of(entry.id, template, access, LONGEST);
+    Ok(Routed::Call(call.opening_upload(opens_upload)))
 }
 
 fn of_zones<'a>(segments: &[&'a str]) -> Option<(Option<&'a str>, Found)> {
@@ -214,6 +222,10 @@ fn of_script(rest: &[&str]) -> Found {
             "/accounts/{account}/workers/scripts/{script}/secrets/{secret}",
             &[(GET, WORKERS_READ), (DELETE, WORKERS_SECRET)],
         ),
+        ["assets-upload-session"] => (
+            ASSETS_UPLOAD_SESSION,
+            &[(GET, WORKERS_READ), (POST, WORKERS_READ)],
+        ),
         ["routes"] => (
             "/accounts/{account}/workers/scripts/{script}/routes",
             CALLED,
@@ -290,6 +302,25 @@ pub(crate) fn judge_write(
         }
         _ => only_json(content).map(|()| Vec::new()),
     }
+}
+
+/// The upload of the files that a script names, by the token in its metadata.
+pub(crate) fn upload_of(method: &Method, path: &str, content: &Content) -> Option<BroughtUpload> {
+    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+    let ["accounts", _, "workers", "scripts", script, below @ ..] = segments.as_slice() else {
+        return None;
+    };
+    let is_upload = matches!(
+        (method, below),
+        (&Method::PUT, [] | ["content"]) | (&Method::POST, ["versions"])
+    );
+    let metadata = part_of(content, "metadata").ok().filter(|_| is_upload)?;
+    let token = metadata.pointer("/assets/jwt")?.as_str()?;
+    Some(BroughtUpload {
+        place: "/metadata/assets/jwt".to_owned(),
+        script: (*script).to_owned(),
+        token: digest_of_token(token),
+    })
 }
 
 fn only_json(content: &Content) -> Result<(), Refusal> {
@@ -369,7 +400,8 @@ mod tests {
             Access::Key => panic!("{line} needs no grant"),
         };
         assert_eq!(how == "read", asked.level == Level::Read, "{line}");
-        assert_eq!(how == "read", method == "GET", "{line}");
+        let opens_upload = call.opens_upload;
+        assert_eq!(how == "read", method == "GET" || opens_upload, "{line}");
         match asked.reach {
             Reach::One(scope) => format!("{} {scope}", asked.operation),
             Reach::Every(of) => format!("{} {of} *", asked.operation),
@@ -472,6 +504,7 @@ mod tests {
             ("PATCH S/script-settings", "workers.deploy.write account a1"),
             ("PUT S/secrets", "workers.secret.write account a1"),
             ("DELETE S/secrets/k", "workers.secret.write account a1"),
+            ("POST S/assets-upload-session", "workers.read account a1"),
             ("PUT S/routes", "workers.trigger.write account a1"),
             ("PUT S/schedules", "workers.trigger.write account a1"),
             (

@@ -3,6 +3,7 @@
 use crate::anthropic;
 use crate::api::Api;
 use crate::apis::Apis;
+use crate::assets::{AssetUploads, brings_files};
 use crate::bodies::{Buffers, Content, Whole, too_large};
 use crate::call::{Access, Call, Routed};
 use crate::caller::{
@@ -84,18 +85,19 @@ pub struct Ports {
     pub upstreams: Arc<dyn Upstreams>,
     /// `None`: no write is carried out.
     pub writes: Option<Arc<dyn Writes>>,
+    pub uploads: Arc<dyn AssetUploads>,
 }
 
 /// The proxies. Clones are one.
 #[derive(Clone)]
 pub struct Gateway(Arc<Shared>);
 
-struct Shared {
-    settings: Settings,
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
     apis: Apis,
-    ports: Ports,
-    places: Arc<Places>,
-    buffers: Buffers,
+    pub(crate) ports: Ports,
+    pub(crate) places: Arc<Places>,
+    pub(crate) buffers: Buffers,
 }
 
 impl fmt::Debug for Gateway {
@@ -168,7 +170,13 @@ impl Shared {
             return Ok(response(status, HeaderMap::new(), Body::empty()));
         }
         let credential = credentials::of(&parts.headers, api.credentials)?;
-        let caller = self.ports.callers.identify(credential).await?;
+        if api.takes_files()
+            && let Some(brings) = brings_files(&parts.method, path)
+        {
+            let sending = self.send_files(api, &parts, body, (path, brings), credential);
+            return sending.await;
+        }
+        let caller = self.ports.callers.identify(credential.clone()).await?;
         if matches!(caller.owner, Owner::User(_)) && !api.takes_sessions {
             return Err(Refusal::unauthorized(
                 "a person's session does not open this proxy: make a key of an agent, and send that",
@@ -199,6 +207,11 @@ impl Shared {
                 refused = &mut caller.ended => return Err(refused),
                 turn = pace.turn(&key, *id) => turn?,
             }
+        }
+        if call.opens_upload {
+            let opening = (path, &call, &key);
+            let opening = self.open_upload(api, &parts, body, opening, (caller, credential));
+            return opening.await;
         }
         if let Access::Write(asked) = &call.access {
             let writing = self.write(api, &parts, body, (path, &call, asked), caller);
@@ -336,6 +349,7 @@ impl Shared {
         };
         let content = Content::read(&parts.headers, &whole.bytes)?;
         let secrets = api.judge_write(&parts.method, path, &content)?;
+        let upload = api.upload_of(&parts.method, path, &content);
         let mut headers = api.to.of(&parts.headers);
         headers.remove(header::CONTENT_LENGTH);
         let body = match &content {
@@ -366,6 +380,7 @@ impl Shared {
             headers,
             body,
             secrets,
+            upload,
             patience: patience(&parts.headers),
         };
         tokio::select! {
@@ -458,7 +473,7 @@ impl Shared {
     }
 
     /// The head of the answer, while upstream or the client moves.
-    async fn answer_of(
+    pub(crate) async fn answer_of(
         &self,
         api: &Api,
         request: Request<Upload>,
@@ -487,7 +502,7 @@ impl Shared {
 }
 
 /// The call, as it is recorded.
-fn subject(api: &Api, parts: &Parts, call: &Call, caller: &Caller) -> CallSubject {
+pub(crate) fn subject(api: &Api, parts: &Parts, call: &Call, caller: &Caller) -> CallSubject {
     CallSubject {
         owner: caller.owner.recorded(),
         credential: caller.counted_for.credential(),
@@ -522,7 +537,7 @@ fn to_upstream(
 }
 
 /// Path and query below upstream's base, as they were sent.
-fn target(parts: &Parts, path: &str) -> String {
+pub(crate) fn target(parts: &Parts, path: &str) -> String {
     match parts.uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -537,7 +552,7 @@ fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body
 }
 
 /// Refuses a body that says itself that it is too long, before anything goes up.
-fn refuse_long(parts: &Parts, call: &Call) -> Result<(), Refusal> {
+pub(crate) fn refuse_long(parts: &Parts, call: &Call) -> Result<(), Refusal> {
     let Some(length) = parts.headers.get(header::CONTENT_LENGTH) else {
         return Ok(());
     };

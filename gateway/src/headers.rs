@@ -49,6 +49,7 @@ impl Passing {
         "content-length",
         "user-agent",
         "api-version",
+        "cloudflare-workers-script-api-date",
         "if-match",
         "if-none-match",
         "if-modified-since",

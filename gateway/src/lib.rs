@@ -11,6 +11,7 @@
 //! | `call` | one call, and what lets it through |
 //! | `anthropic`, `cloudflare`, `opened` | the routes of these APIs, and of those that administrators open |
 //! | `titles` | writes to Cloudflare in words |
+//! | `assets` | static files of Workers, which clients upload before the script that names them |
 //! | `caller` | who calls and whose key is used, as ports |
 //! | `places`, `pace` | the limits on open calls, and on calls in a time with one stored key |
 //! | `upstream` | connections to an upstream |
@@ -29,6 +30,7 @@
 mod anthropic;
 mod api;
 mod apis;
+mod assets;
 mod bodies;
 mod call;
 mod caller;
@@ -53,6 +55,7 @@ mod upstream;
 mod usage;
 mod write;
 
+pub use assets::{AssetUploads, OpenedUpload, Uploading, digest_of_token, unsaid_end};
 pub use caller::{
     Asked, Caller, Callers, CountedFor, KeyCall, Keys, Open, Opened, Owner, Permits, Reach,
     Upstreams,
@@ -64,4 +67,4 @@ pub use record::Records;
 pub use refusal::{CODE, Envelope, Refusal, Word};
 pub use upstream::SetupError;
 pub use usage::{Usage, read_usage};
-pub use write::{Answer, Secrets, Write, Writes, patience, with_secrets};
+pub use write::{Answer, BroughtUpload, Secrets, Write, Writes, patience, with_secrets};

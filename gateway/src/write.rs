@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use futures_util::future::BoxFuture;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use ledger::event::UploadTokenDigest;
 use ledger::operation::Scope;
 use ledger::{AgentId, AgentName, Level, OperationId, RequestId, Risk, TaskId, UpstreamName};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -28,6 +29,15 @@ const MOST_DECLARED: Duration = Duration::from_secs(3600);
 const PIECE: usize = 16 * 1024;
 /// What is left of a client's time when a held call is answered.
 const LEFT: Duration = Duration::from_secs(15);
+
+/// The upload of the files that a write names, by a token in its body.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BroughtUpload {
+    /// Where the token stands, as a secret does.
+    pub place: String,
+    pub script: String,
+    pub token: UploadTokenDigest,
+}
 
 /// A write that was judged and parsed, in the form in which it goes up.
 pub struct Write {
@@ -60,13 +70,26 @@ pub struct Write {
     pub body: Bytes,
     /// Where the body holds secrets: JSON pointers (RFC 6901) into a body of JSON.
     pub secrets: Vec<String>,
+    /// The upload of the files that it names.
+    pub upload: Option<BroughtUpload>,
     /// How long the call can be held.
     pub patience: Duration,
 }
 
 impl Write {
-    /// The headers and the body with something else in the places of the secrets, as `hide` says for each place and
-    /// value.
+    /// Whether something in its body is not recorded.
+    #[must_use]
+    pub const fn hides_something(&self) -> bool {
+        !self.secrets.is_empty() || self.upload.is_some()
+    }
+
+    fn places(&self) -> Vec<String> {
+        let upload = self.upload.iter().map(|upload| &upload.place);
+        self.secrets.iter().chain(upload).cloned().collect()
+    }
+
+    /// The headers and the body with something else in the places of the secrets and of the token of an upload, as
+    /// `hide` says for each place and value.
     ///
     /// # Errors
     /// [`crate::Word::Malformed`] where no text stands there.
@@ -74,7 +97,7 @@ impl Write {
         &self,
         hide: impl FnMut(&str, &str) -> String,
     ) -> Result<(HeaderMap, Bytes), Refusal> {
-        replaced((&self.headers, &self.body), &self.secrets, hide)
+        replaced((&self.headers, &self.body), &self.places(), hide)
     }
 }
 

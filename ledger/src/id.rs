@@ -195,6 +195,10 @@ id!(
     UpstreamId
 );
 id!(
+    /// An upload of files through a proxy, and its stream.
+    AssetUploadId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -267,5 +271,6 @@ stream!(
     UpstreamSecretId,
     CallId,
     UsageId,
-    UpstreamId
+    UpstreamId,
+    AssetUploadId
 );

@@ -24,11 +24,14 @@ use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
 use crate::counts::Lately;
 use crate::error::Error;
-use crate::event::{Actor, Envelope, LockTarget, Recorded, SessionTokenHash, UpstreamKeyOwner};
+use crate::event::{
+    Actor, Envelope, FileDigest, LockTarget, Recorded, SessionTokenHash, UpstreamKeyOwner,
+};
 use crate::id::{AgentId, CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
 use crate::label::UserName;
 use crate::locks::Locks;
 use crate::name::{AgentName, ApproverName, CredentialId, UpstreamName};
+use crate::operation::ScopeId;
 use crate::password_hash::PasswordHash;
 use crate::rules::Rules;
 use crate::schedules::Schedules;
@@ -37,6 +40,7 @@ use crate::storage::{Log, LookupKey, LookupKind, ReadError};
 use crate::tlog::Frontier;
 use crate::upstream_key::{self, UpstreamApiKey};
 use crate::writer::{Entry, Found, Job, Shared, Stored, TypedJob, Urgent, erased_names, existing};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -414,6 +418,24 @@ impl Ledger {
         }
         upstreams.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(upstreams)
+    }
+
+    /// The files of an account that went up under these hashes, by their hashes.
+    pub async fn asset_files(
+        &self,
+        account: &ScopeId,
+        hashes: impl Iterator<Item = &str>,
+    ) -> Result<HashMap<String, FileDigest>, Error> {
+        let keys: HashMap<LookupKey, &str> = hashes
+            .map(|hash| (LookupKey::asset_file(account, hash), hash))
+            .collect();
+        let wanted: Vec<LookupKey> = keys.keys().cloned().collect();
+        let found = self.noted(self.log.lookups(&wanted).await)?;
+        let known = found.iter().filter_map(|(key, digest)| {
+            let hash = keys.get(key)?;
+            Some(((*hash).to_owned(), FileDigest::from_slice(digest)?))
+        });
+        Ok(known.collect())
     }
 
     /// The key that is stored for a user or an agent and an upstream; `None` where none is.

@@ -96,10 +96,10 @@ pub use event::{Actor, Envelope, Event, Recorded, Role};
 pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use fork::{Fork, ForkError};
 pub use id::{
-    AdmissionId, AgentId, ApplyId, ApprovalId, ApproverId, CallId, CallbackId, ClearanceId,
-    CommandId, DeliveryId, DeviceId, EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId,
-    LedgerId, LockId, PolicyId, RequestId, ScheduleId, SessionId, StreamId, TaskId, TemplateId,
-    TokenId, UpstreamId, UpstreamKeyId, UpstreamSecretId, UsageId, UserId,
+    AdmissionId, AgentId, ApplyId, ApprovalId, ApproverId, AssetUploadId, CallId, CallbackId,
+    ClearanceId, CommandId, DeliveryId, DeviceId, EnrolmentId, EventId, ExecutionId, GroupId,
+    InvalidId, KeyId, LedgerId, LockId, PolicyId, RequestId, ScheduleId, SessionId, StreamId,
+    TaskId, TemplateId, TokenId, UpstreamId, UpstreamKeyId, UpstreamSecretId, UsageId, UserId,
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};

@@ -581,6 +581,18 @@ refusals! {
     /// No key is stored there.
     #[error("no key is stored there")]
     UpstreamKeyNotFound => NotFound, "upstream_key_not_found";
+    /// No upload has that token.
+    #[error("no upload of this agent, account and script has this token, or it is over, or its files are not all there: upload them again")]
+    UploadTokenUnknown => Forbidden, "upload_token_unknown";
+    /// Clients choose the hash of a file.
+    #[error("another file was sent under the hash {hash} before")]
+    FileDiffers {
+        /// The hash.
+        hash: String,
+    } => Invalid, "file_differs";
+    /// A write that a request says it follows is not there.
+    #[error("the request is said to follow a write that this agent has not made")]
+    FollowsNothing => Invalid, "follows_nothing";
     /// No call of that id has begun.
     #[error("no such call has begun")]
     CallNotFound => NotFound, "call_not_found";

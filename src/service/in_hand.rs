@@ -27,14 +27,16 @@ impl InHand {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds the secrets of a request for as long as what is given back lives. Under one digest they are the same.
+    /// Holds the secrets of a request for as long as what is given back lives. Under one digest they are the same, but
+    /// for the token of an upload: the newest is good for longest.
     pub(super) fn hold(self: &Arc<Self>, asked: Asked, secrets: Secrets) -> Holding {
         let mut brought = self.brought();
-        let entry = brought.entry(asked).or_insert_with(|| Brought {
+        let calls = brought.get(&asked).map_or(0, |known| known.calls);
+        let newest = Brought {
             secrets: Arc::new(secrets),
-            calls: 0,
-        });
-        entry.calls += 1;
+            calls: calls + 1,
+        };
+        brought.insert(asked, newest);
         Holding {
             of: Arc::clone(self),
             asked,

@@ -4,6 +4,7 @@ mod answers;
 mod banner;
 mod control;
 mod first_admin;
+mod followed;
 mod in_hand;
 mod opened_ledger;
 mod proxied_calls;
@@ -16,6 +17,7 @@ mod rules;
 mod running;
 mod sealed;
 mod surface;
+mod uploads;
 mod witness_lag;
 mod workforce;
 

@@ -2,7 +2,9 @@
 //! said.
 
 use super::answers::{Answers, Asked, Given, given};
+use super::followed::Followed;
 use super::in_hand::InHand;
+use super::uploads::KnownUploads;
 use api::AppState;
 use app::edge::SeenFrom;
 use app::proxied_writes::{Held, Shown, Writer, close, hold};
@@ -17,7 +19,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use ledger::aggregate::{Apply, Approval, OperationState, Task};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, OperationOutcome, UpstreamKeyOwner};
-use ledger::operation::{ForwardedRequest, HiddenSecret, Method as WriteMethod, Operation};
+use ledger::operation::{
+    ForwardedRequest, HiddenSecret, Method as WriteMethod, Operation, ScopeId, UploadOf,
+    UploadedFile,
+};
 use ledger::provider::{Body, NoAnswer, Pending};
 use ledger::{
     ApplyId, Ledger, Rejection, RejectionKind, SHARED_KEY, UpstreamId, UpstreamName, with_sources,
@@ -37,6 +42,8 @@ const OF_ONE_SENDING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::ACCEPT_
 pub(super) struct Kept {
     answers: Arc<Answers>,
     in_hand: Arc<InHand>,
+    followed: Arc<Followed>,
+    pub(super) uploads: Arc<KnownUploads>,
 }
 
 /// Sends what was decided, with the key of the agent that asked, else with the service's own.
@@ -186,13 +193,13 @@ impl OverGateway {
     /// The request as it goes up: as it was recorded, with the secrets of the call that waits.
     fn forward_of(&self, forwarding: Forwarding<'_>) -> Result<Forward, String> {
         let mut forward = forward_of(forwarding.request)?;
-        if !forwarding.request.secrets.is_empty() {
+        if forwarding.request.needs_its_call() {
             let digest = forwarding.request.match_digest();
             let digest = digest.map_err(|error| error.to_string())?;
             let brought = self.in_hand.of(&(forwarding.agent_id, digest));
             let brought = brought.ok_or(
-                "nothing was sent: the call that brought its secret has gone, and the secret is kept nowhere; send \
-                 the same request again",
+                "nothing was sent: the call that brought its secret or the token of its upload has gone, and neither is \
+                 kept; send the same request again",
             )?;
             let whole = with_secrets((&forward.headers, &forward.body), &brought);
             let whole = whole.map_err(|refused| format!("nothing was sent: {}", refused.message()));
@@ -260,7 +267,8 @@ impl HeldWrites {
         let patience = write.patience.min(self.longest);
         let writer = self.writer_of(&write).await?;
         let task = write.task;
-        let (operation, secrets) = self.operation_of(write)?;
+        let upload = write.upload.as_ref().map(|upload| upload.token);
+        let (operation, secrets) = self.operation_of(write).await?;
         let digest = operation.forwarded().map(|request| request.match_digest());
         let Some(Ok(digest)) = digest else {
             return Err(Refusal::malformed("the body cannot be read"));
@@ -275,8 +283,19 @@ impl HeldWrites {
             Some((told, None)) => Some(told),
             None => None,
         };
-        let held = hold(app, &writer, (operation, digest), told, (&seen, patience)).await;
+        let allows_more = operation.forwarded();
+        let allows_more = allows_more.filter(|request| !request.also_allowed.is_empty());
+        let allows_more = allows_more.map(|request| ForwardedRequest {
+            body: Vec::new(),
+            uploads: Vec::new(),
+            ..ForwardedRequest::clone(request)
+        });
+        let asked_for = (operation, digest, upload);
+        let held = hold(app, &writer, asked_for, told, (&seen, patience)).await;
         let held = held.map_err(|error| refusal(&error))?;
+        if let Some(request) = allows_more {
+            self.kept.followed.see(writer.agent_id, request, &held);
+        }
         self.answer(&writer, (asked, told), held)
     }
 
@@ -312,7 +331,7 @@ impl HeldWrites {
     }
 
     /// The write as an operation, and the secrets that are not in it.
-    fn operation_of(&self, write: Write) -> Result<(Operation, Secrets), Refusal> {
+    async fn operation_of(&self, write: Write) -> Result<(Operation, Secrets), Refusal> {
         let method = WriteMethod::of_write(write.method.as_str());
         let method = method.ok_or_else(|| {
             Refusal::new(
@@ -321,11 +340,16 @@ impl HeldWrites {
             )
         })?;
         let (mut secrets, mut texts) = (Vec::new(), Secrets::new());
-        let (sent, body) = match write.secrets.is_empty() {
-            true => (write.headers.clone(), write.body.clone()),
-            false => {
+        let named = self.files_of(&write).await?;
+        let (sent, body) = match write.hides_something() {
+            false => (write.headers.clone(), write.body.clone()),
+            true => {
                 let keys = &self.state.app.ledger.rules().master_keys;
                 write.without_secrets(|place, value| {
+                    if let Some((of, _)) = named.as_ref().filter(|(of, _)| of.place == place) {
+                        texts.insert(place.to_owned(), value.into());
+                        return of.text();
+                    }
                     let secret = HiddenSecret {
                         place: place.to_owned(),
                         length: value.len(),
@@ -353,7 +377,8 @@ impl HeldWrites {
                 )));
             }
         }
-        let request = ForwardedRequest {
+        let (upload, uploads) = named.unzip();
+        let mut request = ForwardedRequest {
             upstream: write.upstream,
             title: write.title,
             level: write.level,
@@ -364,12 +389,55 @@ impl HeldWrites {
             headers,
             body: body.to_vec(),
             secrets,
-            uploads: Vec::new(),
+            uploads: uploads.unwrap_or_default(),
+            upload,
+            also_allowed: Vec::new(),
+            follows: None,
         };
         let providers = &self.state.app.ledger.rules().providers;
+        if let Some((provider, _)) = providers.find(write.operation.as_str()) {
+            request.also_allowed = provider.also_allowed(request.without_body());
+            let followed = &self.kept.followed;
+            request.follows = followed.first_of(write.agent.0, &**provider, &request);
+        }
         let forwarded = providers.forward(write.operation, write.scope, request);
         let operation = forwarded.map_err(|error| Refusal::malformed(error.to_string()))?;
         Ok((operation, texts))
+    }
+
+    /// The upload and the files that a write names.
+    async fn files_of(
+        &self,
+        write: &Write,
+    ) -> Result<Option<(UploadOf, Vec<UploadedFile>)>, Refusal> {
+        let Some(brought) = &write.upload else {
+            return Ok(None);
+        };
+        let known = self.kept.uploads.known(&brought.token);
+        let known = known.filter(|known| known.agent_id == write.agent.0);
+        let known = known.ok_or_else(|| {
+            Refusal::new(
+                Word::Forbidden,
+                "its static files are of no upload of this agent through this service since it started: upload them \
+                 again",
+            )
+        })?;
+        let account: &ScopeId = &write.scope.id;
+        let ledger = &self.state.app.ledger;
+        let hashes: Vec<&str> = known.files.iter().map(|file| file.hash.as_str()).collect();
+        let sent = ledger.asset_files(account, hashes.into_iter()).await;
+        let sent = sent.map_err(|error| refusal(&error.into()))?;
+        let mut files = known.files.clone();
+        for file in &mut files {
+            file.sha256 = sent.get(&file.hash).map(ToString::to_string);
+        }
+        let manifest = UploadedFile::manifest(&files);
+        let of = UploadOf {
+            place: brought.place.clone(),
+            script: brought.script.clone(),
+            manifest: manifest.map_err(|error| Refusal::malformed(error.to_string()))?,
+        };
+        Ok(Some((of, files)))
     }
 
     fn answer(

@@ -2,6 +2,7 @@
 
 use super::proxied_calls::ProxiedCalls;
 use super::proxied_writes::{HeldWrites, Kept, OverGateway};
+use super::uploads::Uploads;
 use crate::config::{Config, Upstream};
 use anyhow::Context;
 use api::AppState;
@@ -41,6 +42,10 @@ pub(super) fn proxies(
         state: state.clone(),
         cloudflare: cloudflare(config)?.token.clone(),
     });
+    let uploads = Arc::new(Uploads::new(
+        state.app.ledger.clone(),
+        Arc::clone(&kept.uploads),
+    ));
     let writes = HeldWrites::new(state.clone(), kept, config.proxies.hold);
     let ports = Ports {
         callers: service.clone(),
@@ -49,6 +54,7 @@ pub(super) fn proxies(
         upstreams: Arc::new(OpenedApis(state.app.ledger.clone())),
         records,
         writes: Some(Arc::new(writes)),
+        uploads,
     };
     let gateway =
         Gateway::new(settings, ports).context("an upstream cannot be reached like this")?;

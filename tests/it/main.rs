@@ -22,6 +22,7 @@ mod compatibility;
 mod crowd;
 #[cfg(feature = "demo")]
 mod demo;
+mod deploys;
 mod devices;
 mod doctor;
 mod dossiers;

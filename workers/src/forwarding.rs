@@ -1,7 +1,7 @@
 //! The way of requests that are forwarded as their clients sent them, as a port: with the key of the agent that
 //! asked, over connections that write nothing anew.
 
-use ledger::operation::ForwardedRequest;
+use ledger::operation::{ForwardedRequest, is_safe_segment};
 use ledger::provider::{Answer, NoAnswer, Outcome, Pending};
 use ledger::{AgentId, ApplyId};
 use serde_json::{Value, json};
@@ -37,9 +37,13 @@ pub trait Forwarder: fmt::Debug + Send + Sync {
     ) -> Pending<'a, Result<Answer, NotForwarded>>;
 }
 
-/// The outcome without the answer's content, which is the client's: nobody knows what is in it, and what is
+/// The outcome without the answer's content but, where `keeps_id`, the id of what was made, which is the client's: nobody knows what is in it, and what is
 /// recorded stays.
-pub(crate) fn without_content(outcome: Outcome, body: Option<(usize, [u8; 32])>) -> Outcome {
+pub(crate) fn without_content(
+    outcome: Outcome,
+    body: Option<(usize, [u8; 32])>,
+    keeps_id: bool,
+) -> Outcome {
     let codes = |errors: &Value| {
         let entries = errors.as_array().into_iter().flatten();
         let codes = entries.filter_map(|error| error.get("code").filter(|code| code.is_number()));
@@ -49,12 +53,19 @@ pub(crate) fn without_content(outcome: Outcome, body: Option<(usize, [u8; 32])>)
         Outcome::Succeeded {
             http_status,
             request_id,
+            result,
             ..
         } => Outcome::Succeeded {
             http_status,
             request_id,
             result: body.map_or(Value::Null, |(bytes, digest)| {
-                json!({"answer_bytes": bytes, "answer_sha256": hex::encode(digest)})
+                let mut told = json!({"answer_bytes": bytes, "answer_sha256": hex::encode(digest)});
+                let made = result.get("id").and_then(Value::as_str);
+                let made = made.filter(|id| keeps_id && is_safe_segment(id));
+                if let (Some(id), Some(told)) = (made, told.as_object_mut()) {
+                    told.insert("id".to_owned(), json!(id));
+                }
+                told
             }),
             result_info: None,
             messages: None,

@@ -820,6 +820,9 @@ fn form(uploads: Vec<UploadedFile>) -> Operation {
         body: body.into_bytes(),
         secrets: Vec::new(),
         uploads,
+        upload: None,
+        also_allowed: Vec::new(),
+        follows: None,
     };
     let scope = Scope {
         scope_type: ScopeType::of("account"),
@@ -833,6 +836,7 @@ fn form(uploads: Vec<UploadedFile>) -> Operation {
 fn a_form_is_shown_part_by_part_bounded_and_harmless() {
     let upload = |path: &str, sha256: Option<String>| UploadedFile {
         path: path.to_owned(),
+        hash: "0a".repeat(16),
         bytes: 12,
         sha256,
     };

@@ -151,7 +151,7 @@ pub(super) async fn changes(
         let stream = recorded.stream_id();
         let topic = match kind.aggregate {
             // Nothing that lists show changes with each call.
-            AggregateKind::Call | AggregateKind::Usage => continue,
+            AggregateKind::Call | AggregateKind::Usage | AggregateKind::AssetUpload => continue,
             AggregateKind::Ledger => {
                 if let Event::LedgerErased(erased) = &recorded.event
                     && let Some(task) = erased.subject.task()
@@ -326,6 +326,7 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
         AggregateKind::UpstreamSecret
         | AggregateKind::Call
         | AggregateKind::Usage
+        | AggregateKind::AssetUpload
         | AggregateKind::Ledger => Topic::None,
     })
 }

@@ -5,15 +5,18 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Asked, Caller, Callers, CountedFor, Credential, Gateway, KeyCall, Keys, Open, Opened, Owner,
-    Permits, Ports, Reach, Records, Refusal, Settings, Upstreams, Usage, Word, Write, Writes,
+    Asked, AssetUploads, Caller, Callers, CountedFor, Credential, Gateway, KeyCall, Keys, Open,
+    Opened, OpenedUpload, Owner, Permits, Ports, Reach, Records, Refusal, Settings, Uploading,
+    Upstreams, Usage, Word, Write, Writes,
 };
 use http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use ledger::event::{CallEnded, CallSubject, UpstreamKeyOwner};
-use ledger::{AgentId, AgentName, CallId, KeyId, OperationId, TaskId, UpstreamName, UserId};
+use ledger::event::{CallEnded, CallSubject, SentFile, UploadTokenDigest, UpstreamKeyOwner};
+use ledger::{
+    AgentId, AgentName, CallId, KeyId, OperationId, TaskId, Timestamp, UpstreamName, UserId,
+};
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -292,6 +295,7 @@ impl Stage {
             records: told.clone(),
             upstreams: Arc::new(Described),
             writes: Some(carried.clone()),
+            uploads: Arc::new(NoUploads),
         };
         let gateway = Gateway::new(settings, ports).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -393,6 +397,32 @@ impl Stage {
         let asked = head_and_body(&mut connection).await;
         connection.write_all(bytes.as_ref()).await.unwrap();
         asked
+    }
+}
+
+/// Uploads are tried with the real service.
+struct NoUploads;
+
+impl AssetUploads for NoUploads {
+    fn by_token(&self, _: UploadTokenDigest) -> Result<Uploading, Refusal> {
+        Err(Refusal::unauthorized("no upload has this token"))
+    }
+
+    fn opened(&self, _: OpenedUpload) -> BoxFuture<'_, Result<(), Refusal>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn sends(&self, _: UploadTokenDigest, _: Vec<SentFile>) -> BoxFuture<'_, Result<(), Refusal>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn completed(
+        &self,
+        _: UploadTokenDigest,
+        _: UploadTokenDigest,
+        _: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<(), Refusal>> {
+        async { Ok(()) }.boxed()
     }
 }
 

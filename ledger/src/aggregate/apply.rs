@@ -3,8 +3,8 @@
 use super::{Aggregate, Task};
 use crate::clock::Timestamp;
 use crate::event::{
-    ApplyEnd, Authorisation, Event, Evidence, OnApproval, OperationOutcome, OperationStarted,
-    PermissionCheck, PolicyEvaluation,
+    ApplyEnd, ApplyFollows, Authorisation, Event, Evidence, OnApproval, OperationOutcome,
+    OperationStarted, PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{
@@ -58,6 +58,8 @@ pub struct Apply {
     pub clearance_id: Option<ClearanceId>,
     /// The approval of its schedule as a whole, which authorised it.
     pub scheduled_by: Option<ApprovalId>,
+    /// The write that its request follows.
+    pub follows: Option<ApplyFollows>,
     /// It may run: granted, cleared or approved with its schedule from the start, or an approval was consumed for it.
     pub authorised: bool,
     /// The token that asked.
@@ -102,6 +104,13 @@ impl Apply {
         task.is_opened_by_key().then_some(key)
     }
 
+    /// The write whose approval allowed it, where one did.
+    #[must_use]
+    pub fn allowed_by(&self) -> Option<ApplyId> {
+        let follows = self.follows.as_ref()?;
+        follows.allowed_as.as_ref().map(|_| follows.first)
+    }
+
     /// Authorised and not ended.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -121,6 +130,8 @@ impl Aggregate for Apply {
                 Authorisation::Awaiting(approval_id) => (Some(approval_id), None, None),
                 Authorisation::Cleared(clearance_id) => (None, Some(clearance_id), None),
                 Authorisation::Scheduled(approval_id) => (None, None, Some(approval_id)),
+                // Said by the event that comes with it.
+                Authorisation::Follows(_) => (None, None, None),
             };
             *state = Some(Self {
                 id: accepted.apply_id,
@@ -137,6 +148,7 @@ impl Aggregate for Apply {
                 replaces: None,
                 clearance_id,
                 scheduled_by,
+                follows: None,
                 authorised: accepted.authorisation.runs_at_once(),
                 token_id: accepted.token_id,
                 callback_id: accepted.callback_id,
@@ -154,6 +166,7 @@ impl Aggregate for Apply {
         let Some(apply) = state else { return };
         match event {
             Event::ApplyAuthorised(_) => apply.authorised = true,
+            Event::ApplyFollows(follows) => apply.follows = Some(follows.clone()),
             Event::ApplyAskedAnew(anew) => {
                 apply.authorised = false;
                 apply.approval_id = Some(anew.approval_id);

@@ -89,6 +89,8 @@ checks! {
     Call = "call", "A call is sent on for one who is there, with a credential of theirs, one that changes something upstream only after its beginning was recorded, and it ends as the call that began.";
     Usage = "usage", "What calls used is added up for one who is there, over times that do not overlap and have passed.";
     Upstream = "upstream", "An API is opened by an administrator with a description that can be read, one of a name at a time, and no two have an operation in common.";
+    AssetUpload = "asset_upload", "An upload of files is for an agent that is there, no hash of an account stands for two files, and a write names files only of a complete upload of its agent, account and script, as they were sent.";
+    FollowUp = "follow_up", "What the approval of a write allows besides is done once each, within ten minutes after that write was carried out, by the key that made it, while nothing that followed it was denied and the approval counts.";
     Write = "write", "A task for a write through a proxy is opened by its agent's key, for one operation, and in it and in no other task that one request is asked for.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
     Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";

@@ -5,6 +5,7 @@ use super::callbacks::{NewCallback, Subject, with_deliveries};
 use super::clearances::{self, Unasked};
 use super::continuations::carry_on;
 use super::devices::devices_of_approvers;
+use super::follow_ups::follow;
 use super::proof::prove_decision;
 use super::ruled::{Asker, Ruled, ruled};
 use super::tasks::{question_time, seconds};
@@ -18,8 +19,8 @@ use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
-    ApplyAccepted, ApplyRefused, ApprovalRequested, AskedByPolicy, Authorisation, CallbackOwner,
-    CallbackSet, LockTarget, OnApproval, PermissionCheck, PolicyEvaluation,
+    ApplyAccepted, ApplyFollows, ApplyRefused, ApprovalRequested, AskedByPolicy, Authorisation,
+    CallbackOwner, CallbackSet, LockTarget, OnApproval, PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
@@ -205,7 +206,18 @@ impl Command for SubmitApply {
             }
             _ => None,
         };
-        let asks = unanswered && cleared.is_none() && scheduled.is_none();
+        let follows = match unanswered && cleared.is_none() && scheduled.is_none() {
+            true => {
+                let targets = targets(tx, &task, agent.as_deref(), &self.token, &check);
+                let by = (&self.token, &*task);
+                follow(tx, by, &self.operations, &targets, ruled.as_ref()).await?
+            }
+            false => None,
+        };
+        let is_allowed = follows
+            .as_ref()
+            .is_some_and(|follows| follows.allowed_as.is_some());
+        let asks = unanswered && cleared.is_none() && scheduled.is_none() && !is_allowed;
         // Only a question to humans needs to know whether it was asked before.
         let known = if !asks {
             None
@@ -272,6 +284,7 @@ impl Command for SubmitApply {
             shared: shared.map(|open| open.id),
             cleared,
             scheduled,
+            follows,
             callback,
             devices,
         };
@@ -312,6 +325,8 @@ struct Asked<'a> {
     cleared: Option<ClearanceId>,
     /// The approval of the schedule as a whole that answers for what is missing.
     scheduled: Option<ApprovalId>,
+    /// The write that it follows, where it says one.
+    follows: Option<ApplyFollows>,
     callback: Option<&'a NewCallback>,
     /// The devices of the people who are asked.
     devices: Vec<DeviceId>,
@@ -338,6 +353,9 @@ fn decide_submit(
     let task = registered.as_ref().unwrap_or(task);
     let cleared = asked.cleared.map(Authorisation::Cleared);
     let answered = cleared.or_else(|| asked.scheduled.map(Authorisation::Scheduled));
+    let allowed = asked.follows.as_ref();
+    let allowed = allowed.filter(|follows| follows.allowed_as.is_some());
+    let answered = answered.or_else(|| allowed.map(|it| Authorisation::Follows(it.first)));
     let mut authorisation = answered.unwrap_or(Authorisation::Granted);
     if !asked.check.missing.is_empty() && answered.is_none() {
         let approval_id = match asked.shared {
@@ -376,6 +394,8 @@ fn decide_submit(
             evaluation: asked.ruled.map(|ruled| ruled.recorded),
         },
     ));
+    let follows = asked.follows;
+    events.extend(follows.map(|follows| context.event(apply_id, follows)));
     Ok(events)
 }
 

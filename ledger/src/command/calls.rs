@@ -33,7 +33,13 @@ impl Command for BeginCall {
     type Answer = ();
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
-        may_call(tx, &self.subject).await?;
+        let CallSubject {
+            owner,
+            credential,
+            task_id,
+            ..
+        } = self.subject;
+        may_call(tx, (owner, credential, task_id)).await?;
         may_do(tx, &self.subject).await?;
         tx.needs_room()?;
         let begun = CallBegun {
@@ -48,8 +54,11 @@ impl Command for BeginCall {
 
 /// Holds the caller to what was decided before: nothing begins with a credential that has ended, or for one who is
 /// locked.
-async fn may_call(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(), Error> {
-    match (subject.owner, subject.credential) {
+pub(super) async fn may_call(
+    tx: &mut Transaction<'_>,
+    (owner, credential, task_id): (UpstreamKeyOwner, CallCredential, Option<TaskId>),
+) -> Result<(), Error> {
+    match (owner, credential) {
         (UpstreamKeyOwner::Agent(agent_id), CallCredential::AgentKey(key_id)) => {
             let agent = tx.named::<Agent>(agent_id).await?;
             let key = tx.load::<Key>(key_id).await?;
@@ -63,7 +72,7 @@ async fn may_call(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(),
             Ok(())
         }
         (UpstreamKeyOwner::Agent(agent_id), CallCredential::Token(token_id)) => {
-            let task_id = subject.task_id.ok_or(Rejection::TokenUnknown)?;
+            let task_id = task_id.ok_or(Rejection::TokenUnknown)?;
             let token = proxy_token(tx, (agent_id, task_id, token_id)).await?;
             admit(tx, task_id, &token).await?;
             Ok(())

@@ -8,7 +8,7 @@ use crate::aggregate::{
 use crate::callback_report;
 use crate::error::Error;
 use crate::event::{ApprovalCancelled, AskedSubject, LockTarget};
-use crate::id::{AgentId, StreamId};
+use crate::id::{AgentId, ApplyId, StreamId};
 use crate::locks::Locks;
 use crate::name::{ApproverName, CredentialId};
 use crate::rejection::Rejection;
@@ -205,8 +205,23 @@ pub(super) async fn is_apply_dead(
             let whole = tx.existing::<Approval>(whole).await?;
             is_question_dead(tx, None, &whole).await
         }
-        (None, None) => Ok(false),
+        (None, None) => match apply.allowed_by() {
+            Some(first) => is_write_dead(tx, first).await,
+            None => Ok(false),
+        },
     }
+}
+
+/// Whether a lock ended the question about a write whose approval allows more.
+async fn is_write_dead(tx: &mut Transaction<'_>, first: ApplyId) -> Result<bool, Error> {
+    let first = Error::none_if_erased(tx.load::<Apply>(first).await)?;
+    let Some(first) = first else { return Ok(true) };
+    let Some(approval) = first.approval_id else {
+        return Ok(true);
+    };
+    let task = tx.existing::<Task>(first.task_id).await?;
+    let approval = tx.existing::<Approval>(approval).await?;
+    is_question_dead(tx, Some(&task), &approval).await
 }
 
 /// The events that cancel a question that a lock ended and nothing has recorded yet; none otherwise.

@@ -12,6 +12,7 @@ mod applies;
 mod approvals;
 mod approvers;
 mod asked_anew;
+mod asset_uploads;
 mod authority;
 mod callbacks;
 mod calls;
@@ -24,6 +25,7 @@ mod devices;
 mod emergencies;
 mod erasures;
 mod executions;
+mod follow_ups;
 mod groups;
 mod keys;
 mod locked;
@@ -61,6 +63,7 @@ pub use approvers::{
     Enrol, NewCredential, OpenEnrolment, OpenedEnrolment, PutCredential, RevokeCredential,
 };
 pub use asked_anew::ReadAgain;
+pub use asset_uploads::{CompleteAssetUpload, OpenAssetUpload, SendAssetFiles};
 pub(crate) use authority::scheduled;
 pub use authority::{
     Presented, PresentedKey, PresentedSchedule, PresentedToken, SCHEDULER, check_key, check_locks,
@@ -80,6 +83,7 @@ pub use emergencies::{break_glass_of, check_emergency};
 pub(crate) use erasures::{Erase, Found, Sought};
 pub use erasures::{EraseTarget, Erasure};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
+pub use follow_ups::{FOLLOWED, made_by};
 pub use groups::{ChangeGroup, CreateGroup, DeleteGroup};
 pub use keys::{CreateKey, RevokeKey};
 pub use locks::{CancelLocked, LiftLock, Lifted, Locked, SetLock};

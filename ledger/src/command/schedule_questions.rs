@@ -128,7 +128,8 @@ pub(super) async fn answer(
                 return Err(Rejection::ScheduleDenied { approval_id }.into());
             }
             ApprovalState::Approved
-                if is_enough(&question, required) && stands(tx, &question, targets).await? =>
+                if is_enough(&question, required)
+                    && stands(tx, None, &question, targets).await? =>
             {
                 answers = Some(question.id);
             }
@@ -158,15 +159,16 @@ pub(super) async fn answer(
 }
 
 /// Whether those who answer a question are enough for what is needed now, and nobody is among them whose wish it is.
-fn is_enough(question: &Approval, required: &Requirement) -> bool {
+pub(super) fn is_enough(question: &Approval, required: &Requirement) -> bool {
     let asked = answered(question);
     let excludes = |one: &crate::policy::Excluded| asked.excludes(one.user_id);
     asked.needs_as_much_as(required) && required.exclude.iter().all(excludes)
 }
 
 /// Whether an approval still counts: who gave it could give it today, nothing was locked since, and it is proven.
-async fn stands(
+pub(super) async fn stands(
     tx: &mut Transaction<'_>,
+    task: Option<&Task>,
     approval: &Approval,
     targets: &[LockTarget],
 ) -> Result<bool, Error> {
@@ -176,7 +178,7 @@ async fn stands(
     let (locks, now) = (tx.locks(), tx.context().now);
     if !locks.is_empty()
         && (locks.end(targets, approval.created_at, now)
-            || is_question_dead(tx, None, approval).await?)
+            || is_question_dead(tx, task, approval).await?)
     {
         return Ok(false);
     }
@@ -184,7 +186,7 @@ async fn stands(
         Ok(()) => Ok(true),
         Err(Error::Rejected(Rejection::ApprovalUnproven { why, is_forged })) => {
             if is_forged {
-                tracing::error!(approval.id = %approval.id, why, "the approval of a schedule is not what was signed");
+                tracing::error!(approval.id = %approval.id, why, "an approval that is to answer for more is not what was signed");
             }
             Ok(false)
         }

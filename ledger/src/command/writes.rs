@@ -2,6 +2,7 @@
 //! task. The same write again finds the one that was asked for before.
 
 use super::applies::{SubmitApply, authenticate, submitted};
+use super::asset_uploads::admit_files;
 use super::authority::{Presented, PresentedKey, admit_key, proxy_token};
 use super::continuations::{ContinueApply, Resume};
 use super::locked::admit_agent_of;
@@ -10,7 +11,7 @@ use super::tasks::{AllowedEntry, allowlist, close, question_time, seconds};
 use super::{Command, Ruling, Submitted};
 use crate::aggregate::{Agent, Apply, Approval, Task};
 use crate::error::Error;
-use crate::event::{ApplyEnd, LockTarget, OnApproval, TaskCreated};
+use crate::event::{ApplyEnd, LockTarget, OnApproval, TaskCreated, UploadTokenDigest};
 use crate::id::{AgentId, ApplyId, KeyId, TaskId, TokenId};
 use crate::name::{ClientSubject, IdempotencyKey};
 use crate::operation::{MatchDigest, Operation};
@@ -98,6 +99,8 @@ pub struct ForwardWrite {
     pub digest: MatchDigest,
     /// A write whose end the agent was told: the same again is a new one.
     pub told: Option<ApplyId>,
+    /// The token of the upload of its files, where it names some.
+    pub upload: Option<UploadTokenDigest>,
     /// What the service knows of the request and the log does not.
     pub edge: Edge,
 }
@@ -274,6 +277,7 @@ impl Command for ForwardWrite {
     }
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
+        admit_files(tx, self.agent_id, &self.operation, self.upload.as_ref()).await?;
         match self.by {
             WriteBy::Key(key_id) => self.in_own_task(tx, key_id).await,
             WriteBy::Token { task_id, token_id } => self.in_task(tx, (task_id, token_id)).await,

@@ -8,9 +8,9 @@ use super::{
 use crate::catalog::Level;
 use crate::clock::Timestamp;
 use crate::event::{
-    ApplyAccepted, ApplyAskedAnew, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused,
-    ApplyResolved, Authorisation, OnApproval, OperationEnded, OperationOutcome, OperationStarted,
-    PolicyEvaluation, RefusalsCounted,
+    ApplyAccepted, ApplyAskedAnew, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyFollows,
+    ApplyRefused, ApplyResolved, Authorisation, OnApproval, OperationEnded, OperationOutcome,
+    OperationStarted, PolicyEvaluation, RefusalsCounted,
 };
 use crate::id::StreamId;
 use serde::Deserialize;
@@ -34,6 +34,9 @@ impl Describe for ApplyAccepted {
             Authorisation::Cleared(clearance) => format!("authorised by clearance {clearance}"),
             Authorisation::Scheduled(approval) => {
                 format!("authorised by approval {approval} of its schedule")
+            }
+            Authorisation::Follows(first) => {
+                format!("authorised by the approval of apply {first}, which it follows")
             }
             Authorisation::Awaiting(approval) => match self.on_approval {
                 OnApproval::Wait => format!("waits for approval {approval}"),
@@ -93,6 +96,7 @@ impl Describe for ApplyAccepted {
             Authorisation::Awaiting(_) => "waits for a person",
             Authorisation::Cleared(_) => "authorised by a kept decision",
             Authorisation::Scheduled(_) => "authorised by the approval of its schedule",
+            Authorisation::Follows(_) => "authorised by the approval of the write that it follows",
         })
     }
 
@@ -100,6 +104,7 @@ impl Describe for ApplyAccepted {
         match self.authorisation {
             Authorisation::Cleared(clearance) => vec![Reference::Stream(clearance.into())],
             Authorisation::Scheduled(approval) => vec![Reference::Stream(approval.into())],
+            Authorisation::Follows(first) => vec![Reference::Stream(first.into())],
             Authorisation::Granted | Authorisation::Awaiting(_) => Vec::new(),
         }
     }
@@ -189,6 +194,27 @@ impl Describe for ApplyAuthorised {
 
     fn facts(&self, _: &Topic) -> Facts {
         Facts::updated(2, "apply").detail("authorised")
+    }
+}
+
+impl Describe for ApplyFollows {
+    fn text(&self, _: &Topic) -> String {
+        let first = self.first;
+        match &self.allowed_as {
+            Some(name) => format!(
+                "apply follows apply {first}, whose approval allowed this besides: {}",
+                plain(name)
+            ),
+            None => format!("apply follows apply {first}, and is asked about"),
+        }
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(2, "apply").detail("follows another")
+    }
+
+    fn rests_on(&self) -> Vec<Reference> {
+        vec![Reference::Stream(self.first.into())]
     }
 }
 

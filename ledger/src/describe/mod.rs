@@ -10,6 +10,7 @@ mod agent;
 mod apply;
 mod approval;
 mod approver;
+mod asset_upload;
 mod call;
 mod clearance;
 mod delivery;

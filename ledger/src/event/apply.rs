@@ -45,6 +45,8 @@ pub enum Authorisation {
     Cleared(ClearanceId),
     /// The approval of its schedule as a whole answers for it.
     Scheduled(ApprovalId),
+    /// The approval of the write that it follows, which this apply carried out, allowed it besides.
+    Follows(ApplyId),
 }
 
 impl Authorisation {
@@ -52,7 +54,7 @@ impl Authorisation {
     #[must_use]
     pub const fn runs_at_once(self) -> bool {
         match self {
-            Self::Granted | Self::Cleared(_) | Self::Scheduled(_) => true,
+            Self::Granted | Self::Cleared(_) | Self::Scheduled(_) | Self::Follows(_) => true,
             Self::Awaiting(_) => false,
         }
     }
@@ -318,6 +320,18 @@ pub struct RefusalsCounted {
 pub struct ApplyAuthorised {
     /// The approval, consumed in the same commit.
     pub approval_id: ApprovalId,
+}
+
+/// `apply.follows` 1: its request follows a write that was carried out shortly before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyFollows {
+    /// The apply that carried that write out.
+    pub first: ApplyId,
+    /// The name of what it is, among what the approval of that write allowed besides; `None` where people are asked
+    /// about it.
+    pub allowed_as: Option<String>,
+    /// The apply that followed the same write before this one.
+    pub previous: Option<ApplyId>,
 }
 
 /// `apply.asked_anew` 1: the policy of the day wants another answer than the question of the apply would get.

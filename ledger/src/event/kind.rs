@@ -114,6 +114,8 @@ pub enum AggregateKind {
     Usage,
     /// Another API.
     Upstream,
+    /// An upload of files through a proxy.
+    AssetUpload,
 }
 
 impl AggregateKind {
@@ -143,6 +145,7 @@ impl AggregateKind {
             Self::Call => "call",
             Self::Usage => "usage",
             Self::Upstream => "upstream",
+            Self::AssetUpload => "asset_upload",
         }
     }
 
@@ -174,6 +177,7 @@ impl AggregateKind {
             200..=201 | 203..=205 => Self::Call,
             202 | 206..=209 => Self::Usage,
             210..=219 => Self::Upstream,
+            220..=229 => Self::AssetUpload,
             _ => return None,
         })
     }

@@ -11,6 +11,7 @@ mod agent;
 mod apply;
 mod approval;
 mod approver;
+mod asset_upload;
 mod call;
 mod clearance;
 mod delivery;
@@ -39,10 +40,10 @@ pub use admission::{AllowLifted, AllowSet, BlockLifted, BlockSet, ClientTarget, 
 pub use agent::{AgentDescribed, AgentRegistered, Grant, PermissionsReplaced};
 pub use apply::{
     Agreement, ApplyAccepted, ApplyAcceptedV1, ApplyAcceptedV2, ApplyAcceptedV3, ApplyAskedAnew,
-    ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyRefusedV1, ApplyResolved,
-    Authorisation, CheckedOperation, Evidence, OnApproval, OperationEnded, OperationEndedV1,
-    OperationOutcome, OperationStarted, OperationStartedV1, PermissionCheck, ReadBefore,
-    RefusalsCounted, StateBefore,
+    ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyFollows, ApplyRefused, ApplyRefusedV1,
+    ApplyResolved, Authorisation, CheckedOperation, Evidence, OnApproval, OperationEnded,
+    OperationEndedV1, OperationOutcome, OperationStarted, OperationStartedV1, PermissionCheck,
+    ReadBefore, RefusalsCounted, StateBefore,
 };
 pub use approval::{
     ApprovalCancelled, ApprovalCancelledV1, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1,
@@ -52,6 +53,10 @@ pub use approval::{
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
+};
+pub use asset_upload::{
+    AssetFilesSent, AssetUploadCompleted, AssetUploadOpened, FileDigest, ManifestDigest, SentFile,
+    UploadTokenDigest,
 };
 pub use call::{
     BodyDigest, CallBegun, CallCredential, CallEnded, CallOutcome, CallSubject, UsageCounts,
@@ -132,11 +137,12 @@ pub struct LedgerCreated {
 mod stream {
     pub(super) use crate::id::{
         AdmissionId as Admission, AgentId as Agent, ApplyId as Apply, ApprovalId as Approval,
-        ApproverId as Approver, CallId as Call, ClearanceId as Clearance, DeliveryId as Delivery,
-        GroupId as Group, KeyId as Key, LedgerId as Ledger, LockId as Lock, PolicyId as Policy,
-        ScheduleId as Schedule, SessionId as Session, TaskId as Task, TemplateId as Template,
-        UpstreamId as Upstream, UpstreamKeyId as UpstreamKey, UpstreamSecretId as UpstreamSecret,
-        UsageId as Usage, UserId as User,
+        ApproverId as Approver, AssetUploadId as AssetUpload, CallId as Call,
+        ClearanceId as Clearance, DeliveryId as Delivery, GroupId as Group, KeyId as Key,
+        LedgerId as Ledger, LockId as Lock, PolicyId as Policy, ScheduleId as Schedule,
+        SessionId as Session, TaskId as Task, TemplateId as Template, UpstreamId as Upstream,
+        UpstreamKeyId as UpstreamKey, UpstreamSecretId as UpstreamSecret, UsageId as Usage,
+        UserId as User,
     };
 }
 
@@ -228,6 +234,8 @@ events! {
         in Apply by MANAGERS under ExecutionOrder told as ApplyFinished, ApplyFailed;
     28, 1, "apply.asked_anew" => ApplyAskedAnew(ApplyAskedAnew)
         in Apply by ASKERS under Policy [looked_up];
+    29, 1, "apply.follows" => ApplyFollows(ApplyFollows)
+        in Apply by AGENT under FollowUp [looked_up];
     30, 3, "approval.requested" => ApprovalRequested(ApprovalRequested) { 1 => ApprovalRequestedV1, 2 => ApprovalRequestedV2 }
         in Approval by ASKERS under ApprovalState told as ApprovalPending [begins, looked_up, counted] of task_id, agent;
     31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
@@ -364,6 +372,12 @@ events! {
         in Upstream by MANAGERS under UpstreamKey;
     213, 1, "upstream.key_removed" => UpstreamKeyUnshared(UpstreamKeyUnshared)
         in Upstream by MANAGERS under UpstreamKey;
+    220, 1, "asset_upload.opened" => AssetUploadOpened(AssetUploadOpened)
+        in AssetUpload by GATEWAY under AssetUpload [begins, looked_up];
+    221, 1, "asset_upload.files_sent" => AssetFilesSent(AssetFilesSent)
+        in AssetUpload by GATEWAY under AssetUpload [looked_up];
+    222, 1, "asset_upload.completed" => AssetUploadCompleted(AssetUploadCompleted)
+        in AssetUpload by GATEWAY under AssetUpload [looked_up];
 }
 
 impl Event {

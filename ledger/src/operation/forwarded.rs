@@ -12,10 +12,12 @@ use super::{
 use crate::canonical::{canonicalise, parse_strict};
 use crate::catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType};
 use crate::digest::digest;
+use crate::event::{FileDigest, ManifestDigest};
+use crate::id::ApplyId;
 use crate::name::UpstreamName;
 use crate::operation::fields::{Fields, Marks};
 use crate::provider::{
-    Answer, Body, Effect, NoAnswer, Outcome, Provider, ProviderNames, Providers, code,
+    Answer, Body, Effect, Following, NoAnswer, Outcome, Provider, ProviderNames, Providers, code,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,6 +36,9 @@ const MATCH_PREFIX_1: &[u8] = b"llm-permission-proxy match v1";
 const MATCH_PREFIX: &[u8] = b"llm-permission-proxy match v2";
 /// The media type of a form (RFC 7578).
 const FORM: &str = "multipart/form-data";
+/// The param that says what an approval allows besides, and the one that names the apply that a request follows.
+const ALSO_ALLOWED: &str = "also_allowed";
+const FOLLOWS: &str = "follows_apply";
 /// The param that has the parts of a form.
 const PARTS: &str = "parts";
 /// The longest text of a body that stands among the params where it is not JSON.
@@ -64,6 +69,8 @@ digest!(
 pub struct UploadedFile {
     /// Where upstream will serve it.
     pub path: String,
+    /// The hash under which it was sent, as its client chose it.
+    pub hash: String,
     /// Its length, as the request's client says.
     pub bytes: u64,
     /// SHA-256 of what was sent through this service, in lower-case hex; `None` where nothing was.
@@ -83,6 +90,17 @@ pub enum ForwardedBody {
     Other,
 }
 
+impl ForwardedBody {
+    /// The JSON that it is.
+    #[must_use]
+    pub const fn json(&self) -> Option<&Value> {
+        match self {
+            Self::Json(value) => Some(value),
+            Self::Nothing | Self::Form(_) | Self::Other => None,
+        }
+    }
+}
+
 /// A secret in a body, which is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HiddenSecret {
@@ -100,6 +118,60 @@ impl HiddenSecret {
     pub fn text(&self) -> String {
         format!("(not shown: {} bytes, MAC {})", self.length, self.mac)
     }
+}
+
+impl UploadedFile {
+    /// The digest of the manifest of these files, and so of their names, hashes and lengths.
+    ///
+    /// # Errors
+    /// A number or text that canonical JSON does not hold.
+    pub fn manifest(files: &[Self]) -> Result<ManifestDigest, InvalidOperation> {
+        let files = files.iter().map(|file| {
+            let entry = json!({"hash": file.hash, "size": file.bytes});
+            (file.path.clone(), entry)
+        });
+        let manifest = Value::Object(files.collect());
+        let bytes = canonicalise(&manifest)
+            .map_err(|error| InvalidOperation::new("uploads", error.to_string()))?;
+        Ok(ManifestDigest::from_bytes(Sha256::digest(bytes).into()))
+    }
+
+    /// SHA-256 of what was sent through this service.
+    #[must_use]
+    pub fn digest(&self) -> Option<FileDigest> {
+        self.sha256.as_ref()?.parse().ok()
+    }
+}
+
+/// The upload in which upstream was sent the files of a request. In its body stands a token of that upload, which is
+/// another one each time; what is recorded has [`Self::text`] in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadOf {
+    /// Where the token stands, as [`HiddenSecret::place`].
+    pub place: String,
+    /// The script whose files they are.
+    pub script: String,
+    /// The manifest.
+    pub manifest: ManifestDigest,
+}
+
+impl UploadOf {
+    /// What stands in the place of the token.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("(the token of an upload of manifest {})", self.manifest)
+    }
+}
+
+/// Something that the approval of a request allows besides, once, shortly after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlsoAllowed {
+    /// Its name among what is allowed besides.
+    pub name: String,
+    /// What it is, for people.
+    pub text: String,
 }
 
 /// What is sent.
@@ -129,6 +201,12 @@ pub struct ForwardedRequest {
     pub secrets: Vec<HiddenSecret>,
     /// The files that were sent before it.
     pub uploads: Vec<UploadedFile>,
+    /// The upload in which they were.
+    pub upload: Option<UploadOf>,
+    /// What its approval allows besides.
+    pub also_allowed: Vec<AlsoAllowed>,
+    /// The apply of the request that was carried out shortly before, and that it follows.
+    pub follows: Option<ApplyId>,
 }
 
 /// A request beside what a provider looks at to tell which operation it is.
@@ -217,6 +295,44 @@ impl ForwardedRequest {
         headers
             .map(|(name, value)| (name.clone(), json!(value)))
             .collect()
+    }
+
+    /// Whether something of its body is not recorded, which only the call that waits has.
+    #[must_use]
+    pub const fn needs_its_call(&self) -> bool {
+        !self.secrets.is_empty() || self.upload.is_some()
+    }
+
+    /// What another request is to it, once it was carried out and has made what upstream calls `made`.
+    #[must_use]
+    pub fn followed_by(
+        &self,
+        provider: &dyn Provider,
+        made: Option<&str>,
+        then: &Self,
+    ) -> Following {
+        if (&self.upstream, &self.base_url) != (&then.upstream, &then.base_url) {
+            return Following::No;
+        }
+        let Ok(body) = then.read_body() else {
+            return Following::Asks;
+        };
+        let then = Sent {
+            method: then.method,
+            target: &then.target,
+            body: body.json(),
+        };
+        provider.following(self.without_body(), made, then)
+    }
+
+    /// The request, for who does not look at its body.
+    #[must_use]
+    pub fn without_body(&self) -> Sent<'_> {
+        Sent {
+            method: self.method,
+            target: &self.target,
+            body: None,
+        }
     }
 
     /// What the same request has in common, however its client wrote it.
@@ -311,6 +427,15 @@ impl ForwardedRequest {
         if !self.uploads.is_empty() {
             put("uploads", json!(self.uploads));
         }
+        if let Some(upload) = &self.upload {
+            put("upload", json!(upload));
+        }
+        if !self.also_allowed.is_empty() {
+            put("also_allowed", json!(self.also_allowed));
+        }
+        if let Some(first) = self.follows {
+            put("follows", json!(first.to_string()));
+        }
         Value::Object(fields)
     }
 
@@ -361,6 +486,22 @@ impl ForwardedRequest {
             uploads: match value.get("uploads") {
                 Some(files) => Deserialize::deserialize(files).map_err(|_| invalid("uploads"))?,
                 None => Vec::new(),
+            },
+            upload: match value.get("upload") {
+                Some(upload) => {
+                    Some(Deserialize::deserialize(upload).map_err(|_| invalid("upload"))?)
+                }
+                None => None,
+            },
+            also_allowed: match value.get("also_allowed") {
+                Some(allowed) => {
+                    Deserialize::deserialize(allowed).map_err(|_| invalid("also_allowed"))?
+                }
+                None => Vec::new(),
+            },
+            follows: match value.get("follows") {
+                Some(_) => Some(text("follows")?.parse().map_err(|_| invalid("follows"))?),
+                None => None,
             },
         };
         // Written again, so that no other field and no other spelling passes.
@@ -417,10 +558,7 @@ impl Providers {
         let sent = Sent {
             method: request.method,
             target: &request.target,
-            body: match &body {
-                ForwardedBody::Json(body) => Some(body),
-                _ => None,
-            },
+            body: body.json(),
         };
         // A body that is not read is none that is known.
         let is_read = matches!(body, ForwardedBody::Json(_) | ForwardedBody::Nothing);
@@ -607,6 +745,14 @@ impl Effect for AsItCame {
                 }
             }
         }
+        if !request.also_allowed.is_empty() {
+            let texts = request.also_allowed.iter().map(|allowed| &allowed.text);
+            let texts: Vec<&String> = texts.collect();
+            fields.insert(ALSO_ALLOWED.to_owned(), json!(texts));
+        }
+        if let Some(first) = request.follows {
+            fields.insert(FOLLOWS.to_owned(), json!(first.to_string()));
+        }
         Value::Object(fields)
     }
 
@@ -655,10 +801,18 @@ impl Effect for AsItCame {
     }
 
     fn warnings(&self, _: &Before<'_>) -> Vec<Warning> {
-        vec![Warning::new(
+        let mut warnings = vec![Warning::new(
             "not_described",
             "this service does not know what the request does: read method, address and body",
-        )]
+        )];
+        let allowed = &self.request.also_allowed;
+        if !allowed.is_empty() {
+            let texts: Vec<&str> = allowed.iter().map(|it| it.text.as_str()).collect();
+            let texts = texts.join("; ");
+            let text = format!("also allowed, once each, within 10 minutes after it: {texts}");
+            warnings.push(Warning::new("also_allowed", text));
+        }
+        warnings
     }
 
     fn read_by_field(&self) -> &'static [&'static str] {
@@ -669,7 +823,16 @@ impl Effect for AsItCame {
     }
 
     fn reading_order(&self) -> &'static [&'static str] {
-        &["method", "url", "target", "media_type", "body", "body_text"]
+        &[
+            "method",
+            "url",
+            "target",
+            "media_type",
+            ALSO_ALLOWED,
+            FOLLOWS,
+            "body",
+            "body_text",
+        ]
     }
 
     fn files(&self, _: &Before<'_>) -> Option<OperationFiles<'_>> {

@@ -30,7 +30,8 @@ pub use entry::{Entries, Entry, EntryChange, EntryField};
 pub use file::{FileChange, GoneFile, Hunk, OperationFile, OperationFiles, hosts_of};
 pub use form::{Form, FormPart, InvalidForm, form_boundary};
 pub use forwarded::{
-    ForwardedBody, ForwardedRequest, HiddenSecret, MatchDigest, Sent, UploadedFile,
+    AlsoAllowed, ForwardedBody, ForwardedRequest, HiddenSecret, MatchDigest, Sent, UploadOf,
+    UploadedFile,
 };
 pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};

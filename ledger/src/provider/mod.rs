@@ -16,8 +16,8 @@ use crate::event::Agreement;
 use crate::id::AgentId;
 use crate::operation::fields::Fields;
 use crate::operation::{
-    Before, Beside, Entries, InvalidOperation, Operation, OperationFiles, Scope, Sent, Unchecked,
-    UpstreamRequest, Warning, refuse_secrets,
+    AlsoAllowed, Before, Beside, Entries, InvalidOperation, Operation, OperationFiles, Scope, Sent,
+    Unchecked, UpstreamRequest, Warning, refuse_secrets,
 };
 use serde_json::{Map, Value};
 use std::fmt;
@@ -42,6 +42,17 @@ pub struct ProviderNames {
     pub token_setting: &'static str,
     /// The header of an answer that names the request, in small letters.
     pub request_id_header: &'static str,
+}
+
+/// What a client's request is to one that was carried out before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Following {
+    /// Nothing.
+    No,
+    /// It belongs to it, and is asked about.
+    Asks,
+    /// It is what the approval of that one can allow besides, under this name.
+    Allowed(&'static str),
 }
 
 /// One upstream.
@@ -79,6 +90,17 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// to the request that the operation makes of them.
     fn params_of(&self, _entry: &CatalogEntry, _scope: &Scope, _sent: Sent<'_>) -> Option<Value> {
         None
+    }
+
+    /// What the approval of a client's own request allows besides, once each and shortly after it; it is shown to people
+    /// before they decide.
+    fn also_allowed(&self, _sent: Sent<'_>) -> Vec<AlsoAllowed> {
+        Vec::new()
+    }
+
+    /// What a request is to one that was carried out before it, and that has made what upstream calls `made`.
+    fn following(&self, _first: Sent<'_>, _made: Option<&str>, _then: Sent<'_>) -> Following {
+        Following::No
     }
 
     /// The outcome by an answer; `is_read` where the request can change nothing, so that it is never lost.

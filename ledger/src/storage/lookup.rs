@@ -5,15 +5,16 @@ use super::lookup_held::Held;
 use crate::agent_key::AgentKeyHash;
 use crate::clearance_key::ClearanceKey;
 use crate::event::{
-    Actor, Approved, Denied, Event, NameKind, SessionTokenHash, UpstreamKeyOwner, Voted,
+    Actor, Approved, Denied, Event, NameKind, SessionTokenHash, UploadTokenDigest,
+    UpstreamKeyOwner, Voted,
 };
 use crate::fingerprint::Fingerprint;
-use crate::id::{AgentId, StreamId, TaskId, TokenId, UserId};
+use crate::id::{AgentId, ApplyId, StreamId, TaskId, TokenId, UserId};
 use crate::label::{GroupName, UserName};
 use crate::name::{
     AgentName, ApproverName, CredentialId, IdempotencyKey, ScheduleName, TemplateName, UpstreamName,
 };
-use crate::operation::MatchDigest;
+use crate::operation::{MatchDigest, ScopeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds of lookups. The numbers stand in the file.
@@ -73,6 +74,12 @@ pub enum LookupKind {
     Write = 26,
     /// Name of an API → the description that holds.
     Upstream = 27,
+    /// SHA-256 of a token that upstream gave for an upload → the upload.
+    UploadToken = 28,
+    /// (Account, hash as clients choose it) → SHA-256 of the bytes that go up under it.
+    AssetFile = 29,
+    /// Apply of a write → the newest apply that follows it.
+    Follower = 30,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -97,9 +104,14 @@ impl RowClass {
         const CLEARANCE: i64 = LookupKind::Clearance as i64;
         const WRITE: i64 = LookupKind::Write as i64;
         const SESSION: i64 = LookupKind::Session as i64;
+        const UPLOAD_TOKEN: i64 = LookupKind::UploadToken as i64;
+        const ASSET_FILE: i64 = LookupKind::AssetFile as i64;
+        const FOLLOWER: i64 = LookupKind::Follower as i64;
         match kind {
-            TOKEN | APPLY_KEY | SESSION => Self::Once,
-            FINGERPRINT | NEWEST_APPROVAL | CLEARANCE | WRITE => Self::Newest,
+            TOKEN | APPLY_KEY | SESSION | ASSET_FILE => Self::Once,
+            FINGERPRINT | NEWEST_APPROVAL | CLEARANCE | WRITE | UPLOAD_TOKEN | FOLLOWER => {
+                Self::Newest
+            }
             _ => Self::Kept,
         }
     }
@@ -222,6 +234,20 @@ impl LookupKey {
         Self(LookupKind::Write, key)
     }
 
+    pub(crate) fn upload_token(token: &UploadTokenDigest) -> Self {
+        Self(LookupKind::UploadToken, token.as_bytes().to_vec())
+    }
+
+    pub(crate) fn asset_file(account: &ScopeId, hash: &str) -> Self {
+        // No id of an account has a blank.
+        let key = [account.as_bytes(), b" ", hash.as_bytes()].concat();
+        Self(LookupKind::AssetFile, key)
+    }
+
+    pub(crate) fn follower(first: ApplyId) -> Self {
+        Self(LookupKind::Follower, first.as_bytes().to_vec())
+    }
+
     /// True for the row of a stored key of that owner.
     pub(crate) fn is_of_owner(&self, owner: UpstreamKeyOwner) -> bool {
         self.0 == LookupKind::UpstreamKey && self.1.starts_with(&Self::owner(owner))
@@ -287,6 +313,9 @@ impl LookupKey {
             | LookupKind::Schedule
             | LookupKind::UpstreamKey
             | LookupKind::Upstream
+            | LookupKind::UploadToken
+            | LookupKind::AssetFile
+            | LookupKind::Follower
             | LookupKind::Write => return None,
         };
         Some((kind, &self.1))
@@ -552,6 +581,19 @@ impl Lookups {
                 self.values.insert(key, stream.as_bytes().to_vec());
             }
             Event::UpstreamEnded(e) => self.remove(LookupKey::upstream(&e.name)),
+            Event::AssetUploadOpened(e) => {
+                put(LookupKey::upload_token(&e.token), stream.as_bytes());
+            }
+            Event::AssetUploadCompleted(e) => {
+                put(LookupKey::upload_token(&e.token), stream.as_bytes());
+            }
+            Event::AssetFilesSent(e) => {
+                for file in &e.files {
+                    let key = LookupKey::asset_file(&e.account, &file.hash);
+                    put(key, file.digest.as_bytes());
+                }
+            }
+            Event::ApplyFollows(e) => put(LookupKey::follower(e.first), stream.as_bytes()),
             Event::TaskCreated(e) => {
                 if let Some(digest) = &e.write {
                     put(LookupKey::write(e.agent_id, digest), stream.as_bytes());

@@ -1,9 +1,9 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
 use crate::aggregate::{
-    Admission, Agent, Aggregate, Apply, Approval, Approver, Call, Clearance, Delivery, Group, Key,
-    Lock, PolicyVersion, Schedule, Session, Task, Template, Upstream, UpstreamKey, UpstreamSecret,
-    User,
+    Admission, Agent, Aggregate, Apply, Approval, Approver, AssetUpload, Call, Clearance, Delivery,
+    Group, Key, Lock, PolicyVersion, Schedule, Session, Task, Template, Upstream, UpstreamKey,
+    UpstreamSecret, User,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -42,6 +42,7 @@ pub(crate) enum State {
     Upstream(Arc<Upstream>),
     UpstreamSecret(Arc<UpstreamSecret>),
     Call(Arc<Call>),
+    AssetUpload(Arc<AssetUpload>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -96,7 +97,8 @@ stored!(
     UpstreamKey,
     Upstream,
     UpstreamSecret,
-    Call
+    Call,
+    AssetUpload
 );
 
 impl State {
@@ -135,6 +137,7 @@ impl State {
             | Self::UpstreamKey(_)
             | Self::Upstream(_)
             | Self::UpstreamSecret(_)
+            | Self::AssetUpload(_)
             | Self::Erased(_) => None,
         }
     }
@@ -171,6 +174,7 @@ impl State {
             | Self::Schedule(_)
             | Self::UpstreamKey(_)
             | Self::Upstream(_)
+            | Self::AssetUpload(_)
             | Self::Erased(_) => {
                 return None;
             }
@@ -200,6 +204,7 @@ impl State {
             Self::Upstream(state) => state.weight(),
             Self::UpstreamSecret(state) => state.weight(),
             Self::Call(state) => state.weight(),
+            Self::AssetUpload(state) => state.weight(),
         }
     }
 
@@ -241,6 +246,14 @@ impl State {
             (Self::Admission(state), LookupKind::Admission) => state.id.as_bytes() == key,
             (Self::Schedule(state), LookupKind::Schedule) => state.name.as_bytes() == key,
             (Self::Upstream(state), LookupKind::Upstream) => state.name.as_bytes() == key,
+            (Self::AssetUpload(state), LookupKind::UploadToken) => {
+                let mut tokens = state.tokens.iter();
+                tokens.any(|token| token.digest.as_bytes() == key)
+            }
+            (Self::Apply(apply), LookupKind::Follower) => {
+                let follows = apply.follows.as_ref();
+                follows.is_some_and(|follows| follows.first.as_bytes() == key)
+            }
             (Self::UpstreamKey(state), LookupKind::UpstreamKey) => {
                 let own = LookupKey::upstream_key(state.owner, &state.upstream);
                 state.removed_at.is_none() && own.parts().1 == key
@@ -320,6 +333,9 @@ impl State {
                     step(self, None, State::UpstreamSecret, event, at);
                 }
                 Some(AggregateKind::Call) => step(self, None, State::Call, event, at),
+                Some(AggregateKind::AssetUpload) => {
+                    step(self, None, State::AssetUpload, event, at);
+                }
                 Some(AggregateKind::Ledger | AggregateKind::Usage) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
@@ -346,6 +362,7 @@ impl State {
                 step(self, Some(state), State::UpstreamSecret, event, at);
             }
             Self::Call(state) => step(self, Some(state), State::Call, event, at),
+            Self::AssetUpload(state) => step(self, Some(state), State::AssetUpload, event, at),
         }
     }
 }

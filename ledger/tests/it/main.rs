@@ -24,6 +24,7 @@ mod deadlines;
 mod decision_blocks;
 mod decisions;
 mod deliveries;
+mod deploys;
 mod devices;
 mod emergencies;
 mod enrolments;

@@ -44,6 +44,9 @@ fn request(method: Method, target: &str, body: &str) -> Operation {
         body: body.as_bytes().to_vec(),
         secrets: Vec::new(),
         uploads: Vec::new(),
+        upload: None,
+        also_allowed: Vec::new(),
+        follows: None,
     };
     let scope = Scope {
         scope_type: ScopeType::of("zone"),
@@ -123,6 +126,7 @@ pub(crate) fn forward(key: &Key, operation: Operation) -> ForwardWrite {
         digest: operation.forwarded().unwrap().match_digest().unwrap(),
         operation,
         told: None,
+        upload: None,
         edge: Edge::default(),
     }
 }
@@ -272,6 +276,7 @@ pub(crate) fn by_token(issued: &IssuedToken, operation: Operation) -> (Origin, F
         digest: operation.forwarded().unwrap().match_digest().unwrap(),
         operation,
         told: None,
+        upload: None,
         edge: Edge::default(),
     };
     (origin, asked)

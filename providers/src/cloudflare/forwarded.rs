@@ -103,6 +103,9 @@ mod tests {
             body: body.map_or_else(Vec::new, |body| body.to_string().into_bytes()),
             secrets: Vec::new(),
             uploads: Vec::new(),
+            upload: None,
+            also_allowed: Vec::new(),
+            follows: None,
         };
         let scope = Scope {
             scope_type: ScopeType::of("zone"),
@@ -251,6 +254,9 @@ mod tests {
             body: body.into_bytes(),
             secrets: Vec::new(),
             uploads,
+            upload: None,
+            also_allowed: Vec::new(),
+            follows: None,
         };
         let scope = Scope {
             scope_type: ScopeType::of("account"),
@@ -292,6 +298,7 @@ mod tests {
         );
         let asset = |sha256: Option<&str>| UploadedFile {
             path: "/index.html".to_owned(),
+            hash: "0a".to_owned(),
             bytes: 4,
             sha256: sha256.map(str::to_owned),
         };

@@ -9,6 +9,7 @@
 //! | `cache_purge`, `dns_…`, `ssl_mode`, `waf_…`, `worker…` | params, what they warn of, and their summary |
 //! | `request` | the request of each operation |
 //! | `forwarded` | which operation a client's own request is |
+//! | `deploys` | the requests that belong to one deploy of a Worker |
 //! | `answer` | what an answer means |
 //! | `read_back`, `state` | what stands upstream where an operation changes something |
 //! | `worker_diff` | the bindings of a Worker beside those that it has |
@@ -22,6 +23,7 @@ mod agreement;
 mod answer;
 mod cache_purge;
 mod catalog;
+mod deploys;
 mod dns_name;
 mod dns_record_data;
 mod dns_record_fields;
@@ -69,11 +71,11 @@ use dns_record_read::DnsRecordRead;
 use dns_record_write::DnsRecordWrite;
 use ledger::operation::fields::{self, Fields};
 use ledger::operation::{
-    Before, InvalidOperation, Scope, ScopeId, Sent, Unchecked, UpstreamRequest, Warning,
-    is_safe_segment, says_secret, shown, shown_name,
+    AlsoAllowed, Before, InvalidOperation, Scope, ScopeId, Sent, Unchecked, UpstreamRequest,
+    Warning, is_safe_segment, says_secret, shown, shown_name,
 };
 use ledger::provider::{
-    Answer, Effect, NoAnswer, Outcome, Param, Pending, Provider, ProviderNames, Upstream,
+    Answer, Effect, Following, NoAnswer, Outcome, Param, Pending, Provider, ProviderNames, Upstream,
 };
 use ledger::{CatalogEntry, ScopeType};
 use object_id::{ObjectId, ScriptName};
@@ -126,6 +128,14 @@ impl Provider for Cloudflare {
 
     fn params_of(&self, entry: &CatalogEntry, scope: &Scope, sent: Sent<'_>) -> Option<Value> {
         forwarded::params_of(entry, scope, sent)
+    }
+
+    fn also_allowed(&self, sent: Sent<'_>) -> Vec<AlsoAllowed> {
+        deploys::also_allowed(sent)
+    }
+
+    fn following(&self, first: Sent<'_>, made: Option<&str>, then: Sent<'_>) -> Following {
+        deploys::following(first, made, then)
     }
 
     fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome {

@@ -225,7 +225,8 @@ impl Story {
             let (authorised, approval) = match accepted.authorisation {
                 Authorisation::Granted
                 | Authorisation::Cleared(_)
-                | Authorisation::Scheduled(_) => (true, None),
+                | Authorisation::Scheduled(_)
+                | Authorisation::Follows(_) => (true, None),
                 Authorisation::Awaiting(approval) => (false, Some(approval.to_string())),
             };
             let evaluation = accepted.evaluation.as_ref();

@@ -271,7 +271,10 @@ impl Execution {
             Err(_) => None,
         };
         let outcome = operation.provider().outcome(answer, false);
-        match (Conclusion::of(without_content(outcome, body)), client) {
+        // What follows is held to what this has made.
+        let keeps_id = !request.also_allowed.is_empty();
+        let outcome = without_content(outcome, body, keeps_id);
+        match (Conclusion::of(outcome), client) {
             (Ok(conclusion), _) => conclusion,
             (Err(lost), Some(client)) => {
                 let lost = (lost, Landing::Possible);

@@ -208,7 +208,8 @@ impl History {
                 | AggregateKind::Group
                 | AggregateKind::Policy
                 | AggregateKind::Call
-                | AggregateKind::Usage,
+                | AggregateKind::Usage
+                | AggregateKind::AssetUpload,
             )
             | None => Role::Admin,
         }

@@ -3,6 +3,7 @@
 use super::approvals::{Asker, QuestionState};
 use super::clearances::{CLEARANCE_ENDED, Covers};
 use super::evaluations::{POLICY, PRE_STATE};
+use super::follow_ups::Given;
 use super::locks::{LOCKED, targets_of};
 use super::requests::{Compared, Expected};
 use super::streams::{Seen, State};
@@ -16,7 +17,7 @@ use crate::event::{
     OperationStarted,
 };
 use crate::fingerprint::Fingerprint;
-use crate::id::{ApprovalId, ClearanceId, ExecutionId, TaskId, TokenId};
+use crate::id::{ApplyId, ApprovalId, ClearanceId, ExecutionId, TaskId, TokenId};
 use crate::name::IdempotencyKey;
 use crate::statement::PreStateDigest;
 
@@ -40,6 +41,8 @@ pub(super) struct ApplyState {
     pub(super) fingerprint: Fingerprint,
     /// The approval that it waits or waited for.
     pub(super) approval: Option<ApprovalId>,
+    /// The write whose approval is said to have allowed it, until that is shown.
+    pub(super) unshown: Option<ApplyId>,
     /// The kept decision that authorised it.
     pub(super) clearance: Option<ClearanceId>,
     /// What of it stands in keys of kept decisions, where people are asked.
@@ -105,6 +108,7 @@ impl History {
                 self.streams.put(stream, State::Ended(AggregateKind::Apply));
             }
             Event::ApplyAuthorised(authorised) => self.apply_authorised(now, &authorised),
+            Event::ApplyFollows(follows) => self.apply_follows(now, &follows),
             Event::ApplyAskedAnew(anew) => self.asked_anew(now, &anew),
             Event::OperationStarted(started) => self.operation_started(now, &started),
             Event::OperationEnded(ended) => self.operation_ended(now, &ended),
@@ -160,10 +164,12 @@ impl History {
             Authorisation::Granted => (None, None),
             Authorisation::Awaiting(approval) => (Some(approval), None),
             Authorisation::Cleared(clearance) => (None, Some(clearance)),
-            Authorisation::Scheduled(_) => (None, None),
+            Authorisation::Scheduled(_) | Authorisation::Follows(_) => (None, None),
         };
         let covers = match accepted.authorisation {
-            Authorisation::Granted | Authorisation::Scheduled(_) => None,
+            Authorisation::Granted | Authorisation::Scheduled(_) | Authorisation::Follows(_) => {
+                None
+            }
             Authorisation::Awaiting(_) | Authorisation::Cleared(_) => {
                 self.covers(&now.envelope.actor, accepted)
             }
@@ -185,6 +191,10 @@ impl History {
             task_id: accepted.task_id,
             fingerprint,
             approval,
+            unshown: match accepted.authorisation {
+                Authorisation::Follows(first) => Some(first),
+                _ => None,
+            },
             clearance,
             covers: covers.clone(),
             authorised: accepted.authorisation.runs_at_once(),
@@ -295,6 +305,7 @@ impl History {
             .or_tell(now, Check::Authorisation, missing);
         let Some(question) = question else { return };
         let (consumed_by, approved) = (question.consumed_by(), question.fingerprint);
+        let given = Given::of(question);
         let cause = question.consumed_at();
         now.expect(now.envelope.cause == cause, Check::Envelope, || {
             "it does not name the consumption of its approval as what caused it".to_owned()
@@ -307,6 +318,7 @@ impl History {
         now.expect(approved == fingerprint, Check::ApprovedOperations, || {
             format!("{approved} was approved, {fingerprint} is executed")
         });
+        self.follow_ups.given(stream.into(), given);
     }
 
     /// Another question stands in the place of one that the policy cancelled: about the same operations, and for the
@@ -377,9 +389,11 @@ impl History {
             return;
         };
         let task_id = apply.task_id;
-        now.expect(apply.authorised, Check::Authorisation, || {
-            "an operation is started and nothing has authorised the apply".to_owned()
-        });
+        now.expect(
+            apply.authorised && apply.unshown.is_none(),
+            Check::Authorisation,
+            || "an operation is started and nothing has authorised the apply".to_owned(),
+        );
         let is_next = usize::try_from(started.index) == Ok(apply.ended)
             && !apply.all_tried()
             && apply.running.is_none()
@@ -429,7 +443,8 @@ impl History {
     }
 
     fn operation_ended(&mut self, now: &mut Now<'_>, ended: &OperationEnded) {
-        let Some(State::Apply(apply)) = self.streams.state(now.header.stream_id) else {
+        let stream = now.header.stream_id;
+        let Some(State::Apply(apply)) = self.streams.state(stream) else {
             return;
         };
         let index = usize::try_from(ended.index);
@@ -465,6 +480,10 @@ impl History {
                 ended.index
             )
         });
+        self.follow_ups.made(stream.into(), &ended.outcome);
+        let Some(State::Apply(apply)) = self.streams.state(stream) else {
+            return;
+        };
         apply.running = None;
         apply.left_no_trace = ended.left_no_trace();
         apply.ended += 1;
@@ -523,6 +542,7 @@ impl History {
             self.streams.put(stream, State::Ended(AggregateKind::Apply));
         }
         self.counts.applies_ended += 1;
+        self.follow_ups.ended(stream.into(), ended.end, now.at());
         // What it did not give back before its end stays used.
         if let Some(used) = used
             && let Seen::Here(question) = self.question(used)

@@ -346,6 +346,7 @@ impl History {
                 self.question_closed(stream.into());
                 self.decided(now, &decided, Decision::Deny, true);
                 self.counts.denied += 1;
+                self.follow_ups.denied(stream.into());
                 self.streams.put(stream, over);
             }
             Event::ApprovalConsumed(consumed) => self.approval_consumed(now, &consumed),

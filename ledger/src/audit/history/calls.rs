@@ -58,7 +58,7 @@ impl History {
             .put(stream, State::Call(Box::new(begun.subject)));
     }
 
-    fn calls_with_key(&mut self, now: &mut Now<'_>, agent_id: AgentId, key_id: KeyId) {
+    pub(super) fn calls_with_key(&mut self, now: &mut Now<'_>, agent_id: AgentId, key_id: KeyId) {
         let missing = || format!("agent {agent_id} was not registered before");
         let there = self.agent(agent_id).map(drop);
         there.or_tell(now, Check::Call, missing);
@@ -182,7 +182,7 @@ impl History {
         self.streams.put(stream, State::Ended(AggregateKind::Call));
     }
 
-    fn was_there(&mut self, now: &mut Now<'_>, owner: UpstreamKeyOwner, check: Check) {
+    pub(super) fn was_there(&mut self, now: &mut Now<'_>, owner: UpstreamKeyOwner, check: Check) {
         let there = match owner {
             UpstreamKeyOwner::Agent(agent_id) => self.agent(agent_id).map(drop),
             UpstreamKeyOwner::User(user_id) => self.streams.find(user_id, |state| match state {

@@ -10,6 +10,7 @@ mod agents;
 mod applies;
 mod approvals;
 mod approvers;
+mod asset_uploads;
 mod backtest;
 mod besides;
 mod calls;
@@ -24,6 +25,7 @@ mod electorate;
 mod emergencies;
 mod erasures;
 mod evaluations;
+mod follow_ups;
 mod groups;
 mod keys;
 mod ledger_events;
@@ -66,6 +68,7 @@ use crate::record::Header;
 use crate::schedules::ScheduleClock;
 use admissions::Blocking;
 use approvers::KnownCredential;
+use asset_uploads::Uploads;
 use backtest::Backtesting;
 use besides::Changing;
 use calls::Usages;
@@ -74,6 +77,7 @@ use clearances::Keeping;
 use closings::Closing;
 use emergencies::Reviews;
 use erasures::Unproven;
+use follow_ups::FollowUps;
 use policies::Policies;
 use reports::{Owing, Reports};
 use schedules::Firing;
@@ -123,6 +127,8 @@ pub(super) struct History {
     firing: Option<Firing>,
     upstream_keys: UpstreamKeys,
     usages: Usages,
+    uploads: Uploads,
+    follow_ups: FollowUps,
     /// The APIs that are open.
     upstreams: HashMap<UpstreamName, KnownUpstream>,
     credentials: HashMap<CredentialId, KnownCredential>,
@@ -258,6 +264,8 @@ impl History {
             firing: None,
             upstream_keys: UpstreamKeys::default(),
             usages: Usages::default(),
+            uploads: Uploads::default(),
+            follow_ups: FollowUps::default(),
             upstreams: HashMap::new(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
@@ -510,6 +518,7 @@ impl History {
             }
             Some(AggregateKind::Call | AggregateKind::Usage) => self.call_event(now, event),
             Some(AggregateKind::Upstream) => self.upstream_event(now, &event),
+            Some(AggregateKind::AssetUpload) => self.asset_upload_event(now, event),
             Some(AggregateKind::Ledger) | None => {}
         }
     }

@@ -5,6 +5,7 @@ use super::agents::AgentState;
 use super::applies::ApplyState;
 use super::approvals::QuestionState;
 use super::approvers::ApproverState;
+use super::asset_uploads::KnownUpload;
 use super::clearances::KnownClearance;
 use super::deliveries::DeliveryEntry;
 use super::keys::{KeyState, TemplateState};
@@ -65,6 +66,7 @@ pub(super) enum State {
     Call(Box<CallSubject>),
     /// By its name.
     Upstream(UpstreamName),
+    AssetUpload(Box<KnownUpload>),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -98,6 +100,7 @@ impl State {
             Self::UpstreamKey(_) => AggregateKind::UpstreamKey,
             Self::Call(_) => AggregateKind::Call,
             Self::Upstream(_) => AggregateKind::Upstream,
+            Self::AssetUpload(_) => AggregateKind::AssetUpload,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

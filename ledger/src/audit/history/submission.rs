@@ -15,7 +15,7 @@ use crate::event::{
 };
 use crate::fingerprint::{Fingerprint, Submission, operations_of};
 use crate::id::AgentId;
-use crate::operation::{Scope, ScopeId};
+use crate::operation::{Operation, Scope, ScopeId};
 use crate::policy::{Evaluation, RuleAction};
 use serde_json::Value;
 
@@ -135,9 +135,10 @@ impl History {
         }
         // An apply under an approval that another one asked for repeats the check of that one.
         let repeats = match accepted.authorisation {
-            Authorisation::Granted | Authorisation::Cleared(_) | Authorisation::Scheduled(_) => {
-                false
-            }
+            Authorisation::Granted
+            | Authorisation::Cleared(_)
+            | Authorisation::Scheduled(_)
+            | Authorisation::Follows(_) => false,
             Authorisation::Awaiting(approval) => self
                 .question(approval)
                 .map(|question| !question.is_first(accepted.apply_id))
@@ -245,6 +246,12 @@ impl History {
             let of = (accepted.task_id, agent_id);
             self.whole_is_enough(now, whole, required, of);
         }
+        if let Authorisation::Follows(first) = accepted.authorisation
+            && let Some(required) = &said.requirement
+        {
+            let of = (accepted.task_id, agent_id);
+            self.write_is_enough(now, first, required, of);
+        }
         let Authorisation::Awaiting(approval) = accepted.authorisation else {
             return;
         };
@@ -290,10 +297,10 @@ impl History {
     /// one that opens the proxies, by its token and under a key that names it.
     fn is_of_write(&mut self, now: &mut Now<'_>, accepted: &ApplyAccepted, operations: &[Value]) {
         let task = self.streams.find(accepted.task_id, |state| match state {
-            super::State::Task(known) => Some((known.write, known.opens_proxies)),
+            super::State::Task(known) => Some((known.agent_id, known.write, known.opens_proxies)),
             _ => None,
         });
-        let (write, opens_proxies) = match task {
+        let (agent_id, write, opens_proxies) = match task {
             Seen::Here(write) => write,
             Seen::Hidden(why) => return now.cannot(Check::Write, why),
             // What is wrong with the task is told where it is looked at.
@@ -311,13 +318,19 @@ impl History {
         if !may_be {
             return;
         }
-        let digest = match operations {
+        let read = match operations {
             [one] if is_forwarded(one) => match self.providers.read_recorded(one) {
-                Ok(read) => read.forwarded().and_then(|it| it.match_digest().ok()),
+                Ok(read) => Some(read),
                 Err(_) => return now.cannot(Check::Write, Obstacle::OtherVersion),
             },
             _ => None,
         };
+        let request = read.as_ref().and_then(Operation::forwarded);
+        let digest = request.and_then(|request| request.match_digest().ok());
+        if let Some(read) = &read {
+            self.names_files(now, agent_id, read);
+            self.may_follow(accepted, agent_id, read);
+        }
         let same = match write {
             Some(write) => digest == Some(write),
             None => {

@@ -9,6 +9,7 @@ mod carried_out;
 mod checkpoints;
 mod clearances;
 mod decisions;
+mod deploys;
 mod emergencies;
 mod erased_keys;
 mod executions;

@@ -11,11 +11,17 @@ use fixtures::sandbox::until;
 use http::Request;
 use ledger::aggregate::{AdmissionKind, Approval};
 use ledger::command::{
-    AgentChanges, CloseTask, CreateAgent, CreateKey, EndAttempt, ForwardWrite, OpenUserEnrolment,
-    PutSchedule, RecordUsage, ReplacePermissions, Ruling, SetAdmission, StartAttempt, UsageSum,
+    AgentChanges, CloseTask, CreateAgent, CreateKey, EndAttempt, ForwardWrite, OpenAssetUpload,
+    OpenUserEnrolment, PutSchedule, RecordUsage, ReplacePermissions, Ruling, SetAdmission,
+    StartAttempt, UsageSum,
 };
-use ledger::event::{AttemptOutcome, ClientTarget, KeyOrigin, UpstreamKeyOwner, UsageCounts};
-use ledger::operation::{ForwardedRequest, Method, Operation, Scope, ScopeId, UploadedFile};
+use ledger::event::{
+    AttemptOutcome, CallCredential, ClientTarget, KeyOrigin, UploadTokenDigest, UpstreamKeyOwner,
+    UsageCounts,
+};
+use ledger::operation::{
+    AlsoAllowed, ForwardedRequest, Method, Operation, Scope, ScopeId, UploadOf, UploadedFile,
+};
 use ledger::policy::Edge;
 use ledger::{
     AgentKeyHash, AgentName, ApprovalId, ApproverName, Binding, Breadth, Choice, Decision,
@@ -562,6 +568,28 @@ async fn held_write(stage: &Stage, agent: &AgentName) -> ApprovalId {
         ("content-type".to_owned(), content_type),
         ("x-tenant".to_owned(), HOSTILE.replace('\u{202e}', "")),
     ];
+    let uploads = vec![UploadedFile {
+        path: HOSTILE.to_owned(),
+        hash: "0a".to_owned(),
+        bytes: 1,
+        sha256: None,
+    }];
+    let token = UploadTokenDigest::from_bytes([7; 32]);
+    let manifest = UploadedFile::manifest(&uploads).unwrap();
+    let upload = OpenAssetUpload {
+        agent_id: key.agent_id,
+        credential: CallCredential::AgentKey(key.id),
+        task_id: None,
+        account: ScopeId::parse("a1").unwrap(),
+        script: "s".to_owned(),
+        manifest,
+        files: 1,
+        token,
+        expires_at: ledger.now().plus(Duration::from_secs(60)),
+        is_complete: true,
+    };
+    let upload = ledger.execute(Origin::system("gateway"), upload).await;
+    upload.unwrap();
     let request = ForwardedRequest {
         upstream: UpstreamName::cloudflare(),
         title: Some(HOSTILE.to_owned()),
@@ -573,11 +601,17 @@ async fn held_write(stage: &Stage, agent: &AgentName) -> ApprovalId {
         headers: headers.into(),
         body: body.into_bytes(),
         secrets: Vec::new(),
-        uploads: vec![UploadedFile {
-            path: HOSTILE.to_owned(),
-            bytes: 1,
-            sha256: None,
+        uploads,
+        upload: Some(UploadOf {
+            place: "/metadata/assets/jwt".to_owned(),
+            script: "s".to_owned(),
+            manifest,
+        }),
+        also_allowed: vec![AlsoAllowed {
+            name: HOSTILE.to_owned(),
+            text: HOSTILE.to_owned(),
         }],
+        follows: None,
     };
     let scope = Scope {
         scope_type: ScopeType::of("account"),
@@ -590,6 +624,7 @@ async fn held_write(stage: &Stage, agent: &AgentName) -> ApprovalId {
         digest: request.match_digest().unwrap(),
         operation: providers::all().forward(id, scope, request).unwrap(),
         told: None,
+        upload: Some(token),
         edge: Edge::default(),
     };
     let asked = ledger.execute(agent_with_key(&key), write).await.unwrap();
