@@ -3,7 +3,7 @@ scripts/cloudflare_sdks_check.sh.
 
     cloudflare_sdks.py BINARY FOLDER
 
-FOLDER is empty but for cloudflare_sdk_use.mjs and node_modules.
+FOLDER is empty but for cloudflare_sdk_use.mjs, cloudflare_sdk_write.mjs and node_modules.
 """
 
 import json
@@ -14,6 +14,7 @@ import sys
 
 import cloudflare
 
+from cloudflare_deploys import deploys
 from proxied import expect, operate
 from proxied_cloudflare import ACCOUNT, RECORD, TOKEN, ZONE, Upstream, service
 
@@ -137,6 +138,7 @@ def main(binary, folder):
         python_sdk(address, key, upstream)
         npm_sdk(address, key, folder)
         wrangler(address, key, folder)
+        deploys(address, key, folder)
         for _, path, _, headers, _ in Upstream.seen:
             if key in json.dumps(headers):
                 raise SystemExit(f"{path} took the agent's key along")

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 binary=${1:-}
-tools=${CARGO_TARGET_DIR:-target}/cloudflare-sdks-1
+tools=${CARGO_TARGET_DIR:-target}/cloudflare-sdks-2
 case $tools in /*) ;; *) tools=$PWD/$tools ;; esac
 
 skip() {
@@ -25,7 +25,7 @@ done
 if [ ! -e "$tools/complete" ]; then
   rm -rf "$tools"
   python3 -m venv "$tools" || skip "python3 cannot make a virtual environment"
-  timeout 300 "$tools/bin/pip" install --quiet --disable-pip-version-check "cloudflare==5.9.0" ||
+  timeout 300 "$tools/bin/pip" install --quiet --disable-pip-version-check "cloudflare==5.9.0" "cryptography>=45" ||
     skip "PyPI gives no SDK"
   mkdir "$tools/npm"
   # wrangler wants a newer node than Debian has.
@@ -43,6 +43,6 @@ case $binary in /*) ;; *) binary=$PWD/$binary ;; esac
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 # A module is looked for beside the file that names it.
-cp scripts/cloudflare_sdk_use.mjs "$folder/"
+cp scripts/cloudflare_sdk_use.mjs scripts/cloudflare_sdk_write.mjs "$folder/"
 ln -s "$tools/npm/node_modules" "$folder/node_modules"
 "$tools/bin/python" scripts/cloudflare_sdks.py "$binary" "$folder"
