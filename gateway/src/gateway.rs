@@ -23,7 +23,7 @@ use crate::relay::Relayed;
 use crate::upload::{Progress, Upload};
 use crate::upstream::SetupError;
 use crate::usage::Reader;
-use crate::write::{Write, Writes, patience};
+use crate::write::{Write, Writes, is_retry, patience};
 use axum::body::{Body, Bytes};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
@@ -382,6 +382,7 @@ impl Shared {
             secrets,
             upload,
             patience: patience(&parts.headers),
+            is_retry: is_retry(&parts.headers),
         };
         tokio::select! {
             biased;

@@ -74,6 +74,8 @@ pub struct Write {
     pub upload: Option<BroughtUpload>,
     /// How long the call can be held.
     pub patience: Duration,
+    /// The client says of itself that it repeats a call whose answer it did not get.
+    pub is_retry: bool,
 }
 
 impl Write {
@@ -196,6 +198,14 @@ pub fn patience(headers: &HeaderMap) -> Duration {
         })
         .min(MOST_DECLARED);
     declared.saturating_sub(LEFT).max(declared / 2)
+}
+
+/// Whether a client says that it repeats a call.
+#[must_use]
+pub(crate) fn is_retry(headers: &HeaderMap) -> bool {
+    let count = headers.get("x-stainless-retry-count");
+    let count = count.and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
+    count.is_some_and(|count| count > 0)
 }
 
 /// An answer of upstream, to be given as it is.

@@ -661,7 +661,7 @@ refusals! {
     } => Forbidden, "role_required";
     /// No passkey was shown a moment ago.
     #[error(
-        "this needs a passkey of the last five minutes: log in with one, or confirm with one at POST /v1/auth/step-up/options, as the page at / does; without one send the service token, or use the command line on the service's machine with --local --reason TEXT"
+        "this needs a passkey of the last five minutes: log in with one, or confirm with one at POST /v1/auth/step-up/options, as the page at / does; without one send the service token, or, for commands that have it, use --local --reason TEXT on the service's machine"
     )]
     StepUpRequired => Forbidden, "step_up_required";
     /// A session that a command-line key has opened asks for what takes a login by a person.

@@ -72,8 +72,13 @@ impl Answers {
         inner.kept.get(&apply).map(|kept| kept.answer.clone())
     }
 
-    /// The write of that kind whose end its agent was told, and its answer where that is given again.
-    pub(super) fn told_before(&self, asked: &Asked) -> Option<(ApplyId, Option<Given>)> {
+    /// The write of that kind whose end its agent was told, and its answer where that is given again: to a client
+    /// that says that it did not get it, which nobody else can know, any answer is.
+    pub(super) fn told_before(
+        &self,
+        asked: &Asked,
+        is_retry: bool,
+    ) -> Option<(ApplyId, Option<Given>)> {
         let now = Instant::now();
         let mut inner = self.inner();
         inner.tidy(now);
@@ -82,7 +87,8 @@ impl Answers {
             let answer = kept.answer.as_ref().ok()?;
             let is_passing =
                 answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS;
-            (is_passing && now.duration_since(kept.at) < REPEATED).then(|| answer.clone())
+            let is_repeated = is_passing && now.duration_since(kept.at) < REPEATED;
+            (is_retry || is_repeated).then(|| answer.clone())
         });
         Some((apply, repeated))
     }
@@ -192,13 +198,16 @@ mod tests {
         for (status, again) in [(200, false), (400, false), (429, true), (503, true)] {
             let answers = Answers::default();
             answers.put(write(1), answer(status, 1));
-            assert!(answers.told_before(&ASKED).is_none());
+            assert!(answers.told_before(&ASKED, false).is_none());
             answers.tell(ASKED, write(1));
-            let (told, repeated) = answers.told_before(&ASKED).unwrap();
+            let (told, repeated) = answers.told_before(&ASKED, false).unwrap();
             assert_eq!((told, repeated.is_some()), (write(1), again), "{status}");
             tokio::time::advance(REPEATED).await;
-            let (told, repeated) = answers.told_before(&ASKED).unwrap();
+            let (told, repeated) = answers.told_before(&ASKED, false).unwrap();
             assert_eq!((told, repeated.is_some()), (write(1), false), "{status}");
+            // A client that did not get it says so.
+            let (told, repeated) = answers.told_before(&ASKED, true).unwrap();
+            assert_eq!((told, repeated.is_some()), (write(1), true), "{status}");
         }
     }
 

@@ -265,6 +265,7 @@ impl HeldWrites {
         let unseen = SeenFrom::default();
         let seen = write.seen.get::<SeenFrom>().unwrap_or(&unseen).clone();
         let patience = write.patience.min(self.longest);
+        let is_retry = write.is_retry;
         let writer = self.writer_of(&write).await?;
         let task = write.task;
         let upload = write.upload.as_ref().map(|upload| upload.token);
@@ -277,7 +278,7 @@ impl HeldWrites {
         let in_hand = &self.kept.in_hand;
         let _holding =
             (!secrets.is_empty()).then(|| in_hand.hold((writer.agent_id, digest), secrets));
-        let told = match self.kept.answers.told_before(&asked) {
+        let told = match self.kept.answers.told_before(&asked, is_retry) {
             // Its client tries again by itself.
             Some((_, Some(answer))) => return Ok(answered(answer, None)),
             Some((told, None)) => Some(told),
