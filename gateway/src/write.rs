@@ -326,6 +326,8 @@ mod tests {
             body: Bytes::from_static(body.as_bytes()),
             secrets: secrets.iter().map(|place| (*place).to_owned()).collect(),
             patience: Duration::ZERO,
+            is_retry: false,
+            upload: None,
         }
     }
 

@@ -363,7 +363,7 @@ fn the_words_of_stored_events_keep_their_numbers() {
         1 => Awaiting = Authorisation::Awaiting(ApprovalId::from_bytes(bytes)),
         2 => Cleared = Authorisation::Cleared(ClearanceId::from_bytes(bytes)),
         3 => Scheduled = Authorisation::Scheduled(ApprovalId::from_bytes(bytes)),
-        4 => Follows = Authorisation::Follows(ApplyId::from_bytes(bytes)),
+        4 => Follows = Authorisation::Follows(crate::id::ApplyId::from_bytes(bytes)),
     );
     frozen!(Decision:
         0 => Approve = Decision::Approve,
