@@ -13,9 +13,9 @@ Example:
   llm-permission-proxy policy check policy.toml
   llm-permission-proxy policy check policy.toml --upstream github.json
 
-Operations of other APIs are known by their descriptions. Groups are taken as they are named: whether there are such groups, and enough people in them, says
-the service when the document is saved. Exits with 0 when the document can be saved and with 1 when
-it cannot.";
+Operations of other APIs are known by their descriptions. Groups are taken as they are named:
+whether there are such groups, and enough people in them, says the service when the document is
+saved. Exits with 0 when the document can be saved and with 1 when it cannot.";
 
 const TEST_HELP: &str = "\
 Example:

@@ -206,7 +206,7 @@ async fn one_approval_covers_the_version_its_deployment_settings_and_address_onc
     let asked = stage.version(None, SHORT).await.link();
     let page = stage.page(&asked).await;
     assert!(
-        page.contains("also allowed, once each, within 10 minutes"),
+        page.contains("Also allowed, once each, within 10 minutes"),
         "{page}"
     );
     let (made, ()) = tokio::join!(stage.version(None, LONG), stage.decide(&asked, "approve"));

@@ -112,7 +112,12 @@ fn rules_about_another_api_are_checked_and_tried_by_its_description() {
         "engine = \"lpp-cel/1\"\n[[rule]]\nid = \"a\"\npriority = 1\naction = \"deny\"\n\
          operations = [\"github.issues.write\"]\n",
     );
-    desk.put("cases.toml", "case = []\n");
+    desk.put(
+        "cases.toml",
+        "[[case]]\nname = \"a\"\nat = \"2026-03-02T10:00:00Z\"\n\
+         operations = [{ operation_id = \"dns.record.read\", scope_type = \"zone\", scope_id = \"shop\", params = {} }]\n\
+         expect = { outcome = \"ask\", rules = [] }\n",
+    );
     let (told, _) = desk.ends("policy check p.toml", 1);
     assert!(told.contains("there is no operation"), "{told}");
     desk.ends("policy check p.toml --upstream github.json", 0);

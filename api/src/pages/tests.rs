@@ -854,10 +854,7 @@ fn a_form_is_shown_part_by_part_bounded_and_harmless() {
         ..approval()
     };
     let html = page.bounded("https://gate/x").render().unwrap();
-    assert!(
-        !html.contains("<img") && !html.contains("{{7*7}}</"),
-        "{html}"
-    );
+    assert!(!html.contains("<img"), "{html}");
     assert!(!html.contains('\u{202e}'));
     assert!(html.contains("https://api.cloudflare.com/client/v4/accounts/a1/workers/scripts/s"));
     assert!(html.contains("a form of 2 parts"));

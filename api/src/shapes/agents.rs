@@ -113,6 +113,8 @@ impl Permission {
         if providers.entry(&self.operation_id).is_ok() {
             return None;
         }
+        // It begins with the name of its API.
+        self.operation_id.split_once('.')?;
         let until = |text: &String| time("expires_at", text).ok();
         Some(Grant {
             operation: self.operation_id.parse().ok()?,

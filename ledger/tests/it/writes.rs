@@ -335,8 +335,13 @@ async fn a_token_writes_only_in_a_task_that_opens_the_proxies_while_it_counts() 
     ));
     let open = with_token(&scene, true).await;
     // What the task does not name is not for its token, whatever the agent is granted.
-    let (origin, mut asked) = by_token(&open, write("www"));
-    asked.operation.scope.id = ScopeId::parse("zone-2").unwrap();
+    let mut other = create_task();
+    other.proxy = true;
+    other
+        .operations
+        .retain(|allowed| allowed.operation.id != OperationId::of("dns.record.write"));
+    let other = scene.execute(administrator(), other).await.unwrap();
+    let (origin, asked) = by_token(&other, write("www"));
     let ruling = scene.execute(origin, asked).await.unwrap();
     assert!(ruling.accepted().is_err());
     let close = CloseTask {

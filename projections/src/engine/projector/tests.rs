@@ -73,7 +73,6 @@ async fn a_batch_of_which_any_write_fails_leaves_nothing_and_is_folded_again() {
         ("applies", "INSERT"),
         ("execution_queue", "INSERT"),
         ("approval_deciders", "INSERT"),
-        ("approval_answers", "INSERT"),
         ("timeline_topics", "INSERT"),
         ("timeline_mentions", "INSERT"),
         ("audit_timeline", "INSERT"),

@@ -338,19 +338,16 @@ async fn a_certificate_of_another_authority_or_name_is_refused_before_the_passwo
         let server = FakeServer::start(fake).await.unwrap();
         let other = FakeServer::start(fake).await.unwrap();
         let strange = mailer_with(config(&other, PATIENT), &server, security);
-        let hosts = CallbackPolicy::new(["localhost", "mail.localhost"]).unwrap();
-        let trusting = CallbackSenderConfig {
-            extra_roots_pem: Some(server.ca_pem().into()),
-            ..CallbackSenderConfig::new(hosts)
-        };
-        let mut misnamed = mailer_with(trusting, &server, security);
-        misnamed.server.host = "mail.localhost".to_owned();
+        let of_another = FakeServer::named(fake, "mail.example.com").await.unwrap();
+        let misnamed = mailer_with(config(&of_another, PATIENT), &of_another, security);
         for (mailer, what) in [(strange, "authority"), (misnamed, "name")] {
             let failure = failure(&mailer).await;
             assert_eq!(failure.code, FailureCode::TlsFailed, "{what}: {failure:?}");
         }
-        let came = (server.came_to(Step::Auth), server.came_to(Step::Mail));
-        assert_eq!(came, (0, 0), "{fake:?}");
+        for server in [&server, &of_another] {
+            let came = (server.came_to(Step::Auth), server.came_to(Step::Mail));
+            assert_eq!(came, (0, 0), "{fake:?}");
+        }
         let told = tell(&mailer(&server, security)).await;
         assert!(matches!(told, AttemptOutcome::Delivered { .. }), "{told:?}");
     }
