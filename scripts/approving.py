@@ -45,7 +45,7 @@ class Approver:
     def watch(self):
         while not self.ended.wait(0.1):
             try:
-                for question in operate(self.address, "GET", "/v1/approvals?state=pending")["items"]:
+                for question in operate(self.address, "GET", "/v1/approvals?state=pending")["approvals"]:
                     if question["approval_id"] not in self.seen:
                         self.approve(question)
             except BaseException as error:  # noqa: BLE001 (told at the end)

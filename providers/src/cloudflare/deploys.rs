@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 const DEPLOYMENT: &str = "deployment";
 const SCRIPT_SETTINGS: &str = "script_settings";
 const SUBDOMAIN: &str = "subdomain";
+/// The member of a deployment that says how what runs is replaced.
+const UPDATE: &str = "code_update_strategy";
 
 /// The kind of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +146,7 @@ fn has_only(body: &Map<String, Value>, names: &[&str]) -> bool {
 
 /// Whether a body deploys this version to everybody, and says nothing else but what its history shows.
 fn deploys(body: &Map<String, Value>, made: &str) -> bool {
-    const KNOWN: [&str; 3] = ["strategy", "versions", "annotations"];
+    const KNOWN: [&str; 4] = ["strategy", "versions", "annotations", UPDATE];
     let version = body.get("versions").and_then(Value::as_array);
     let version = version.and_then(|versions| match versions.as_slice() {
         [Value::Object(one)] => Some(one),
@@ -163,8 +165,18 @@ fn deploys(body: &Map<String, Value>, made: &str) -> bool {
         Some(Value::Object(notes)) => notes.iter().all(is_note),
         Some(_) => false,
     };
+    // How fast what runs already takes the version.
+    let is_update = match body.get(UPDATE) {
+        None => true,
+        Some(Value::Object(update)) => {
+            has_only(update, &["mode", "max_delay"])
+                && update.get("mode").is_none_or(Value::is_string)
+                && update.get("max_delay").is_none_or(Value::is_u64)
+        }
+        Some(_) => false,
+    };
     let is_percentage = body.get("strategy").and_then(Value::as_str) == Some("percentage");
-    is_it && notes && is_percentage && has_only(body, &KNOWN)
+    is_it && notes && is_update && is_percentage && has_only(body, &KNOWN)
 }
 
 #[cfg(test)]
@@ -199,6 +211,7 @@ mod tests {
     fn what_a_deploy_sends_after_its_upload_is_allowed_with_it() {
         let deployment = json!({
             "strategy": "percentage", "versions": [{"version_id": "v1", "percentage": 100}], "annotations": {},
+            "code_update_strategy": {"mode": "deferred", "max_delay": 300},
         });
         let settings = json!({"observability": {"enabled": false}, "tags": ["a"]});
         for (upload, line, body, name) in [
