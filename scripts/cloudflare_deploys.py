@@ -78,7 +78,7 @@ def deploys(address, key, folder):
         print("wrangler deploy: SKIPPED: there is no node for it on this machine")
         return
     scripts = Upstream.workers.scripts
-    files = {"index.html": "<p>one</p>", "a.css": "p { color: red }", "b.js": "1", "c.txt": "two"}
+    files = {"index.html": "<p>one</p>", "a.css": "p { color: red }", "b.js": "1", "c.txt": "two", "d.json": "{}"}
     with Approver(address) as approver:
         wrangler.must_deploy("shop", answer("one"))
         expect(approver.new(), 1, "the questions of a deploy of a new script")

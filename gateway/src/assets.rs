@@ -5,7 +5,7 @@
 //! of files, so a hash stands for the first bytes that went up under it.
 
 use crate::api::Api;
-use crate::bodies::{Content, Whole};
+use crate::bodies::{Content, Whole, form_of_files};
 use crate::call::{Access, Call};
 use crate::caller::{Asked, Caller, CountedFor, Owner, Reach};
 use crate::credentials::Credential;
@@ -246,9 +246,7 @@ impl BringsFiles<'_> {
                 whole.bytes.clone(),
             ));
         }
-        let Content::Form(form) = Content::read(headers, &whole.bytes)? else {
-            return Err(Refusal::malformed("files are uploaded as a form"));
-        };
+        let form = form_of_files(headers, &whole.bytes)?;
         let mut files = Vec::with_capacity(form.parts.len());
         for part in &form.parts {
             let bytes = STANDARD.decode(&part.content).map_err(|_| {

@@ -175,23 +175,13 @@ impl Content {
     /// # Errors
     /// [`Word::Malformed`] for what is neither JSON nor a form, and what two readers could read as two things.
     pub(crate) fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<Self, Refusal> {
-        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-        let (first, second) = (types.next(), types.next());
-        if second.is_some() {
-            return Err(Refusal::malformed("the content type is said twice"));
-        }
-        let Some(content_type) = first else {
+        let Some(content_type) = content_type(headers)? else {
             return match bytes.is_empty() {
                 true => Ok(Self::Nothing),
                 false => Err(other_type()),
             };
         };
-        let unreadable = |error: InvalidForm| Refusal::malformed(format!("the form: {error}"));
-        let said = content_type
-            .to_str()
-            .map_err(|_| Refusal::malformed("the content type cannot be read"))?;
-        if let Some(boundary) = form_boundary(said).map_err(unreadable)? {
-            let form = Form::parse(bytes, &boundary).map_err(unreadable)?;
+        if let Some(form) = form_of(content_type, bytes)? {
             for part in form.parts.iter().filter(|part| part.is_json()) {
                 json(&part.content)?;
             }
@@ -205,6 +195,37 @@ impl Content {
             false => Err(other_type()),
         }
     }
+}
+
+/// Reads a form of files, of which nothing but their names and bytes is looked at.
+///
+/// # Errors
+/// [`Word::Malformed`] for what is no form, and what two readers could read as two things.
+pub(crate) fn form_of_files(headers: &HeaderMap, bytes: &Bytes) -> Result<Form, Refusal> {
+    let form = match content_type(headers)? {
+        Some(content_type) => form_of(content_type, bytes)?,
+        None => None,
+    };
+    form.ok_or_else(|| Refusal::malformed("files are uploaded as a form"))
+}
+
+fn content_type(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Refusal> {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    match (types.next(), types.next()) {
+        (_, Some(_)) => Err(Refusal::malformed("the content type is said twice")),
+        (content_type, None) => Ok(content_type),
+    }
+}
+
+/// The form, where the media type is that of one.
+fn form_of(content_type: &HeaderValue, bytes: &Bytes) -> Result<Option<Form>, Refusal> {
+    let unreadable = |error: InvalidForm| Refusal::malformed(format!("the form: {error}"));
+    let content_type = content_type
+        .to_str()
+        .map_err(|_| Refusal::malformed("the content type cannot be read"))?;
+    let boundary = form_boundary(content_type).map_err(unreadable)?;
+    let form = boundary.map(|boundary| Form::parse(bytes, &boundary));
+    form.transpose().map_err(unreadable)
 }
 
 fn is_json(content_type: &HeaderValue) -> bool {
@@ -283,6 +304,25 @@ mod tests {
             let read = read("multipart/form-data; boundary=x", &form(metadata));
             assert!(read.is_err(), "{metadata}");
         }
+    }
+
+    #[test]
+    fn a_file_of_json_in_a_form_of_files_is_coded_like_any_other() {
+        let head = "Content-Disposition: form-data; name=\"0a\"; filename=\"0a\"";
+        let form =
+            format!("--x\r\n{head}\r\nContent-Type: application/json\r\n\r\ne30=\r\n--x--\r\n");
+        let body = Bytes::from(form);
+        let mut headers = HeaderMap::new();
+        let content_type = HeaderValue::from_static("multipart/form-data; boundary=x");
+        headers.insert(header::CONTENT_TYPE, content_type);
+        let files = form_of_files(&headers, &body).unwrap();
+        assert_eq!(files.parts[0].content, "e30=");
+        assert!(Content::read(&headers, &body).is_err());
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        assert!(form_of_files(&headers, &body).is_err());
     }
 
     #[tokio::test]

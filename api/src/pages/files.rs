@@ -28,6 +28,8 @@ pub struct ShownFiles {
     pub uploads: Vec<(ShownText, u64, Option<String>)>,
     /// The number of those that were sent before.
     pub uploaded: usize,
+    /// Some of these did not go through this service.
+    pub has_unknown_uploads: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +73,7 @@ impl ShownFiles {
             are_parts: files.are_parts,
             uploads: uploads.collect(),
             uploaded: files.uploads.len(),
+            has_unknown_uploads: files.uploads.iter().any(|file| file.sha256.is_none()),
             files: files.files.into_iter().map(of).collect(),
             gone: files.gone.into_iter().map(gone).collect(),
             unread: files.unread.map(ShownText::line),
@@ -79,12 +82,6 @@ impl ShownFiles {
 }
 
 impl ShownFiles {
-    /// Those sent before that did not go through this service.
-    #[must_use]
-    pub fn unknown_uploads(&self) -> bool {
-        self.uploads.iter().any(|(_, _, sha256)| sha256.is_none())
-    }
-
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.uploads.is_empty()

@@ -833,13 +833,41 @@ fn form(uploads: Vec<UploadedFile>) -> Operation {
 }
 
 #[test]
-fn a_form_is_shown_part_by_part_bounded_and_harmless() {
-    let upload = |path: &str, sha256: Option<String>| UploadedFile {
+fn a_file_of_unknown_content_is_told_though_it_is_not_listed() {
+    let known = (0..600).map(|number| upload(&format!("/{number}"), Some("0f".repeat(32))));
+    let mut uploads: Vec<_> = known.collect();
+    let told = |uploads: Vec<UploadedFile>| {
+        let operation = form(uploads);
+        let card = OperationCard::of(
+            1,
+            &operation,
+            UpstreamState::NotApplicable,
+            &Before::default(),
+        );
+        let page = ApprovalPage {
+            operations: vec![card],
+            ..approval()
+        };
+        let html = page.bounded("https://gate/x").render().unwrap();
+        assert!(html.contains("and 100 more") || html.contains("and 101 more"));
+        html.contains("does not know the content")
+    };
+    assert!(!told(uploads.clone()));
+    uploads.push(upload("/unknown", None));
+    assert!(told(uploads));
+}
+
+fn upload(path: &str, sha256: Option<String>) -> UploadedFile {
+    UploadedFile {
         path: path.to_owned(),
         hash: "0a".repeat(16),
         bytes: 12,
         sha256,
-    };
+    }
+}
+
+#[test]
+fn a_form_is_shown_part_by_part_bounded_and_harmless() {
     let mut uploads = vec![
         upload(HOSTILE, None),
         upload("/a.css", Some("0f".repeat(32))),
