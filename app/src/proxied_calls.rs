@@ -7,7 +7,7 @@ use ledger::aggregate::{Agent, Task};
 use ledger::command::{Called, Calling, may_call};
 use ledger::event::{AgentDescribed, UpstreamKeyOwner, UsageCounts};
 use ledger::operation::{Scope, ScopeId};
-use ledger::policy::{PolicyInForce, WindowClock, is_of_model, is_of_usage};
+use ledger::policy::{Edge, PolicyInForce, Requirement, WindowClock, is_of_model, is_of_usage};
 use ledger::{
     AgentId, AgentName, CatalogEntry, OperationId, Rejection, ScopePattern, ScopeType, StreamId,
     TaskId, Timestamp, UpstreamName, Used, UsedLately,
@@ -111,6 +111,26 @@ impl UsedHere {
     }
 }
 
+/// A call that was judged and may be sent.
+#[derive(Debug)]
+pub struct JudgedCall {
+    /// Counts it as open, where it counts.
+    pub open: Option<OpenCall>,
+    /// It may be sent once people have approved it.
+    pub asks: Option<AsksAbout>,
+}
+
+/// What people have to be asked about a call before it is sent.
+#[derive(Debug)]
+pub struct AsksAbout {
+    pub entry: CatalogEntry,
+    pub scope: Scope,
+    /// What their answer needs.
+    pub requirement: Requirement,
+    /// What was used when it was judged.
+    pub used: UsedLately,
+}
+
 /// A call that is about to be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct AskedCall<'a> {
@@ -129,12 +149,8 @@ pub struct AskedCall<'a> {
 ///
 /// # Errors
 /// The refusal: [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`],
-/// [`Rejection::UsageUsedUp`], [`Rejection::CallNotHeld`].
-pub async fn judge(
-    app: &App,
-    asked: AskedCall<'_>,
-    seen: &SeenFrom,
-) -> Result<Option<OpenCall>, Error> {
+/// [`Rejection::UsageUsedUp`].
+pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<JudgedCall, Error> {
     let ledger = &app.ledger;
     let entry = entry(app, asked.operation)?;
     let agent = match asked.owner {
@@ -176,12 +192,32 @@ pub async fn judge(
     let judged = hold(app, caller, call, seen, |calling, policy, clock| {
         may_call(calling, called, policy, clock)
     });
-    judged.await
+    let (requirement, open, used) = judged.await?;
+    let asks = requirement.map(|requirement| AsksAbout {
+        entry,
+        scope,
+        requirement,
+        used,
+    });
+    Ok(JudgedCall { open, asks })
+}
+
+/// Says what was used before a call, as far as the policy in force reads it.
+pub(crate) fn say_used(app: &App, edge: &mut Edge, used: &UsedLately) {
+    let policy = app.ledger.policy();
+    let policy = policy.in_force.as_deref();
+    let prepared = policy.and_then(|policy| policy.prepared.as_deref());
+    let facts = prepared.into_iter().flat_map(|prepared| prepared.facts());
+    for name in facts.filter(|name| is_of_usage(name)) {
+        if let Some(fact) = used.fact(name) {
+            edge.say(name, fact);
+        }
+    }
 }
 
 /// Holds a caller to what is judged of the ledger's state and the policy of this moment. A call that counts is open
 /// when the next one is judged, so that calls that come together do not pass a limit together.
-pub(crate) async fn hold(
+pub(crate) async fn hold<T>(
     app: &App,
     (agent, owner, task): (&Agent, UpstreamKeyOwner, Option<TaskId>),
     (model, counts): (Option<&str>, bool),
@@ -190,8 +226,8 @@ pub(crate) async fn hold(
         &Calling<'_>,
         Option<&PolicyInForce>,
         (&WindowClock, Timestamp),
-    ) -> Result<(), Rejection>,
-) -> Result<Option<OpenCall>, Error> {
+    ) -> Result<T, Rejection>,
+) -> Result<(T, Option<OpenCall>, UsedLately), Error> {
     let ledger = &app.ledger;
     let policy = ledger.policy();
     let policy = policy.in_force.as_deref();
@@ -219,13 +255,13 @@ pub(crate) async fn hold(
         lately: ledger.lately(&agent.name),
         used,
     };
-    judged(&calling, policy, (&ledger.rules().windows, now))?;
+    let said = judged(&calling, policy, (&ledger.rules().windows, now))?;
     let open = here.as_mut().filter(|_| counts).map(|here| OpenCall {
         used: Arc::clone(&app.used.here),
         owner,
         number: here.open(owner, task, model),
     });
-    Ok(open)
+    Ok((said, open, used))
 }
 
 /// Holds a call with a task's token to what the task may use: the object, or all of a type.

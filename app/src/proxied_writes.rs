@@ -2,7 +2,10 @@
 
 use crate::app::App;
 use crate::edge::{SeenFrom, edge};
+use crate::proxied_calls::say_used;
 use crate::refusal::Error;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, pending};
 use ledger::aggregate::{Apply, Approval};
 use ledger::command::{
     CloseTask, ForwardWrite, PresentedKey, Standing, Submitted, WriteBy, standing,
@@ -11,6 +14,7 @@ use ledger::event::UploadTokenDigest;
 use ledger::operation::{MatchDigest, Operation};
 use ledger::{
     Actor, AgentId, AgentName, ApplyId, ClientSubject, KeyId, Origin, RequestId, TaskId, TokenId,
+    UsedLately,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +22,8 @@ use tokio::time::Instant;
 
 /// How much longer than its patience a call waits for a write that is being carried out.
 const CARRYING_OUT: Duration = Duration::from_secs(10);
+/// The same where its answer takes as long as it takes; what sends it gives up before.
+const ANSWERING: Duration = Duration::from_secs(2 * 3600);
 /// Why the task of a write is closed.
 const CLOSED: &str = "its write has ended";
 
@@ -85,22 +91,53 @@ pub struct Held {
     pub standing: Standing,
 }
 
+/// Becomes ready once the answer to an apply has begun.
+pub type Begun<'a> = &'a (dyn Fn(ApplyId) -> BoxFuture<'a, ()> + Send + Sync);
+
+/// A write that is to be held.
+#[derive(Debug)]
+pub struct ToHold<'a> {
+    /// A request that is forwarded.
+    pub operation: Operation,
+    /// Its digest.
+    pub digest: MatchDigest,
+    /// The token of the upload whose files it names.
+    pub upload: Option<UploadTokenDigest>,
+    /// A write whose end the agent was told.
+    pub told: Option<ApplyId>,
+    /// Where its call comes from.
+    pub seen: &'a SeenFrom,
+    /// What was used before it, where it was judged by that.
+    pub used: Option<UsedLately>,
+}
+
 /// Asks for a write, or finds it where it was asked for before, and waits for people and for its end, at most for
 /// `patience`. What people approve meanwhile is carried out; what they approve when nobody waits is not, until the same
-/// write comes again. The digest is the operation's; beside it is the token of the upload whose files it names. `told` is a
-/// write whose end the agent was told.
+/// write comes again. Where clients read answers while they come, it also ends when the answer has `begun`.
 ///
 /// # Errors
 /// The refusal of the write.
 pub async fn hold(
     app: &App,
     writer: &Writer,
-    (operation, digest, upload): (Operation, MatchDigest, Option<UploadTokenDigest>),
-    told: Option<ApplyId>,
-    (seen, patience): (&SeenFrom, Duration),
+    write: ToHold<'_>,
+    patience: Duration,
+    begun: Option<Begun<'_>>,
 ) -> Result<Held, Error> {
     let ledger = &app.ledger;
     let until = Instant::now() + patience;
+    let ToHold {
+        operation,
+        digest,
+        upload,
+        told,
+        seen,
+        used,
+    } = write;
+    let mut edge = edge(app, seen);
+    if let Some(used) = used {
+        say_used(app, &mut edge, &used);
+    }
     let command = ForwardWrite {
         by: writer.by(),
         agent_id: writer.agent_id,
@@ -108,7 +145,7 @@ pub async fn hold(
         digest,
         told,
         upload,
-        edge: edge(app, seen),
+        edge,
     };
     loop {
         let ruling = ledger.execute(writer.origin(), command.clone()).await?;
@@ -126,8 +163,15 @@ pub async fn hold(
             (Standing::Running, _) => {
                 // It may also be asked about anew before it begins.
                 let is_over = |apply: &Apply| apply.end.is_some() || !apply.authorised;
-                let patience = left.saturating_add(CARRYING_OUT);
-                is_over(&*ledger.wait_for(apply.id, patience, is_over).await?)
+                let longest = begun.map_or(CARRYING_OUT, |_| ANSWERING);
+                let patience = left.saturating_add(longest);
+                // The end that was told is waited for: what it answered is nothing new.
+                let begun = begun.filter(|_| told != Some(apply.id));
+                let begun = begun.map_or_else(|| pending().boxed(), |begun| begun(apply.id));
+                tokio::select! {
+                    ended = ledger.wait_for(apply.id, patience, is_over) => is_over(&*ended?),
+                    () = begun => false,
+                }
             }
             // What was approved is authorised by the same command: it was not, because the service is ending.
             _ => false,

@@ -35,6 +35,21 @@ pub(crate) fn answered_here(method: &Method, path: &str) -> Option<StatusCode> {
     }
 }
 
+/// What people read of a request that is no message; `None` for one that is.
+pub(crate) fn title(method: &Method, path: &str) -> Option<String> {
+    let path = path.strip_prefix("/v1/")?;
+    let segments: Vec<&str> = path.split('/').collect();
+    let is_deleted = *method == Method::DELETE;
+    Some(match segments.as_slice() {
+        ["messages", "batches"] => "Make a batch of messages".to_owned(),
+        ["messages", "batches", batch] if is_deleted => format!("Delete the batch {batch}"),
+        ["messages", "batches", batch, "cancel"] => format!("Cancel the batch {batch}"),
+        ["files"] => "Upload a file that messages can use".to_owned(),
+        ["files", file] if is_deleted => format!("Delete the file {file}"),
+        _ => return None,
+    })
+}
+
 /// The call that a request makes.
 ///
 /// # Errors

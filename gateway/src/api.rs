@@ -40,6 +40,8 @@ pub(crate) struct Api {
     routes: Routes,
     /// Whether a person's session opens it, as well as an agent's key.
     pub(crate) takes_sessions: bool,
+    /// Whether its answers take as long as they take, and clients read them while they come.
+    pub(crate) streams: bool,
     pub(crate) upstream: Upstream,
     pub(crate) base: Url,
     /// For each stored key, where upstream counts calls.
@@ -80,6 +82,7 @@ impl Api {
             key: KeyForm::XApiKey,
             routes: Routes::Anthropic { has_files },
             takes_sessions: true,
+            streams: true,
             upstream,
             base,
             pace: None,
@@ -98,6 +101,7 @@ impl Api {
             key: KeyForm::Bearer,
             routes: Routes::Cloudflare,
             takes_sessions: false,
+            streams: false,
             upstream,
             base,
             pace: Pace::new(calls_in_5_minutes),
@@ -139,6 +143,7 @@ impl Api {
             key,
             routes: Routes::Opened(Arc::clone(api)),
             takes_sessions: false,
+            streams: false,
             upstream: Upstream::new(SETTING, &base, limits)?,
             base,
             pace: None,
@@ -158,7 +163,7 @@ impl Api {
                 UpstreamApi::title(route, path)
             }
             Routes::Cloudflare => titles::title(method, path),
-            Routes::Anthropic { .. } => None,
+            Routes::Anthropic { .. } => anthropic::title(method, path),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Who calls, and whose key is used: what the gateway asks of the service around it.
 
 use crate::credentials::Credential;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Word};
 use futures_util::future::BoxFuture;
 use http::Extensions;
 use ledger::event::{CallCredential, UpstreamKeyOwner};
 use ledger::operation::Scope;
+use ledger::policy::Requirement;
 use ledger::{
     AgentId, AgentName, KeyId, Level, OperationId, Risk, SHARED_KEY, ScopeType, SessionId, TaskId,
     TokenId, UpstreamApi, UpstreamId, UpstreamName, UserId,
@@ -146,7 +147,49 @@ pub struct KeyCall<'a> {
 /// Counts a call as open for as long as it lives, where it counts.
 pub type Open = Option<Box<dyn Send + Sync>>;
 
-/// Says what callers may read without asking anybody.
+/// What people have to be asked about before a call is sent for which a stored key is enough.
+#[derive(Debug)]
+pub struct Asks {
+    pub asked: Asked,
+    /// What their answer needs.
+    pub requirement: Requirement,
+    /// What the surface knows of the request, and what was known when it was judged.
+    pub seen: Extensions,
+}
+
+/// A call that may be sent.
+#[derive(Default)]
+pub struct Judged {
+    pub open: Open,
+    /// It may be sent once people have approved it.
+    pub asks: Option<Asks>,
+}
+
+impl Judged {
+    /// A call with many messages, of which this is what is said of one of them. Whoever is asked about the call is shown
+    /// its messages, so that nobody is asked about them besides.
+    ///
+    /// # Errors
+    /// [`Word::Forbidden`] where people are asked about the message, and less or nobody is about the call.
+    pub(crate) fn covers(&self, message: &Self) -> Result<(), Refusal> {
+        let Some(of_message) = &message.asks else {
+            return Ok(());
+        };
+        let asks = self.asks.as_ref();
+        let is_enough =
+            asks.is_some_and(|asks| asks.requirement.is_as_strict_as(&of_message.requirement));
+        match is_enough {
+            true => Ok(()),
+            false => Err(Refusal::new(
+                Word::Forbidden,
+                "the policy has people asked about a message in this batch, and not as much about the batch: send the \
+                 messages one by one, or have the same rule ask about anthropic.batches.write",
+            )),
+        }
+    }
+}
+
+/// Says what callers may do without asking anybody, and about what people have to be asked.
 pub trait Permits: Send + Sync + 'static {
     /// Whether there are rules that can deny such a call.
     fn are_ruled(&self) -> bool;
@@ -154,7 +197,8 @@ pub trait Permits: Send + Sync + 'static {
     /// Whether a rule in force reads of the body of a call for which a stored key is enough.
     fn reads_body(&self, operation: OperationId) -> bool;
 
-    /// Whether such a call may be sent. One that counts is open for as long as what is given lives.
+    /// Whether such a call may be sent, or people have to be asked about it. One that counts is open for as long as what
+    /// is given lives.
     ///
     /// # Errors
     /// Why it may not: a rule, a block or a lock says so, or what may be used is used up.
@@ -163,7 +207,7 @@ pub trait Permits: Send + Sync + 'static {
         caller: (&'a Owner, Option<TaskId>),
         call: KeyCall<'a>,
         seen: &'a Extensions,
-    ) -> BoxFuture<'a, Result<Open, Refusal>>;
+    ) -> BoxFuture<'a, Result<Judged, Refusal>>;
 
     /// `seen` is what the surface knows of the request.
     ///

@@ -7,16 +7,16 @@ use crate::assets::{AssetUploads, brings_files};
 use crate::bodies::{Buffers, Content, Whole, too_large};
 use crate::call::{Access, Call, Routed};
 use crate::caller::{
-    Asked, Caller, Callers, KeyCall, Keys, Open, Owner, Permits, Reach, Upstreams,
+    Asked, Asks, Caller, Callers, Judged, KeyCall, Keys, Open, Owner, Permits, Reach, Upstreams,
 };
 use crate::cloudflare;
 use crate::credentials;
-use crate::headers::{accept_encoding, is_event_stream, judge_framing};
+use crate::headers::{X_ACCEL_BUFFERING, accept_encoding, is_event_stream, judge_framing};
 use crate::links;
 use crate::message;
 use crate::models::Models;
 use crate::path::judge;
-use crate::places::Places;
+use crate::places::{Place, Places};
 use crate::record::{Given, Recording, Records};
 use crate::refusal::{Envelope, Refusal, Word};
 use crate::relay::Relayed;
@@ -26,7 +26,7 @@ use crate::usage::Reader;
 use crate::write::{Write, Writes, is_retry, patience};
 use axum::body::{Body, Bytes};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use ledger::RequestId;
@@ -41,10 +41,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
+/// The most bytes of a request about which people are asked.
+const HELD: u64 = 10 * 1024 * 1024;
 /// The path below which each API has its place.
 const PLACE: &str = "/proxy/";
-/// Keeps a proxy before us from holding events back.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Settings of the gateway, already parsed.
 #[derive(Debug, Clone)]
@@ -86,6 +86,12 @@ pub struct Ports {
     /// `None`: no write is carried out.
     pub writes: Option<Arc<dyn Writes>>,
     pub uploads: Arc<dyn AssetUploads>,
+}
+
+/// A body, read or not.
+enum Unread {
+    Body(Body),
+    Whole(Whole),
 }
 
 /// The proxies. Clones are one.
@@ -190,10 +196,10 @@ impl Shared {
         // What a rule reads of the body is judged when that is there.
         let has_messages = call.is_metered || call.has_messages;
         let is_read = has_messages && permits.reads_body(anthropic::CREATE);
-        let mut open = None;
+        let mut judged = Judged::default();
         if !is_read {
             let who = (&caller.owner, caller.task);
-            open = self.admit(api, who, &call, &parts.extensions).await?;
+            judged = self.admit(api, who, &call, &parts.extensions).await?;
         }
         let upstream = (api.name.as_str(), api.described);
         let key = self.ports.keys.key_of(&caller.owner, upstream);
@@ -214,19 +220,33 @@ impl Shared {
             return opening.await;
         }
         if let Access::Write(asked) = &call.access {
-            let writing = self.write(api, &parts, body, (path, &call, asked), caller);
+            let seen = parts.extensions.clone();
+            let write = (asked, seen, Unread::Body(body), call.most);
+            let writing = self.write(api, &parts, (path, write), caller, Box::new(place));
             return writing.await;
         }
-        // The memory of a body that was read is held until the answer begins.
-        let (body, _whole) = match is_read {
-            false => (body, None),
+        let mut read = None;
+        let body = match is_read {
+            false => body,
             true => {
-                let judged = self.judged((api, &call), body, &mut caller, &parts.extensions);
-                let (whole, counts) = judged.await?;
-                open = counts;
-                (Body::from(whole.bytes.clone()), Some(whole))
+                let judging = self.judged((api, &call), body, &mut caller, &parts.extensions);
+                let whole;
+                (whole, judged) = judging.await?;
+                Body::from(read.insert(whole).bytes.clone())
             }
         };
+        let Judged { open, asks } = judged;
+        if let Some(asks) = asks {
+            let unread = match read {
+                Some(whole) => Unread::Whole(whole),
+                None => Unread::Body(body),
+            };
+            let call = (path, &call, asks, unread);
+            let holding = self.hold(api, &parts, call, caller, (place, open));
+            return holding.await;
+        }
+        // The memory of a body that was read is held until the answer begins.
+        let _whole = read;
         let subject = subject(api, &parts, &call, &caller);
         let Caller {
             owner,
@@ -284,7 +304,7 @@ impl Shared {
         body: Body,
         caller: &mut Caller,
         seen: &Extensions,
-    ) -> Result<(Whole, Open), Refusal> {
+    ) -> Result<(Whole, Judged), Refusal> {
         let counted_for = (caller.counted_for, self.settings.idle);
         let whole = tokio::select! {
             biased;
@@ -302,29 +322,70 @@ impl Shared {
         if !call.has_messages {
             let params = message::params(&whole.bytes)?;
             let params = Some(&params);
-            let open = permits.may_call(caller, KeyCall { params, ..asked }, seen);
-            return Ok((whole, open.await?));
+            let judged = permits.may_call(caller, KeyCall { params, ..asked }, seen);
+            return Ok((whole, judged.await?));
         }
-        permits.may_call(caller, asked, seen).await?;
+        let judged = permits.may_call(caller, asked, seen).await?;
         for params in message::requests(&whole.bytes)? {
             let one = KeyCall {
                 operation: anthropic::CREATE,
                 params: Some(&params),
                 ..asked
             };
-            permits.may_call(caller, one, seen).await?;
+            judged.covers(&permits.may_call(caller, one, seen).await?)?;
         }
-        Ok((whole, None))
+        Ok((whole, judged))
     }
 
-    /// Reads and judges a write, and has it carried out. To drop this says that the client went.
+    /// Holds a call for which a stored key is enough while people are asked about it, and has it carried out.
+    async fn hold(
+        &self,
+        api: &Api,
+        parts: &Parts,
+        (path, call, asks, unread): (&str, &Call, Asks, Unread),
+        caller: Caller,
+        (place, open): (Place, Open),
+    ) -> Result<Response<Body>, Refusal> {
+        let refused = |why: &str| {
+            let text = format!("the policy has people asked about this, and {why}");
+            Err(Refusal::new(Word::Forbidden, text))
+        };
+        if matches!(caller.owner, Owner::User(_)) {
+            return refused(
+                "a person's own call cannot wait for others: call with the key of an agent, or have an administrator \
+                 allow it to people",
+            );
+        }
+        if matches!(parts.method, Method::GET | Method::HEAD) {
+            return refused("nobody is asked about a call that only reads");
+        }
+        let is_long = match &unread {
+            Unread::Whole(whole) => whole.bytes.len() as u64 > HELD,
+            Unread::Body(_) => refuse_longer(parts, HELD).is_err(),
+        };
+        let too_long = "a request of more than 10 MiB cannot be shown to them";
+        if is_long {
+            return refused(too_long);
+        }
+        let Asks { asked, seen, .. } = asks;
+        let write = (&asked, seen, unread, call.most.min(HELD));
+        let held = Box::new((place, open));
+        match self.write(api, parts, (path, write), caller, held).await {
+            // It is not too long for upstream, which is what clients take that status for.
+            Err(long) if long.word() == Word::TooLarge => refused(too_long),
+            answer => answer,
+        }
+    }
+
+    /// Reads and judges a write, and has it carried out. To drop this says that the client went; `held` is held until its
+    /// answer is over.
     async fn write(
         &self,
         api: &Api,
         parts: &Parts,
-        body: Body,
-        (path, call, asked): (&str, &Call, &Asked),
+        (path, (asked, seen, unread, most)): (&str, (&Asked, Extensions, Unread, u64)),
         caller: Caller,
+        held: Box<dyn Send>,
     ) -> Result<Response<Body>, Refusal> {
         let Caller {
             owner,
@@ -341,11 +402,13 @@ impl Shared {
             ));
         };
         let counted = (counted_for, self.settings.idle);
-        let reading = self.buffers.read(body, call.most, counted);
-        let whole = tokio::select! {
-            biased;
-            refused = &mut ended => return Err(refused),
-            whole = reading => whole?,
+        let whole = match unread {
+            Unread::Whole(whole) => whole,
+            Unread::Body(body) => tokio::select! {
+                biased;
+                refused = &mut ended => return Err(refused),
+                whole = self.buffers.read(body, most, counted) => whole?,
+            },
         };
         let content = Content::read(&parts.headers, &whole.bytes)?;
         let secrets = api.judge_write(&parts.method, path, &content)?;
@@ -367,7 +430,7 @@ impl Shared {
             task,
             counted_for,
             request_id: parts.extensions.get::<RequestId>().copied(),
-            seen: parts.extensions.clone(),
+            seen,
             upstream: api.name.clone(),
             operation: asked.operation,
             level: asked.level,
@@ -384,11 +447,12 @@ impl Shared {
             patience: patience(&parts.headers),
             is_retry: is_retry(&parts.headers),
         };
-        tokio::select! {
+        let answer = tokio::select! {
             biased;
-            refused = &mut ended => Err(refused),
-            answer = writes.carry_out(write) => Ok(answer?.into_response()),
-        }
+            refused = &mut ended => return Err(refused),
+            answer = writes.carry_out(write) => answer?,
+        };
+        Ok(answer.into_response(ended, held))
     }
 
     /// Holds a call to what is granted.
@@ -398,7 +462,7 @@ impl Shared {
         (owner, task): (&Owner, Option<TaskId>),
         call: &Call,
         seen: &Extensions,
-    ) -> Result<Open, Refusal> {
+    ) -> Result<Judged, Refusal> {
         match (&call.access, owner) {
             (Access::Key, _) => {
                 let permits = &self.ports.permits;
@@ -408,16 +472,17 @@ impl Shared {
                     params: None,
                     counts: call.is_metered,
                 };
+                let judged = permits.may_call((owner, task), asked, seen).await?;
                 if call.has_messages {
                     let operation = anthropic::CREATE;
                     let messages = KeyCall { operation, ..asked };
-                    permits.may_call((owner, task), messages, seen).await?;
+                    judged.covers(&permits.may_call((owner, task), messages, seen).await?)?;
                 }
-                permits.may_call((owner, task), asked, seen).await
+                Ok(judged)
             }
             (Access::Read(asked), Owner::Agent(id, _)) => {
                 let may = self.ports.permits.may_read((*id, task), asked, seen);
-                may.await.map(|()| None)
+                may.await.map(|()| Judged::default())
             }
             (Access::Write(_), Owner::Agent(..)) if self.ports.writes.is_none() => {
                 Err(Refusal::new(
@@ -429,7 +494,7 @@ impl Shared {
                 ))
             }
             // What carries it out asks for grants, and people.
-            (Access::Write(_), Owner::Agent(..)) => Ok(None),
+            (Access::Write(_), Owner::Agent(..)) => Ok(Judged::default()),
             (Access::Read(_) | Access::Write(_), Owner::User(_)) => Err(Refusal::new(
                 Word::Forbidden,
                 "only agents have grants, and this is a person's session",
@@ -554,6 +619,10 @@ fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body
 
 /// Refuses a body that says itself that it is too long, before anything goes up.
 pub(crate) fn refuse_long(parts: &Parts, call: &Call) -> Result<(), Refusal> {
+    refuse_longer(parts, call.most)
+}
+
+fn refuse_longer(parts: &Parts, most: u64) -> Result<(), Refusal> {
     let Some(length) = parts.headers.get(header::CONTENT_LENGTH) else {
         return Ok(());
     };
@@ -562,8 +631,8 @@ pub(crate) fn refuse_long(parts: &Parts, call: &Call) -> Result<(), Refusal> {
         .ok()
         .and_then(|text| text.parse::<u64>().ok());
     match length {
-        Some(length) if length <= call.most => Ok(()),
-        Some(_) => Err(too_large(call.most)),
+        Some(length) if length <= most => Ok(()),
+        Some(_) => Err(too_large(most)),
         None => Err(Refusal::malformed("the length of the body is no number")),
     }
 }

@@ -6,6 +6,9 @@ use std::borrow::Cow;
 
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
+/// Keeps a proxy before us from holding events back.
+pub(crate) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
 /// The names of headers that pass; one with a star at its end stands for all that begin so.
 #[derive(Debug, Clone)]
 pub(crate) struct Passing(Cow<'static, [Cow<'static, str>]>);

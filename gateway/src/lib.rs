@@ -19,6 +19,7 @@
 //! | `upload`, `relay` | bodies on their way up and down |
 //! | `bodies` | bodies of writes, read whole and judged |
 //! | `record` | what is recorded of a call, and the port for it |
+//! | `live` | the body of an answer that is kept as it comes, for each call that waits for it |
 //! | `links` | links in answers, which are made to lead here |
 //! | `message`, `models` | what rules read of a request for a message, and lists of models without those that they deny |
 //! | `usage` | the tokens of an answer, from a copy beside it |
@@ -40,6 +41,7 @@ mod forward;
 mod gateway;
 mod headers;
 mod links;
+mod live;
 mod message;
 mod models;
 mod opened;
@@ -57,12 +59,13 @@ mod write;
 
 pub use assets::{AssetUploads, OpenedUpload, Uploading, digest_of_token, unsaid_end};
 pub use caller::{
-    Asked, Caller, Callers, CountedFor, KeyCall, Keys, Open, Opened, Owner, Permits, Reach,
-    Upstreams,
+    Asked, Asks, Caller, Callers, CountedFor, Judged, KeyCall, Keys, Open, Opened, Owner, Permits,
+    Reach, Upstreams,
 };
 pub use credentials::Credential;
-pub use forward::{Answered, AnsweredBody, Forward, Sender, Unanswered};
+pub use forward::{Answered, AnsweredBody, Begun, Forward, Sender, Unanswered};
 pub use gateway::{Gateway, Ports, Settings};
+pub use live::Live;
 pub use record::Records;
 pub use refusal::{CODE, Envelope, Refusal, Word};
 pub use upstream::SetupError;

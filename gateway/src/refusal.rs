@@ -145,13 +145,36 @@ pub enum Envelope {
 pub struct Refusal {
     word: Word,
     message: Cow<'static, str>,
+    /// The client may wait on by sending the call again.
+    goes_on: bool,
 }
 
 impl Refusal {
     #[must_use]
     pub fn new(word: Word, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
-        Self { word, message }
+        Self {
+            word,
+            message,
+            goes_on: false,
+        }
+    }
+
+    /// The end of a hold while people have not answered, for a client that waits on by sending the call again: 409
+    /// where statuses are those of Anthropic's API.
+    #[must_use]
+    pub fn waits_on(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            goes_on: true,
+            ..Self::new(Word::Waiting, message)
+        }
+    }
+
+    /// The same with more to say.
+    #[must_use]
+    pub fn saying_besides(self, more: &str) -> Self {
+        let message = format!("{}{more}", self.message).into();
+        Self { message, ..self }
     }
 
     #[must_use]
@@ -207,7 +230,7 @@ impl Refusal {
         put(headers, header::CONTENT_TYPE, kind);
         put(headers, header::CACHE_CONTROL, "no-store");
         put(headers, CODE, self.word.code());
-        if self.word == Word::Busy {
+        if self.word == Word::Busy || self.goes_on {
             put(headers, header::RETRY_AFTER, "1");
             put(headers, SHOULD_RETRY, "true");
         } else if status.is_client_error() {
@@ -222,7 +245,10 @@ impl Refusal {
     fn told(&self, envelope: Envelope, id: Option<&str>) -> (StatusCode, &'static str, Value) {
         const JSON: &str = "application/json";
         let message = self.message();
-        let (status, kind) = self.word.anthropic();
+        let (status, kind) = match self.goes_on {
+            true => (StatusCode::CONFLICT, "invalid_request_error"),
+            false => self.word.anthropic(),
+        };
         match envelope {
             Envelope::Anthropic => {
                 let error = json!({"type": kind, "message": message});
@@ -282,6 +308,25 @@ mod tests {
             let (_, body) = told(word, Envelope::Problem).await;
             assert_eq!(body["code"], word.code());
         }
+    }
+
+    #[tokio::test]
+    async fn a_hold_that_goes_on_is_a_conflict_that_clients_try_again() {
+        let refusal = Refusal::waits_on("why");
+        let answer = refusal.answer(Envelope::Anthropic, None);
+        assert_eq!(answer.status(), StatusCode::CONFLICT);
+        for (name, value) in [
+            (CODE, "waiting"),
+            (SHOULD_RETRY, "true"),
+            (header::RETRY_AFTER, "1"),
+        ] {
+            assert_eq!(answer.headers()[&name], value, "{name}");
+        }
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX)
+            .await
+            .unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"]["type"], "invalid_request_error");
     }
 
     #[tokio::test]

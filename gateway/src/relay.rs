@@ -69,7 +69,7 @@ pub(crate) struct Relayed {
 
 /// What says that an answer is whole.
 #[derive(Debug)]
-enum Ending {
+pub(crate) enum Ending {
     /// Its framing.
     Framed,
     /// Nothing but its last event; these are the last bytes that came.
@@ -79,7 +79,7 @@ enum Ending {
 }
 
 impl Ending {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let is_framed = headers.contains_key(header::CONTENT_LENGTH)
             || headers.contains_key(header::TRANSFER_ENCODING);
         match is_framed {
@@ -88,7 +88,12 @@ impl Ending {
         }
     }
 
-    fn look(&mut self, data: &[u8]) {
+    /// Whether an end of the bytes is the end of the answer.
+    pub(crate) const fn is_met(&self) -> bool {
+        !matches!(self, Self::ByEvent(_))
+    }
+
+    pub(crate) fn look(&mut self, data: &[u8]) {
         let Self::ByEvent(last) = self else { return };
         last.extend_from_slice(data);
         if last
@@ -151,7 +156,7 @@ impl Relayed {
 
     /// Whether an end of the bytes is the end of the answer.
     fn is_whole(&self) -> bool {
-        !matches!(self.ending, Ending::ByEvent(_)) || self.recording.has_stopped()
+        self.ending.is_met() || self.recording.has_stopped()
     }
 
     /// Breaks the answer off at the next poll: what came before it goes out first.

@@ -2,31 +2,26 @@
 
 use crate::bodies::Content;
 use crate::caller::CountedFor;
+use crate::live::{Handed, Live};
 use crate::refusal::Refusal;
 use axum::body::{Body, Bytes};
 use futures_util::future::BoxFuture;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use ledger::event::UploadTokenDigest;
 use ledger::operation::Scope;
 use ledger::{AgentId, AgentName, Level, OperationId, RequestId, Risk, TaskId, UpstreamName};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// What a client of Cloudflare's API is taken to wait for, where it does not say it.
+/// What a client is taken to wait for, where it does not say it.
 const DECLARED: Duration = Duration::from_secs(60);
 /// The same for wrangler, which does not say it.
 const DECLARED_WRANGLER: Duration = Duration::from_secs(300);
 /// The longest that a client is believed.
 const MOST_DECLARED: Duration = Duration::from_secs(3600);
-/// The bytes of an answer that a connection is given at once.
-const PIECE: usize = 16 * 1024;
 /// What is left of a client's time when a held call is answered.
 const LEFT: Duration = Duration::from_secs(15);
 
@@ -178,7 +173,7 @@ impl fmt::Debug for Write {
     }
 }
 
-/// How long a call of Cloudflare's API can be held, by what its client says of itself.
+/// How long a call can be held, by what its client says of itself.
 #[must_use]
 pub fn patience(headers: &HeaderMap) -> Duration {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -213,7 +208,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// Those that go back.
     pub headers: HeaderMap,
-    pub body: Bytes,
+    pub body: Live,
     /// Is told when the connection has taken the whole of it. An answer that goes without that is owed to the
     /// next call that is the same.
     pub taken: Option<Box<dyn FnOnce() + Send>>,
@@ -228,62 +223,18 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// The response, which tells when it was taken.
-    #[must_use]
-    pub fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::new(Told {
-            left: self.body,
-            taken: self.taken,
-        }));
+    /// The response, which tells when it was taken, and is broken off where the caller's credential ends. `held` goes
+    /// with it.
+    pub(crate) fn into_response(
+        self,
+        ended: BoxFuture<'static, Refusal>,
+        held: Box<dyn Send>,
+    ) -> Response<Body> {
+        let handed = Handed::new(self.body, self.taken, ended, held);
+        let mut response = Response::new(Body::new(handed));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
-    }
-}
-
-/// A body in pieces, which tells when the connection has taken the last one. A connection takes the next piece
-/// once it has room for it, and none any more when it is gone.
-struct Told {
-    left: Bytes,
-    taken: Option<Box<dyn FnOnce() + Send>>,
-}
-
-impl HttpBody for Told {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let most = self.left.len().min(PIECE);
-        let piece = self.left.split_to(most);
-        if self.left.is_empty()
-            && let Some(taken) = self.taken.take()
-        {
-            taken();
-        }
-        let piece = (!piece.is_empty()).then(|| Ok(Frame::data(piece)));
-        Poll::Ready(piece)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left.len() as u64)
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        // No connection asks for a body that is empty.
-        if self.left.is_empty()
-            && let Some(taken) = self.taken.take()
-        {
-            taken();
-        }
     }
 }
 

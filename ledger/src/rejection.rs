@@ -3,7 +3,7 @@
 use crate::catalog::OperationId;
 use crate::clock::Timestamp;
 use crate::id::{ApplyId, ApprovalId, ClearanceId};
-use crate::name::{ApproverName, UpstreamName};
+use crate::name::ApproverName;
 use std::time::Duration;
 
 /// The family of a refusal; each has one status of the surface.
@@ -233,12 +233,6 @@ refusals! {
         /// The operation.
         operation: OperationId,
     } => Forbidden, "call_not_allowed";
-    /// People would be asked about a call, which cannot wait for them.
-    #[error("the policy has people asked about this, and this version cannot hold a call to {upstream} while they are: a rule that allows it, or denies it, decides at once")]
-    CallNotHeld {
-        /// The upstream.
-        upstream: UpstreamName,
-    } => Forbidden, "call_not_held";
     /// Approved under an earlier version of the policy, which asked for less.
     #[error("the policy has changed since this was asked for and wants another answer now; ask anew under a new key")]
     PolicyChanged => Conflict, "policy_changed";

@@ -313,7 +313,8 @@ impl UsedLately {
     }
 
     /// A fact of that name; `None` for one that is not about use.
-    pub(crate) fn fact(&self, name: &str) -> Option<Fact> {
+    #[must_use]
+    pub fn fact(&self, name: &str) -> Option<Fact> {
         let (is_of_model, rest) = match name.strip_prefix("usage.") {
             Some(rest) => (false, rest),
             None => (true, name.strip_prefix("usage_model.")?),

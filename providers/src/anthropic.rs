@@ -1,12 +1,16 @@
 //! Anthropic's API, as far as rules, locks and tasks name its operations. They are requests through the proxy
-//! alone, with the stored key of their caller.
+//! alone, with the stored key of their caller. An apply is of one only where people are asked before it is sent.
 
-use ledger::operation::InvalidOperation;
+mod message;
+
 use ledger::operation::fields::Fields;
+use ledger::operation::{InvalidOperation, Scope, Sent, outcome_by_status};
 use ledger::provider::{
     Answer, Effect, NoAnswer, Outcome, Param, ParamType, Provider, ProviderNames,
 };
 use ledger::{CatalogEntry, Level, OperationId, Risk, ScopeType};
+use message::Asked;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A whole upstream, which has no objects that are told apart.
@@ -14,6 +18,9 @@ pub const UPSTREAM: ScopeType = ScopeType::of("upstream");
 
 /// To have a message made.
 pub const MESSAGES_CREATE: OperationId = OperationId::of("anthropic.messages.create");
+
+/// To have the tokens of a message counted.
+const MESSAGES_COUNT: OperationId = OperationId::of("anthropic.messages.count");
 
 const NAMES: ProviderNames = ProviderNames {
     title: "Anthropic",
@@ -110,24 +117,29 @@ impl Provider for Anthropic {
         }
     }
 
+    fn is_granted_by_key(&self) -> bool {
+        true
+    }
+
     fn parse(
         &self,
         entry: &CatalogEntry,
-        _: Fields<'_>,
+        params: Fields<'_>,
     ) -> Result<Arc<dyn Effect>, InvalidOperation> {
-        Err(InvalidOperation::new(
-            "operation_id",
-            format!("{} is a request through the proxy alone", entry.id),
-        ))
+        let kind = message::Kind::of(entry.id).ok_or_else(|| {
+            InvalidOperation::new(
+                "operation_id",
+                format!("{} is a request through the proxy alone", entry.id),
+            )
+        })?;
+        Ok(Arc::new(Asked::parse(kind, params)?))
     }
 
-    /// No apply is of it, so that nothing is sent for one.
-    fn outcome(&self, _: Result<Answer, NoAnswer>, _: bool) -> Outcome {
-        Outcome::Lost {
-            http_status: None,
-            request_id: None,
-            why: "no apply is of this operation".to_owned(),
-            errors: None,
-        }
+    fn params_of(&self, entry: &CatalogEntry, _: &Scope, sent: Sent<'_>) -> Option<Value> {
+        message::Kind::of(entry.id)?.params_of(sent)
+    }
+
+    fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome {
+        outcome_by_status(answer, is_read)
     }
 }

@@ -139,7 +139,7 @@ settings! {
     PROXY_CONNECT_SECONDS: Duration = plain("10", parse::seconds::<1, 60>, "how long connecting to it may take");
     PROXY_BUFFER_MIB: u32 = plain("256", parse::count::<1, 65_536>, "memory for bodies that proxies read whole, of all calls together");
     CLOUDFLARE_CALLS_PER_5_MIN: u32 = plain("1100", parse::count::<0, 1_000_000>, "calls through /proxy/cloudflare in five minutes with one key of Cloudflare's; 0 for no limit");
-    PROXY_HOLD_SECONDS: Duration = plain("240", parse::seconds::<0, 280>, "the longest that a write through a proxy waits for people");
+    PROXY_HOLD_SECONDS: Duration = plain("240", parse::seconds::<0, 280>, "the longest that a write or call through a proxy waits for people");
     PROXY_FILES: bool = plain("off", parse::on_or_off, "`on` opens /v1/files of Anthropic's API, whose files outlive tasks");
     LEDGER_WITNESS_POLICY: PathBuf = unset(parse::path, "file with the witnesses that are asked to cosign checkpoints");
     APPROVALS_WAIT_FOR_WITNESS: bool = plain("false", parse::switch, "`true` carries out what was approved only once its authorisation is witnessed");

@@ -2,8 +2,7 @@
 //! not get them. They stand in memory: a restart forgets them, and whoever comes back then is told what the ledger
 //! knows.
 
-use axum::body::Bytes;
-use gateway::{Answered, AnsweredBody, Refusal};
+use gateway::{Answered, AnsweredBody, Live, Refusal};
 use http::{HeaderMap, StatusCode};
 use ledger::command::OWED;
 use ledger::operation::MatchDigest;
@@ -11,6 +10,7 @@ use ledger::{AgentId, ApplyId, TaskId};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How long a 429 or 5xx of upstream is what every call of the same write is given. Clients repeat those by
@@ -28,7 +28,8 @@ const MOST: usize = 64 * 1024 * 1024;
 pub(super) struct Given {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    /// It may still come.
+    pub(super) body: Live,
 }
 
 /// Who asked, in which task where that is a token's, and what.
@@ -45,16 +46,38 @@ struct Kept {
 struct Inner {
     kept: HashMap<ApplyId, Kept>,
     /// The newest write of each kind whose end its agent was told.
-    told: HashMap<Asked, (ApplyId, Instant)>,
+    told: HashMap<Asked, Told>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    apply: ApplyId,
+    at: Instant,
+    /// The same was asked for anew after it, so that a client that tries again wants that one's answer.
+    is_asked_anew: bool,
 }
 
 /// The answers.
 #[derive(Debug, Default)]
-pub(super) struct Answers(Mutex<Inner>);
+pub(super) struct Answers {
+    inner: Mutex<Inner>,
+    /// Another answer is kept.
+    kept: watch::Sender<()>,
+}
 
 impl Answers {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is an answer to a write, which may still come.
+    pub(super) async fn begun(&self, apply: ApplyId) {
+        let mut kept = self.kept.subscribe();
+        while !matches!(self.of(apply), Some(Ok(_))) {
+            if kept.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Keeps an answer.
@@ -63,6 +86,8 @@ impl Answers {
         let mut inner = self.inner();
         inner.tidy(at);
         inner.kept.insert(apply, Kept { answer, at });
+        drop(inner);
+        self.kept.send_replace(());
     }
 
     /// The answer to a write.
@@ -82,20 +107,37 @@ impl Answers {
         let now = Instant::now();
         let mut inner = self.inner();
         inner.tidy(now);
-        let (apply, _) = *inner.told.get(asked)?;
+        let Told {
+            apply,
+            is_asked_anew,
+            ..
+        } = *inner.told.get(asked)?;
         let repeated = inner.kept.get(&apply).and_then(|kept| {
             let answer = kept.answer.as_ref().ok()?;
             let is_passing =
                 answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS;
             let is_repeated = is_passing && now.duration_since(kept.at) < REPEATED;
-            (is_retry || is_repeated).then(|| answer.clone())
+            let is_owed = is_retry || is_repeated;
+            (is_owed && !is_asked_anew).then(|| answer.clone())
         });
         Some((apply, repeated))
     }
 
     /// Takes note that an agent was told the end of a write.
     pub(super) fn tell(&self, asked: Asked, apply: ApplyId) {
-        self.inner().told.insert(asked, (apply, Instant::now()));
+        let told = Told {
+            apply,
+            at: Instant::now(),
+            is_asked_anew: false,
+        };
+        self.inner().told.insert(asked, told);
+    }
+
+    /// Takes note that the same is asked for anew.
+    pub(super) fn asked_anew(&self, asked: &Asked) {
+        if let Some(told) = self.inner().told.get_mut(asked) {
+            told.is_asked_anew = true;
+        }
     }
 }
 
@@ -103,7 +145,7 @@ impl Inner {
     /// Drops what nobody is owed any more.
     fn tidy(&mut self, now: Instant) {
         self.told
-            .retain(|_, (_, at)| now.duration_since(*at) < OWED + REPEATED);
+            .retain(|_, told| now.duration_since(told.at) < OWED + REPEATED);
         self.kept.retain(|_, kept| {
             let age = now.duration_since(kept.at);
             match kept.len() <= LONGEST {
@@ -126,7 +168,9 @@ impl Inner {
 
 impl Kept {
     fn len(&self) -> usize {
-        self.answer.as_ref().map_or(0, |answer| answer.body.len())
+        self.answer
+            .as_ref()
+            .map_or(0, |answer| answer.body.length())
     }
 }
 
@@ -154,19 +198,20 @@ pub(super) fn given(answered: &Answered) -> Result<Given, Refusal> {
     Ok(Given {
         status: answered.status,
         headers: answered.passed.clone(),
-        body,
+        body: body.into(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Bytes;
 
     fn answer(status: u16, bytes: usize) -> Result<Given, Refusal> {
         Ok(Given {
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::new(),
-            body: vec![b'x'; bytes].into(),
+            body: Bytes::from(vec![b'x'; bytes]).into(),
         })
     }
 
@@ -209,6 +254,20 @@ mod tests {
             let (told, repeated) = answers.told_before(&ASKED, true).unwrap();
             assert_eq!((told, repeated.is_some()), (write(1), true), "{status}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_tries_a_new_question_again_is_not_given_the_answer_before_it() {
+        let answers = Answers::default();
+        answers.put(write(1), answer(200, 1));
+        answers.tell(ASKED, write(1));
+        answers.asked_anew(&ASKED);
+        let (told, repeated) = answers.told_before(&ASKED, true).unwrap();
+        assert_eq!((told, repeated.is_some()), (write(1), false));
+        answers.put(write(2), answer(200, 1));
+        answers.tell(ASKED, write(2));
+        let (told, repeated) = answers.told_before(&ASKED, true).unwrap();
+        assert_eq!((told, repeated.is_some()), (write(2), true));
     }
 
     #[tokio::test(start_paused = true)]

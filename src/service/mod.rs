@@ -17,7 +17,9 @@ mod rules;
 mod running;
 mod sealed;
 mod surface;
+mod tries;
 mod uploads;
+mod used_by_writes;
 mod witness_lag;
 mod workforce;
 

@@ -191,6 +191,22 @@ impl ProxiedCalls {
 }
 
 impl ProxiedCalls {
+    /// Takes in what an answer used.
+    pub(super) fn used(&self, owner: UpstreamKeyOwner, task_id: Option<TaskId>, usage: &Usage) {
+        let mut pending = self.pending();
+        tell(owner, usage);
+        let now = self.ledger.now();
+        let counts = counts(usage);
+        let used = &self.state.app.used;
+        used.take(owner, task_id, &usage.model, &counts, now);
+        let sum = Sum {
+            from: now,
+            to: now,
+            counts,
+        };
+        pending.add((owner, task_id, usage.model.clone()), sum);
+    }
+
     /// The tasks that have ended, of those whose use is added up: nothing more of them comes.
     async fn ended_tasks(&self) -> HashSet<TaskId> {
         let tasks: HashSet<TaskId> = {
@@ -255,22 +271,10 @@ impl Records for ProxiedCalls {
     }
 
     fn ended(&self, ended: CallEnded, usage: Option<Usage>) {
-        let mut pending = self.pending();
         if let Some(usage) = usage {
-            tell(&ended.subject, &usage);
-            let now = self.ledger.now();
-            let subject = &ended.subject;
-            let place = (subject.owner, subject.task_id, usage.model.clone());
-            let counts = counts(&usage);
-            let used = &self.state.app.used;
-            used.take(subject.owner, subject.task_id, &usage.model, &counts, now);
-            let sum = Sum {
-                from: now,
-                to: now,
-                counts,
-            };
-            pending.add(place, sum);
+            self.used(ended.subject.owner, ended.subject.task_id, &usage);
         }
+        let mut pending = self.pending();
         // What has begun is never left without its end for want of room: as many are open as may be.
         if pending.ended.len() >= MOST && !ended.is_begun {
             not_recorded(1);
@@ -315,8 +319,8 @@ const fn counts(usage: &Usage) -> UsageCounts {
     }
 }
 
-fn tell(subject: &CallSubject, usage: &Usage) {
-    let (agent, user) = match subject.owner {
+fn tell(owner: UpstreamKeyOwner, usage: &Usage) {
+    let (agent, user) = match owner {
         UpstreamKeyOwner::Agent(id) => (Some(id.to_string()), None),
         UpstreamKeyOwner::User(id) => (None, Some(id.to_string())),
     };

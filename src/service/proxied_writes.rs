@@ -4,18 +4,20 @@
 use super::answers::{Answers, Asked, Given, given};
 use super::followed::Followed;
 use super::in_hand::InHand;
+use super::tries::Tries;
 use super::uploads::KnownUploads;
+use super::used_by_writes::UsedByWrites;
 use api::AppState;
 use app::edge::SeenFrom;
-use app::proxied_writes::{Held, Shown, Writer, close, hold};
+use app::proxied_writes::{Begun as BegunAnswer, Held, Shown, ToHold, Writer, close, hold};
 use app::{Error, upstream_keys};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Answer, AnsweredBody, CountedFor, Forward, Refusal, Secrets, Sender, Unanswered, Word, Write,
-    Writes, with_secrets,
+    Answer, Answered, AnsweredBody, Begun, CountedFor, Forward, Live, Refusal, Secrets, Sender,
+    Unanswered, Usage, Word, Write, Writes, read_usage, with_secrets,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use ledger::aggregate::{Apply, Approval, OperationState, Task};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, OperationOutcome, UpstreamKeyOwner};
@@ -25,8 +27,10 @@ use ledger::operation::{
 };
 use ledger::provider::{Body, NoAnswer, Pending};
 use ledger::{
-    ApplyId, Ledger, Rejection, RejectionKind, SHARED_KEY, UpstreamId, UpstreamName, with_sources,
+    ApplyId, Ledger, Rejection, RejectionKind, SHARED_KEY, TaskId, UpstreamId, UpstreamName,
+    UsedLately, with_sources,
 };
+use providers::anthropic::MESSAGES_CREATE;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +38,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use workers::{Forwarder, Forwarding, NotForwarded};
 
+/// The longest that an answer is waited for to close the task of its write.
+const LONGEST_ANSWER: Duration = Duration::from_secs(2 * 3600);
 /// Headers that belong to one sending of a request, and not to the request.
 const OF_ONE_SENDING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::ACCEPT_ENCODING];
 
@@ -44,6 +50,8 @@ pub(super) struct Kept {
     in_hand: Arc<InHand>,
     followed: Arc<Followed>,
     pub(super) uploads: Arc<KnownUploads>,
+    pub(super) used: Arc<UsedByWrites>,
+    tries: Arc<Tries>,
 }
 
 /// Sends what was decided, with the key of the agent that asked, else with the service's own.
@@ -54,6 +62,7 @@ pub(super) struct OverGateway {
     cloudflare: Option<SecretString>,
     answers: Arc<Answers>,
     in_hand: Arc<InHand>,
+    used: Arc<UsedByWrites>,
 }
 
 impl fmt::Debug for OverGateway {
@@ -75,6 +84,7 @@ impl OverGateway {
             cloudflare,
             answers: Arc::clone(&kept.answers),
             in_hand: Arc::clone(&kept.in_hand),
+            used: Arc::clone(&kept.used),
         }
     }
 
@@ -120,7 +130,17 @@ impl OverGateway {
         };
         let forward = self.forward_of(forwarding).map_err(ended)?;
         let to = (&request.upstream, described);
-        let sent = self.sender.send(to, forward, &key).await;
+        let mut body = None;
+        let begun = |begun: Begun| {
+            body = Some(begun.body.clone());
+            keep(Ok(Given {
+                status: begun.status,
+                headers: begun.passed,
+                body: begun.body,
+            }));
+        };
+        let sent = self.sender.send(to, forward, &key, begun).await;
+        self.count(forwarding, &sent, body).await;
         let answered = sent.map_err(|why| {
             let (Unanswered::NotSent(refusal) | Unanswered::MaybeSent(refusal)) = &why;
             keep(Err(refusal.clone()));
@@ -130,7 +150,12 @@ impl OverGateway {
                 Unanswered::MaybeSent(_) => NoAnswer::MaybeSent(text),
             })
         })?;
-        keep(given(&answered));
+        let given = given(&answered);
+        keep(match request.upstream == UpstreamName::anthropic() {
+            // Clients try a 502 again, which would have people asked anew.
+            true => given.map_err(|why| Refusal::new(Word::Ended, why.message().to_owned())),
+            false => given,
+        });
         let text = |name: &str| {
             let value = answered.headers.get(name);
             value
@@ -152,6 +177,57 @@ impl OverGateway {
 }
 
 impl OverGateway {
+    /// Has the tokens counted that a message used.
+    async fn count(
+        &self,
+        forwarding: Forwarding<'_>,
+        sent: &Result<Answered, Unanswered>,
+        body: Option<Live>,
+    ) {
+        let usage = match sent {
+            Ok(answered) if answered.status == StatusCode::OK => {
+                let pieces = match &answered.body {
+                    AnsweredBody::Complete(bytes) => vec![bytes.clone()],
+                    _ => body.map(|body| body.pieces()).unwrap_or_default(),
+                };
+                let is_whole = matches!(answered.body, AnsweredBody::Complete(_));
+                read_usage(&answered.headers, pieces.iter().map(|it| &**it), is_whole)
+            }
+            // It went on upstream for all that is known.
+            Err(Unanswered::MaybeSent(_)) => Some(Usage {
+                is_interrupted: true,
+                ..Usage::default()
+            }),
+            Ok(_) | Err(Unanswered::NotSent(_)) => None,
+        };
+        let Some(usage) = usage else { return };
+        let found = self.message_of(forwarding).await.unwrap_or_else(|error| {
+            tracing::error!(
+                error = with_sources(&error),
+                "what a call used is not counted"
+            );
+            None
+        });
+        if let Some(task_id) = found {
+            let owner = UpstreamKeyOwner::Agent(forwarding.agent_id);
+            self.used.tell((owner, task_id, usage));
+        }
+    }
+
+    /// The task whose token asked for a message, if a task's did; `None` where it is no message.
+    async fn message_of(
+        &self,
+        forwarding: Forwarding<'_>,
+    ) -> Result<Option<Option<TaskId>>, ledger::Error> {
+        let apply = self.ledger.existing::<Apply>(forwarding.apply_id).await?;
+        let mut asked = apply.check.requested.iter();
+        if !asked.any(|asked| asked.operation == MESSAGES_CREATE) {
+            return Ok(None);
+        }
+        let task = self.ledger.existing::<Task>(apply.task_id).await?;
+        Ok(Some(task.write.is_none().then_some(task.id)))
+    }
+
     /// What people approved goes where it went when they were asked: the description of that, where the upstream has
     /// one.
     async fn is_as_it_was(&self, forwarding: Forwarding<'_>) -> Result<Option<UpstreamId>, String> {
@@ -262,8 +338,9 @@ impl HeldWrites {
 
     async fn hold(&self, write: Write) -> Result<Answer, Refusal> {
         let app = &self.state.app;
-        let unseen = SeenFrom::default();
-        let seen = write.seen.get::<SeenFrom>().unwrap_or(&unseen).clone();
+        let seen = write.seen.get::<SeenFrom>().cloned().unwrap_or_default();
+        let used = write.seen.get::<UsedLately>().copied();
+        let reads_on = write.upstream == UpstreamName::anthropic();
         let patience = write.patience.min(self.longest);
         let is_retry = write.is_retry;
         let writer = self.writer_of(&write).await?;
@@ -281,7 +358,10 @@ impl HeldWrites {
         let told = match self.kept.answers.told_before(&asked, is_retry) {
             // Its client tries again by itself.
             Some((_, Some(answer))) => return Ok(answered(answer, None)),
-            Some((told, None)) => Some(told),
+            Some((told, None)) => {
+                self.kept.answers.asked_anew(&asked);
+                Some(told)
+            }
             None => None,
         };
         let allows_more = operation.forwarded();
@@ -291,13 +371,22 @@ impl HeldWrites {
             uploads: Vec::new(),
             ..ForwardedRequest::clone(request)
         });
-        let asked_for = (operation, digest, upload);
-        let held = hold(app, &writer, asked_for, told, (&seen, patience)).await;
+        let write = ToHold {
+            operation,
+            digest,
+            upload,
+            told,
+            seen: &seen,
+            used,
+        };
+        let begun = |apply| self.kept.answers.begun(apply).boxed();
+        let begun = reads_on.then_some(&begun as BegunAnswer<'_>);
+        let held = hold(app, &writer, write, patience, begun).await;
         let held = held.map_err(|error| refusal(&error))?;
         if let Some(request) = allows_more {
             self.kept.followed.see(writer.agent_id, request, &held);
         }
-        self.answer(&writer, (asked, told), held)
+        self.answer(&writer, (asked, told, reads_on), held)
     }
 
     async fn writer_of(&self, write: &Write) -> Result<Writer, Refusal> {
@@ -444,7 +533,7 @@ impl HeldWrites {
     fn answer(
         &self,
         writer: &Writer,
-        (asked, told): (Asked, Option<ApplyId>),
+        (asked, told, reads_on): (Asked, Option<ApplyId>, bool),
         held: Held,
     ) -> Result<Answer, Refusal> {
         let Held {
@@ -454,20 +543,37 @@ impl HeldWrites {
         } = held;
         let has_ended = match &standing {
             Standing::Waiting | Standing::Approved => {
-                let url = approval.map(|approval| {
-                    let base_url = &self.state.config.base_url;
-                    self.state.app.keys.short_link.url(base_url, approval.id)
+                let url = approval.as_deref().map(|approval| self.link(approval));
+                let message = format!(
+                    "waiting for a person to approve it at {} ; nothing was done yet. Once it is approved, send the \
+                     same request again",
+                    url.unwrap_or_default()
+                );
+                let tries = &self.kept.tries;
+                let waits_on = approval.filter(|_| reads_on).is_some_and(|approval| {
+                    let now = self.state.app.ledger.now();
+                    tries.take((approval.id, approval.expiry()), now)
                 });
-                let url = url.unwrap_or_default();
-                return Err(Refusal::new(
-                    Word::Waiting,
-                    format!(
-                        "waiting for a person to approve it at {url} ; nothing was done yet. Once it is approved, \
-                         send the same request again"
-                    ),
-                ));
+                return Err(match waits_on {
+                    true => Refusal::waits_on(message),
+                    false => Refusal::new(Word::Waiting, message),
+                });
             }
             Standing::Running => {
+                // It is told the end of that one, and waits for what it says.
+                if reads_on
+                    && told != Some(apply.id)
+                    && let Some(Ok(answer)) = self.kept.answers.of(apply.id)
+                {
+                    self.close_when_ended(writer.clone(), Arc::clone(&apply));
+                    let told = Arc::clone(&self.kept.answers);
+                    let id = apply.id;
+                    return Ok(answered(
+                        answer,
+                        Some(Box::new(move || told.tell(asked, id))),
+                    ));
+                }
+
                 return Err(Refusal::new(
                     Word::Waiting,
                     "it is being carried out: send the same request again for its answer",
@@ -497,7 +603,9 @@ impl HeldWrites {
             Standing::Ended(_) => true,
             _ => false,
         };
-        let given_back = approval.and_then(|approval| approval.usable_after(&apply));
+        let given_back = approval
+            .as_ref()
+            .and_then(|approval| approval.usable_after(&apply));
         if given_back.is_none() {
             self.close(writer.clone(), Arc::clone(&apply));
         }
@@ -510,15 +618,48 @@ impl HeldWrites {
             ));
         }
         self.kept.answers.tell(asked, id);
-        match self.kept.answers.of(id) {
+        let refused = match self.kept.answers.of(id) {
             // What was carried out in spite of it is not to be tried again.
             Some(Err(refused))
                 if standing == Standing::Ended(ApplyEnd::Failed) && apply.resolved.is_none() =>
             {
-                Err(refused)
+                refused
             }
-            _ => Err(ended(&apply, &standing)),
-        }
+            _ => ended(&apply, &standing),
+        };
+        Err(match approval {
+            Some(approval) if matches!(refused.word(), Word::Denied | Word::Ended) => {
+                refused.saying_besides(&format!(" ({})", self.link(&approval)))
+            }
+            _ => refused,
+        })
+    }
+
+    fn link(&self, approval: &Approval) -> String {
+        let base_url = &self.state.config.base_url;
+        self.state.app.keys.short_link.url(base_url, approval.id)
+    }
+
+    /// The same once the write has ended, whose answer is on its way.
+    fn close_when_ended(&self, writer: Writer, apply: Arc<Apply>) {
+        let state = self.state.clone();
+        tokio::spawn(async move {
+            let has_ended = |apply: &Apply| apply.end.is_some();
+            let ended = state
+                .app
+                .ledger
+                .wait_for(apply.id, LONGEST_ANSWER, has_ended);
+            let ended = state.app.ending.run_until_cancelled(ended).await;
+            if let Some(Ok(apply)) = ended
+                && apply.end.is_some()
+                && let Err(error) = close(&state.app, &writer, &apply).await
+            {
+                tracing::debug!(
+                    error = with_sources(&error),
+                    "the task of a write stays open"
+                );
+            }
+        });
     }
 
     /// Closes the task, beside the answer: nothing more is asked for in it.

@@ -7,13 +7,13 @@ use crate::config::{Config, Upstream};
 use anyhow::Context;
 use api::AppState;
 use app::edge::SeenFrom;
-use app::proxied_calls::AskedCall;
+use app::proxied_calls::{AskedCall, AsksAbout};
 use app::{Error, Principal, ProxyCaller, proxied_calls, proxied_reads, upstream_keys};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Asked, Caller, Callers, CountedFor, Credential, Gateway, KeyCall, Keys, Open, Opened, Owner,
-    Permits, Ports, Reach, Refusal, Sender, Settings, Upstreams, Word,
+    Asked, Asks, Caller, Callers, CountedFor, Credential, Gateway, Judged, KeyCall, Keys, Opened,
+    Owner, Permits, Ports, Reach, Refusal, Sender, Settings, Upstreams, Word,
 };
 use http::Extensions;
 use ledger::command::ReadAsked;
@@ -46,6 +46,7 @@ pub(super) fn proxies(
         state.app.ledger.clone(),
         Arc::clone(&kept.uploads),
     ));
+    kept.used.attach(&records);
     let writes = HeldWrites::new(state.clone(), kept, config.proxies.hold);
     let ports = Ports {
         callers: service.clone(),
@@ -201,6 +202,27 @@ fn judged_against(error: &Error) -> Refusal {
     Refusal::new(word, rejection.to_string())
 }
 
+/// What people have to be asked about a call, with what was known when it was judged.
+fn asks(about: AsksAbout, mut seen: Extensions) -> Asks {
+    let AsksAbout {
+        entry,
+        scope,
+        requirement,
+        used,
+    } = about;
+    seen.insert(used);
+    Asks {
+        asked: Asked {
+            operation: entry.id,
+            level: entry.level,
+            risk: entry.risk,
+            reach: Reach::One(scope),
+        },
+        requirement,
+        seen,
+    }
+}
+
 impl Keys for OfService {
     fn key_of<'a>(
         &'a self,
@@ -273,7 +295,7 @@ impl Permits for OfService {
         (owner, task): (&'a Owner, Option<TaskId>),
         call: KeyCall<'a>,
         seen: &'a Extensions,
-    ) -> BoxFuture<'a, Result<Open, Refusal>> {
+    ) -> BoxFuture<'a, Result<Judged, Refusal>> {
         async move {
             let asked = AskedCall {
                 owner: owner.recorded(),
@@ -284,10 +306,13 @@ impl Permits for OfService {
                 counts: call.counts,
             };
             let unseen = SeenFrom::default();
-            let seen = seen.get::<SeenFrom>().unwrap_or(&unseen);
-            let judged = proxied_calls::judge(&self.state.app, asked, seen).await;
-            let open = judged.map_err(|error| judged_against(&error))?;
-            Ok(open.map(|open| Box::new(open) as Box<dyn Send + Sync>))
+            let from = seen.get::<SeenFrom>().unwrap_or(&unseen);
+            let judged = proxied_calls::judge(&self.state.app, asked, from).await;
+            let judged = judged.map_err(|error| judged_against(&error))?;
+            Ok(Judged {
+                open: judged.open.map(|open| Box::new(open) as _),
+                asks: judged.asks.map(|about| asks(about, seen.clone())),
+            })
         }
         .boxed()
     }

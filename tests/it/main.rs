@@ -11,6 +11,7 @@ mod shim;
 mod answers;
 mod api_commands;
 mod approver_keys;
+mod asked_calls;
 mod audits;
 mod backups;
 mod callback_proofs;

@@ -325,7 +325,7 @@ impl Ended {
             }
             Self::Unknown => {
                 "The answer was lost, and reading back did not show whether it was carried out. \
-                 Somebody has to look at Cloudflare and settle it. It is not sent again by itself."
+                 Somebody has to look upstream and settle it. It is not sent again by itself."
             }
             Self::Stopped => {
                 "The task was closed before everything was carried out. The approval has been used."

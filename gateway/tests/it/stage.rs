@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
-    Asked, AssetUploads, Caller, Callers, CountedFor, Credential, Gateway, KeyCall, Keys, Open,
+    Asked, AssetUploads, Caller, Callers, CountedFor, Credential, Gateway, Judged, KeyCall, Keys,
     Opened, OpenedUpload, Owner, Permits, Ports, Reach, Records, Refusal, Settings, Uploading,
     Upstreams, Usage, Word, Write, Writes,
 };
@@ -163,14 +163,14 @@ impl Permits for Granted {
         _: (&'a Owner, Option<TaskId>),
         call: KeyCall<'a>,
         _: &'a Extensions,
-    ) -> BoxFuture<'a, Result<Open, Refusal>> {
+    ) -> BoxFuture<'a, Result<Judged, Refusal>> {
         let is_denied = call
             .params
             .is_some_and(|params| params["model"] == "denied");
         async move {
             match self.0 && is_denied {
                 true => Err(Refusal::new(Word::Quota, "no more of this model")),
-                false => Ok(None),
+                false => Ok(Judged::default()),
             }
         }
         .boxed()
@@ -235,7 +235,7 @@ impl Writes for Carried {
             Ok(gateway::Answer {
                 status: http::StatusCode::CREATED,
                 headers,
-                body: Bytes::from_static(b"{\"result\": {}}"),
+                body: Bytes::from_static(b"{\"result\": {}}").into(),
                 taken: None,
             })
         }

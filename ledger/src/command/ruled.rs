@@ -176,7 +176,7 @@ pub fn ruled(
         let allowed = Allowed {
             level,
             risk,
-            granted: asker.agent.is_some_and(granted),
+            granted: operation.provider().is_granted_by_key() || asker.agent.is_some_and(granted),
             always_asked: asker.task.needs_approval(),
         };
         AskedOperation::of(operation, allowed, prepared)

@@ -8,11 +8,10 @@ use crate::clock::Timestamp;
 use crate::counts::Lately;
 use crate::event::LockTarget;
 use crate::locks::Locks;
-use crate::name::UpstreamName;
 use crate::operation::Scope;
 use crate::policy::{
-    Allowed, AskedOperation, Edge, Evaluation, Expr, Facts, Mode, PolicyInForce, RuleAction,
-    WindowClock, is_of_usage, recordable,
+    Allowed, AskedOperation, Edge, Evaluation, Expr, Facts, Mode, PolicyInForce, Requirement,
+    RuleAction, WindowClock, is_of_usage, recordable,
 };
 use crate::rejection::Rejection;
 use crate::used::UsedLately;
@@ -122,17 +121,18 @@ pub fn may_read(
     }
 }
 
-/// Holds a call for which a stored key is enough to locks, blocks and the policy in force.
+/// Holds a call for which a stored key is enough to locks, blocks and the policy in force. Where people have to be asked
+/// before it is sent, it gives what their answer needs.
 ///
 /// # Errors
 /// [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`], [`Rejection::UsageUsedUp`] where a rule
-/// that denies it has read what was used, [`Rejection::CallNotHeld`] where people would be asked.
+/// that denies it has read what was used.
 pub fn may_call(
     calling: &Calling<'_>,
     called: Called<'_>,
     policy: Option<&PolicyInForce>,
     clock: (&WindowClock, Timestamp),
-) -> Result<(), Rejection> {
+) -> Result<Option<Requirement>, Rejection> {
     let (_, now) = clock;
     let operation = LockTarget::Operation(called.operation.into());
     let targets = [
@@ -143,14 +143,14 @@ pub fn may_call(
     calling.locks.admit(&targets, now)?;
     calling.admissions.admit(&client(calling), now)?;
     let Some(policy) = policy else {
-        return Ok(());
+        return Ok(None);
     };
     let said = ruled_call(policy, calling, called, clock)?;
     match said.outcome {
-        RuleAction::Allow => Ok(()),
-        RuleAction::Ask => Err(Rejection::CallNotHeld {
-            upstream: UpstreamName::unchecked(called.scope.id.as_str()),
-        }),
+        RuleAction::Allow => Ok(None),
+        RuleAction::Ask => Ok(Some(
+            said.requirement.unwrap_or_else(Requirement::without_policy),
+        )),
         RuleAction::Deny => Err(match reads_usage(policy, &said) {
             true => used_up(&said),
             false => denied(&said),

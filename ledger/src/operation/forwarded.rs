@@ -889,13 +889,15 @@ impl Provider for AnyApi {
         Err(InvalidOperation::new("operation_id", "is only forwarded"))
     }
 
-    fn outcome(&self, answer: Result<Answer, NoAnswer>, _: bool) -> Outcome {
-        outcome_by_status(answer)
+    fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome {
+        outcome_by_status(answer, is_read)
     }
 }
 
-/// The outcome of a request of which nothing but its status is known.
-fn outcome_by_status(answer: Result<Answer, NoAnswer>) -> Outcome {
+/// The outcome of a request of whose answer nothing but the status is read. Where `ends_with_its_answer`, any answer is its
+/// end; without one it is lost all the same.
+#[must_use]
+pub fn outcome_by_status(answer: Result<Answer, NoAnswer>, ends_with_its_answer: bool) -> Outcome {
     let failed = |http_status, request_id, code, message| Outcome::Failed {
         http_status,
         request_id,
@@ -934,6 +936,10 @@ fn outcome_by_status(answer: Result<Answer, NoAnswer>) -> Outcome {
             };
             let message = format!("upstream answered with status {status}");
             failed(Some(status), request_id, code, message)
+        }
+        _ if ends_with_its_answer => {
+            let message = format!("upstream answered with status {status}, or not to the end");
+            failed(Some(status), request_id, code::ERROR, message)
         }
         _ => Outcome::Lost {
             http_status: Some(status),

@@ -31,7 +31,7 @@ pub use file::{FileChange, GoneFile, Hunk, OperationFile, OperationFiles, hosts_
 pub use form::{Form, FormPart, InvalidForm, form_boundary};
 pub use forwarded::{
     AlsoAllowed, ForwardedBody, ForwardedRequest, HiddenSecret, MatchDigest, Sent, UploadOf,
-    UploadedFile,
+    UploadedFile, outcome_by_status,
 };
 pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
@@ -439,6 +439,12 @@ impl Operation {
     #[must_use]
     pub fn changes_upstream(&self) -> bool {
         self.effect.changes_upstream()
+    }
+
+    /// True when nothing comes of it but its answer, so that any answer is its end.
+    #[must_use]
+    pub fn ends_with_its_answer(&self) -> bool {
+        self.effect.ends_with_its_answer()
     }
 
     /// True when reading back can tell if it was carried out.

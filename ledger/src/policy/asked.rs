@@ -115,8 +115,9 @@ impl<'a> AskedOperation<'a> {
 pub struct Edge(Facts);
 
 impl Edge {
-    /// Says what is known of `address`, `country`, `asn`, `tls.subject` or `tls.fingerprint`.
-    pub fn say(&mut self, name: &'static str, fact: Fact) {
+    /// Says what is known of `address`, `country`, `asn`, `tls.subject` or `tls.fingerprint`, and of a call what was
+    /// used before it: `usage.requests_1h` and others.
+    pub fn say(&mut self, name: impl Into<String>, fact: Fact) {
         self.0.set(name, fact);
     }
 

@@ -69,6 +69,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
         &[]
     }
 
+    /// True when a stored key is the grant of its operations, so that none is needed beside it.
+    fn is_granted_by_key(&self) -> bool {
+        false
+    }
+
     /// The params that one of its operations can have in its accepted form. Conditions of policies can read
     /// these, and no others.
     fn params(&self, _entry: &CatalogEntry) -> &'static [Param] {
@@ -103,7 +108,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
         Following::No
     }
 
-    /// The outcome by an answer; `is_read` where the request can change nothing, so that it is never lost.
+    /// The outcome by an answer; `is_read` where the request can change nothing, so that it is never lost, or where it
+    /// [ends with its answer](Effect::ends_with_its_answer).
     fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome;
 
     /// True when objects of this type have a name beside their id, which requests and what is read back may
@@ -152,6 +158,11 @@ pub trait Effect: fmt::Debug + Send + Sync {
     /// True when it can change anything upstream; one that cannot may be sent again.
     fn changes_upstream(&self) -> bool {
         true
+    }
+
+    /// True when nothing comes of it but its answer, so that any answer is its end.
+    fn ends_with_its_answer(&self) -> bool {
+        false
     }
 
     /// True when reading back can tell if it was carried out.
@@ -438,6 +449,13 @@ impl Providers {
             let entry = entries.find(|entry| entry.id.as_str() == operation)?;
             Some((provider, entry))
         })
+    }
+
+    /// Whether a stored key is the grant of an operation.
+    #[must_use]
+    pub fn is_granted_by_key(&self, operation: OperationId) -> bool {
+        let found = self.find(operation.as_str());
+        found.is_some_and(|(provider, _)| provider.is_granted_by_key())
     }
 
     /// Whether an operation is a request through a proxy alone.

@@ -270,7 +270,8 @@ impl Execution {
             },
             Err(_) => None,
         };
-        let outcome = operation.provider().outcome(answer, false);
+        let ends = operation.ends_with_its_answer();
+        let outcome = operation.provider().outcome(answer, ends);
         // What follows is held to what this has made.
         let keeps_id = !request.also_allowed.is_empty();
         let outcome = without_content(outcome, body, keeps_id);

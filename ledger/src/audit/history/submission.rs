@@ -148,6 +148,7 @@ impl History {
         if repeats {
             return;
         }
+        let providers = self.providers.clone();
         let agent: &AgentState = match self.agent(agent_id) {
             Seen::Here(agent) => agent,
             Seen::Hidden(why) => {
@@ -157,11 +158,12 @@ impl History {
             Seen::Erased | Seen::Never => return,
         };
         let covered = |checked: &CheckedOperation| {
-            scope_of(checked).is_some_and(|scope| {
+            let has_grant = scope_of(checked).is_some_and(|scope| {
                 let level = checked.required_level;
                 let grants = &agent.grants;
                 grants.cover(checked.operation, &scope, level, now.at())
-            })
+            });
+            has_grant || providers.is_granted_by_key(checked.operation)
         };
         let known = check.requested.iter().zip(&levels);
         let by_catalog = ByCatalog {
