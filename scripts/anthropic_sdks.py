@@ -9,10 +9,12 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 
 import anthropic
 
-from proxied import expect, operate
+from approving import Approver
+from proxied import SERVICE_TOKEN, expect, operate
 from proxied_anthropic import MODEL, STORED, Upstream, service
 
 
@@ -103,6 +105,41 @@ def npm_sdk(address, key, folder):
     subprocess.run(["node", "anthropic_sdk_use.mjs"], cwd=folder, env=environment, check=True, timeout=120)
 
 
+RULES = """
+engine = "lpp-cel/1"
+[[rule]]
+id = "ask"
+priority = 1
+action = "ask"
+operations = ["anthropic.messages.create"]
+when = 'params.max_tokens >= 70'
+"""
+
+
+def asks_people(address, client):
+    """Messages about which a rule has people asked: told while nobody answers, and made while the SDK waits for them."""
+    headers = {
+        "authorization": f"Bearer {SERVICE_TOKEN}",
+        "content-type": "application/toml",
+        "if-match": '"0"',
+    }
+    put = urllib.request.Request(f"{address}/v1/policy", RULES.encode(), headers, method="PUT")
+    urllib.request.urlopen(put, timeout=30).close()
+    before = len(Upstream.seen)
+    hasty = client.with_options(timeout=1.0, max_retries=1)
+    told = refused(anthropic.ConflictError, lambda: asked(hasty, max_tokens=70), "a message that nobody approves")
+    expect(f"approve it at {address}/" in told.message, True, "the link of the question")
+    expect(len(Upstream.seen), before, "the requests that upstream had before anybody approved")
+    with Approver(address) as approver:
+        expect(asked(client, max_tokens=70).content[0].text, "Hello!", "a message that is approved while it waits")
+        with client.messages.stream(
+            model=MODEL, max_tokens=71, messages=[{"role": "user", "content": "Hello"}]
+        ) as stream:
+            expect(list(stream.text_stream), ["Hel", "lo!"], "the pieces of a stream that is approved")
+        expect(approver.new(), 2, "the questions about two messages")
+    expect(len(Upstream.seen) - before, 2, "the requests that upstream had")
+
+
 def main(binary, folder):
     with service(binary, folder) as (address, upstream, log):
         operate(address, "POST", "/v1/agents", {"agent": "deployer"})
@@ -116,6 +153,8 @@ def main(binary, folder):
         client = python_sdk(address, key["key"], upstream)
         print("Anthropic's SDKs: npm")
         npm_sdk(address, key["key"], folder)
+        print("Anthropic's SDKs: a message that people approve")
+        asks_people(address, client)
         for _, path, headers in Upstream.seen:
             for name in headers:
                 if name.lower() in ("authorization", "cookie") or name.lower().startswith("x-stainless"):
@@ -131,10 +170,10 @@ def main(binary, folder):
 
 
 def usage(log):
-    """Each message that came to its end is told with its tokens: six of Python, three of npm."""
+    """Each message that came to its end is told with its tokens: six of Python, three of npm, two that were approved."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     told = [(line["input_tokens"], line["output_tokens"]) for line in lines if line.get("target") == "usage"]
-    expect(told, [(25, 12)] * 9, "the tokens that were used")
+    expect(told, [(25, 12)] * 11, "the tokens that were used")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 binary=${1:-}
-tools=${CARGO_TARGET_DIR:-target}/anthropic-sdks-1
+tools=${CARGO_TARGET_DIR:-target}/anthropic-sdks-2
 case $tools in /*) ;; *) tools=$PWD/$tools ;; esac
 
 skip() {
@@ -25,7 +25,7 @@ done
 if [ ! -e "$tools/complete" ]; then
   rm -rf "$tools"
   python3 -m venv "$tools" || skip "python3 cannot make a virtual environment"
-  timeout 300 "$tools/bin/pip" install --quiet --disable-pip-version-check "anthropic==2.14.0" ||
+  timeout 300 "$tools/bin/pip" install --quiet --disable-pip-version-check "anthropic==2.14.0" "cryptography>=45" ||
     skip "PyPI gives no SDK"
   mkdir "$tools/npm"
   timeout 300 npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$tools/npm" \
