@@ -5,17 +5,24 @@
 FOLDER is empty but for anthropic_sdk_use.mjs and node_modules.
 """
 
+import contextlib
+import http.client
 import json
 import os
+import pathlib
+import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 
 import anthropic
 
 from approving import Approver
 from proxied import SERVICE_TOKEN, expect, operate
-from proxied_anthropic import MODEL, STORED, Upstream, service
+from proxied_anthropic import EVENTS, MODEL, STORED, Upstream, service
 
 
 def refused(kind, call, what):
@@ -140,6 +147,61 @@ def asks_people(address, client):
     expect(len(Upstream.seen) - before, 2, "the requests that upstream had")
 
 
+NGINX = """
+daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+events {{}}
+http {{
+  access_log off; client_body_temp_path {folder}/n1; proxy_temp_path {folder}/n2; fastcgi_temp_path {folder}/n3;
+  uwsgi_temp_path {folder}/n4; scgi_temp_path {folder}/n5;
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ proxy_pass {service}; proxy_set_header Host $http_host; }}
+  }}
+}}
+"""
+
+
+def through_nginx(address, key, folder):
+    """A stream comes event by event through an nginx that buffers by default; how many messages were made."""
+    program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if not program:
+        print("Anthropic's SDKs: nginx SKIPPED: it is not installed")
+        return 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = pathlib.Path(folder, "nginx.conf")
+    service = address.replace("localhost", "127.0.0.1")
+    settings.write_text(NGINX.format(folder=folder, port=port, service=service))
+    nginx = subprocess.Popen([program, "-c", str(settings), "-p", folder])
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            if time.monotonic() > deadline or nginx.poll() is not None:
+                raise SystemExit("nginx does not listen")
+            time.sleep(0.05)
+        Upstream.arrived = threading.Semaphore(0)
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        words = {"model": MODEL, "max_tokens": 64, "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/json", "host": address.split("/")[2]}
+        client.request("POST", "/proxy/anthropic/v1/messages", json.dumps(words), headers)
+        events = 0
+        answer = client.getresponse()
+        for line in answer:
+            if not line.strip():
+                events += 1
+                Upstream.arrived.release()
+        expect((answer.status, events), (200, len(EVENTS)), "a stream through nginx, event by event")
+    finally:
+        Upstream.arrived = None
+        nginx.terminate()
+        nginx.wait()
+    return 1
+
+
 def main(binary, folder):
     with service(binary, folder) as (address, upstream, log):
         operate(address, "POST", "/v1/agents", {"agent": "deployer"})
@@ -153,6 +215,8 @@ def main(binary, folder):
         client = python_sdk(address, key["key"], upstream)
         print("Anthropic's SDKs: npm")
         npm_sdk(address, key["key"], folder)
+        print("Anthropic's SDKs: a stream through nginx")
+        messages = 11 + through_nginx(address, key["key"], folder)
         print("Anthropic's SDKs: a message that people approve")
         asks_people(address, client)
         for _, path, headers in Upstream.seen:
@@ -165,15 +229,16 @@ def main(binary, folder):
         before = len(Upstream.seen)
         refused(anthropic.AuthenticationError, lambda: asked(client), "a key that was taken away")
         expect(len(Upstream.seen), before, "the requests of a key that was taken away")
-        usage(log)
+        usage(log, messages)
     print("Anthropic's SDKs: passed")
 
 
-def usage(log):
-    """Each message that came to its end is told with its tokens: six of Python, three of npm, two that were approved."""
+def usage(log, messages):
+    """Each message that came to its end is told with its tokens: six of Python, three of npm, two that were approved, and
+    the one through nginx."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     told = [(line["input_tokens"], line["output_tokens"]) for line in lines if line.get("target") == "usage"]
-    expect(told, [(25, 12)] * 11, "the tokens that were used")
+    expect(told, [(25, 12)] * messages, "the tokens that were used")
 
 
 if __name__ == "__main__":

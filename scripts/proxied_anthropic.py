@@ -64,6 +64,8 @@ class Upstream(http.server.BaseHTTPRequestHandler):
     busy = {}
     # So many streams are broken off in their middle.
     cuts = 0
+    # A semaphore, where each event but the first waits until the one before it has come to the client.
+    arrived = None
 
     def answer(self):
         body = self.body()
@@ -111,7 +113,10 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             Upstream.cuts -= 1
             self.close_connection = True
             events = EVENTS[:4]
-        for event in events:
+        for number, event in enumerate(events):
+            if self.arrived and number and not self.arrived.acquire(timeout=10):
+                self.close_connection = True
+                return
             text = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
             self.wfile.write(f"{len(text):x}\r\n".encode() + text + b"\r\n")
             self.wfile.flush()
