@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import anthropic
@@ -125,19 +126,23 @@ when = 'params.max_tokens >= 70'
 
 def asks_people(address, client):
     """Messages about which a rule has people asked: told while nobody answers, and made while the SDK waits for them."""
+    approver = Approver(address)
     headers = {
         "authorization": f"Bearer {SERVICE_TOKEN}",
         "content-type": "application/toml",
         "if-match": '"0"',
     }
     put = urllib.request.Request(f"{address}/v1/policy", RULES.encode(), headers, method="PUT")
-    urllib.request.urlopen(put, timeout=30).close()
+    try:
+        urllib.request.urlopen(put, timeout=30).close()
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"the policy: {error.code} {error.read().decode()}") from error
     before = len(Upstream.seen)
     hasty = client.with_options(timeout=1.0, max_retries=1)
     told = refused(anthropic.ConflictError, lambda: asked(hasty, max_tokens=70), "a message that nobody approves")
     expect(f"approve it at {address}/" in told.message, True, "the link of the question")
     expect(len(Upstream.seen), before, "the requests that upstream had before anybody approved")
-    with Approver(address) as approver:
+    with approver:
         expect(asked(client, max_tokens=70).content[0].text, "Hello!", "a message that is approved while it waits")
         with client.messages.stream(
             model=MODEL, max_tokens=71, messages=[{"role": "user", "content": "Hello"}]
