@@ -4,8 +4,11 @@
 use crate::headers::is_event_stream;
 use flate2::write::GzDecoder;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use memchr::memchr;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use std::io::{self, Write};
+use std::sync::LazyLock;
 
 /// The longest line of a stream that is read; those that say what was used are short.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -16,9 +19,9 @@ const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 const MOST: u64 = 1 << 40;
 
 /// In each event that says something here.
-const MESSAGE: &[u8] = b"\"message_";
+static MESSAGE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"message_"));
 /// In each event with a piece of the answer.
-const DELTA: &[u8] = b"\"content_block_delta\"";
+static DELTA: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"content_block_delta\""));
 /// The bytes of such an event around the piece, and at least.
 const AROUND_DELTA: u64 = 90;
 /// A token has this many bytes, and mostly more.
@@ -235,14 +238,22 @@ impl Copied {
             self.keep(data, LONGEST_ANSWER);
             return;
         }
-        while let Some(end) = data.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr(b'\n', data) {
             let (line, rest) = data.split_at(end);
             data = rest.get(1..).unwrap_or_default();
-            self.keep(line, LONGEST_LINE);
-            if !std::mem::take(&mut self.is_skipping) {
-                self.read_line();
+            let is_whole = self.bytes.is_empty() && !self.is_skipping;
+            if is_whole && line.len() <= LONGEST_LINE {
+                self.read_line(line);
+                continue;
             }
-            self.bytes.clear();
+            self.keep(line, LONGEST_LINE);
+            if std::mem::take(&mut self.is_skipping) {
+                continue;
+            }
+            let mut bytes = std::mem::take(&mut self.bytes);
+            self.read_line(&bytes);
+            bytes.clear();
+            self.bytes = bytes;
         }
         self.keep(data, LONGEST_LINE);
     }
@@ -260,15 +271,14 @@ impl Copied {
     }
 
     /// Reads one line of a stream. Each event of Anthropic's has its data in one.
-    fn read_line(&mut self) {
-        let Some(data) = self.bytes.strip_prefix(b"data:") else {
+    fn read_line(&mut self, line: &[u8]) {
+        let Some(data) = line.strip_prefix(b"data:") else {
             return;
         };
         // Most events are pieces of text, which are not worth parsing.
-        let has = |what: &[u8]| data.windows(what.len()).any(|it| it == what);
-        if !has(MESSAGE) {
+        if MESSAGE.find(data).is_none() {
             let bytes = data.len() as u64;
-            if has(DELTA) {
+            if DELTA.find(data).is_some() {
                 let piece = bytes.saturating_sub(AROUND_DELTA).max(1);
                 self.untold = self.untold.saturating_add(piece);
             }
