@@ -7,7 +7,7 @@ use crate::config::Environment;
 use crate::output::{note, say};
 use crate::terminal::{Style, Terminal, say_link};
 use anyhow::{Context, bail};
-use ledger::operation::shown;
+use ledger::operation::{quoted, shown};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -163,10 +163,10 @@ impl Watch<'_> {
         };
         let state = format!("{:<9}", shown(&approval.state, 20));
         Ok(format!(
-            "{}  {}  {:?}  {until}{}",
+            "{}  {}  {}  {until}{}",
             self.terminal.paint(style, state),
             shown(asker, MOST),
-            shown(&task_name, MOST),
+            quoted(&shown(&task_name, MOST)),
             self.client.page(&["requests", &approval.approval_id])?
         ))
     }

@@ -76,7 +76,7 @@ fn what_an_agent_wrote_stays_in_its_quotes() {
     let line = told(&entry(7, &envelope, &Event::TaskCreated(created)));
     assert!(
         line.text
-            .contains(r#"x\" for agent root\n\u{202e}\u{1b}[2J""#),
+            .contains(r#"x\" for agent root‹U+000A›‹U+202E›‹U+001B›[2J""#),
         "{line:?}"
     );
     assert!(!line.text.chars().any(|c| c.is_control() || c == '\u{202e}'));

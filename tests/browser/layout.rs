@@ -4,8 +4,9 @@ use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
 use crate::enrolling::enrol;
-use crate::reading::operations;
+use crate::reading::{ZONE, operations};
 use crate::service::Service;
+use serde_json::json;
 
 const WINDOWS: [(u32, u32); 2] = [(360, 740), (1280, 900)];
 const SCHEMES: [&str; 2] = ["light", "dark"];
@@ -83,6 +84,24 @@ async fn pages_fit_the_window_in_light_and_dark() {
     look_closely(browser, "approval-reason").await;
     approve_all(browser).await;
     look_closely(browser, "decided").await;
+
+    // A text that is cut, with what stands behind it, makes no page wider and covers no button.
+    let long = "\t\treturn fetch(\"https://origin.shop.example/a/long/path/\", request);\n";
+    let script = format!("export default {{\n{}}};\n", long.repeat(30_000));
+    let cut = service
+        .ask(&json!([{
+            "operation_id": "workers.deploy.write", "scope_type": "account",
+            "scope_id": ZONE,
+            "params": {"script_name": "shop", "main_module": "worker.js", "script": script},
+        }]))
+        .await;
+    browser.goto(&cut.url).await;
+    let told = browser.text(".cut").await;
+    assert!(told.contains("Download all of it"), "{told}");
+    look_closely(browser, "cut").await;
+    let below = "return document.getElementById('actions').getBoundingClientRect().bottom - innerHeight";
+    let below = browser.script(below, Vec::new()).await;
+    assert!(below.as_f64() <= Some(0.5), "the buttons end {below} px below the window");
 
     let closed = service.ask_for_purge().await;
     browser.goto(&closed.url).await;

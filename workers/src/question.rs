@@ -3,7 +3,7 @@
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task, User};
 use ledger::callback_report::SENT;
 use ledger::event::{AskedSubject, ScheduleProposal};
-use ledger::operation::Operation;
+use ledger::operation::{MARK, Operation, shown_once};
 use ledger::policy::Exclusion;
 use ledger::{ApprovalId, Error, Ledger, Providers, Purpose, Risk};
 use serde_json::{Value, json};
@@ -241,24 +241,21 @@ fn operations_of(ledger: &Ledger, schedule: &ScheduleProposal) -> Vec<Operation>
     read.filter_map(Result::ok).collect()
 }
 
-/// The text on one line of at most `most` characters, an end that is cut off shown as `…`. Characters that hide,
-/// break the line or turn it around are written as `\u{202e}`.
+/// The text on one line of at most `most` characters, an end that is cut off shown as `…`. What hides, breaks the line
+/// or may be taken for something else is spelled as on the page, once.
 pub(crate) fn visible(text: &str, most: usize) -> String {
-    let mut shown = String::with_capacity(text.len().min(most));
-    let mut left = most.saturating_sub(1);
-    for c in text.chars() {
-        let spelled: String = match c {
-            '"' | '\'' | '\\' => c.into(),
-            c => c.escape_debug().collect(),
-        };
-        let Some(rest) = left.checked_sub(spelled.chars().count()) else {
-            shown.push('…');
-            break;
-        };
-        left = rest;
-        shown.push_str(&spelled);
-    }
-    shown
+    let spelled = shown_once(text, usize::MAX);
+    let room = most.saturating_sub(1);
+    let Some((end, _)) = spelled.char_indices().nth(room) else {
+        return spelled;
+    };
+    let kept = spelled.get(..end).unwrap_or("");
+    // Nothing that is spelled is cut in two.
+    let kept = match kept.rfind(MARK) {
+        Some(open) if !kept.get(open..).unwrap_or("").contains('›') => kept.get(..open),
+        _ => Some(kept),
+    };
+    format!("{}…", kept.unwrap_or(""))
 }
 
 #[cfg(test)]
@@ -330,7 +327,10 @@ mod tests {
     #[test]
     fn what_hides_is_spelled_out_and_what_is_long_is_cut() {
         let hidden = "a\u{202e}b\nc\u{200b}\"d\\e\u{fc}";
-        assert_eq!(visible(hidden, 99), "a\\u{202e}b\\nc\\u{200b}\"d\\e\u{fc}");
+        let spelled = "a‹U+202E›b‹U+000A›c‹U+200B›\"d\\e\u{fc}";
+        assert_eq!(visible(hidden, 99), spelled);
+        assert_eq!(visible(spelled, 99), spelled);
+        assert_eq!(visible(hidden, 13), "a‹U+202E›b…");
         assert_eq!(visible("abcdef", 5), "abcd…");
         assert_eq!(visible("abcd", 5), "abcd");
         assert_eq!(visible("\u{202e}", 5), "…");

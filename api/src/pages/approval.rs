@@ -151,9 +151,11 @@ impl ApprovalPage {
         assets::base_from(&self.path)
     }
 
-    /// The note on look-alike characters in the names of who asks and for what.
+    /// The note on look-alike characters in the names of who asks and for what, and in what the heading names.
     fn lookalikes(&self) -> Option<String> {
+        let acts = self.operations.iter().map(|card| card.summary.original());
         let names = [&self.agent, &self.task_name].map(ShownText::original);
+        let names: Vec<_> = names.into_iter().chain(acts).collect();
         ShownText::block(names.join("\n")).lookalikes()
     }
 

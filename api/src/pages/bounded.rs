@@ -26,6 +26,8 @@ pub(crate) enum ApprovalFile {
     Content { operation: usize, file: usize },
     /// The text of one file as people read it, where that is not a param; both count from 1.
     Text { operation: usize, file: usize },
+    /// The files that were sent before one operation, counted from 1, one a line.
+    Uploads { operation: usize },
     /// Where one file differs from the one that runs, as a unified diff; both count from 1.
     Diff { operation: usize, file: usize },
 }
@@ -56,11 +58,17 @@ impl ApprovalFile {
             let (operation, file) = numbers("file-", ".txt")?;
             Some(Self::Text { operation, file })
         };
+        let uploads = || {
+            let operation = name.strip_prefix("uploads-")?.strip_suffix(".txt")?;
+            let operation = operation.parse().ok()?;
+            Some(Self::Uploads { operation })
+        };
         // One name for each.
         param
             .or_else(content)
             .or_else(diff)
             .or_else(text)
+            .or_else(uploads)
             .filter(|file| file.to_string() == name)
     }
 }
@@ -73,6 +81,7 @@ impl fmt::Display for ApprovalFile {
             Self::Param { operation, row } => write!(f, "param-{operation}-{row}.txt"),
             Self::Content { operation, file } => write!(f, "file-{operation}-{file}.bin"),
             Self::Text { operation, file } => write!(f, "file-{operation}-{file}.txt"),
+            Self::Uploads { operation } => write!(f, "uploads-{operation}.txt"),
             Self::Diff { operation, file } => write!(f, "file-{operation}-{file}.diff"),
         }
     }
@@ -88,6 +97,10 @@ impl ApprovalPage {
         }
         for operation in &mut self.operations {
             let number = operation.number;
+            if !operation.files.uploads.is_empty() {
+                operation.files.upload_list =
+                    Some(url(ApprovalFile::Uploads { operation: number }));
+            }
             for (index, file) in operation.files.files.iter_mut().enumerate() {
                 file.address = Some(url(ApprovalFile::Content {
                     operation: number,
@@ -158,7 +171,7 @@ impl OperationCard {
             }
         }
         for (path, ..) in &mut self.files.uploads {
-            visit(path, ApprovalFile::Request);
+            visit(path, ApprovalFile::Uploads { operation: number });
         }
         for (name, ..) in &mut self.files.gone {
             visit(name, ApprovalFile::Upstream);
@@ -353,6 +366,7 @@ mod tests {
                 operation: 1,
                 file: 2,
             },
+            ApprovalFile::Uploads { operation: 3 },
         ];
         for file in files {
             assert_eq!(ApprovalFile::named(&file.to_string()), Some(file));
@@ -363,6 +377,7 @@ mod tests {
             "param-01-2.txt",
             "param-+1-2.txt",
             "file-1-02.bin",
+            "uploads-01.txt",
             "../x",
         ] {
             assert_eq!(ApprovalFile::named(name), None, "{name}");

@@ -29,7 +29,7 @@ impl ShownWarning {
         Self {
             is_danger: warning.level == WarningLevel::Danger,
             code: warning.code,
-            text: ShownText::line(capitalised(&warning.text)),
+            text: ShownText::sentence(capitalised(&warning.text)),
             rows: Vec::new(),
         }
     }
@@ -346,7 +346,7 @@ fn own_request(operation: &Operation, shown: &Value) -> Vec<Param> {
 
 /// The sentence of an operation, without the scope, which is named beside it.
 pub(super) fn act(summary: String, scope: &Scope) -> ShownText {
-    ShownText::line(without_scope(summary, scope))
+    ShownText::sentence(without_scope(summary, scope))
 }
 
 /// By how much a wrong answer costs: whether it is dangerous (it is sensitive, or a danger stands out), and

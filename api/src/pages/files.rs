@@ -1,8 +1,10 @@
 //! The files that an operation carries, each by its name, size and digest, the hosts that its text names, and
 //! where it differs from the one that runs.
 
-use super::shown::ShownText;
-use ledger::operation::{FileChange, GoneFile, Hunk, OperationFile, OperationFiles, hosts_of};
+use super::shown::{ShownText, in_thousands, lookalikes};
+use ledger::operation::{
+    FileChange, GoneFile, Hunk, OperationFile, OperationFiles, UploadedFile, hosts_of, is_plain, shown,
+};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
@@ -30,6 +32,12 @@ pub struct ShownFiles {
     pub uploaded: usize,
     /// Some of these did not go through this service.
     pub has_unknown_uploads: bool,
+    /// The number of those whose paths hold what cannot be seen or may be taken for something else. They come first.
+    pub odd_uploads: usize,
+    /// The note on look-alike characters in the paths of all of them.
+    pub upload_lookalikes: Option<String>,
+    /// The address of the list of all of them.
+    pub upload_list: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,12 +72,20 @@ impl ShownFiles {
         let known = files.known_hosts;
         let of = |file| ShownFile::of(file, known.as_deref());
         let gone = |gone: GoneFile| (ShownText::line(gone.name), gone.bytes, gone.sha256);
-        let uploads = files.uploads.iter().take(MOST_UPLOADS);
+        // What a person must look at is never among what is left out for want of room.
+        let (plain, odd): (Vec<_>, Vec<_>) =
+            files.uploads.iter().partition(|file| is_plain(&file.path));
+        let odd_uploads = odd.len();
+        let uploads = odd.into_iter().chain(plain).take(MOST_UPLOADS);
         let uploads = uploads.map(|file| {
             let path = ShownText::line(file.path.as_str());
             (path, file.bytes, file.sha256.clone())
         });
+        let paths: Vec<_> = files.uploads.iter().map(|file| file.path.as_str()).collect();
         Self {
+            odd_uploads,
+            upload_lookalikes: lookalikes(&paths.join("\n")),
+            upload_list: None,
             are_parts: files.are_parts,
             uploads: uploads.collect(),
             uploaded: files.uploads.len(),
@@ -81,7 +97,33 @@ impl ShownFiles {
     }
 }
 
+/// All files that were sent before, one a line: SHA-256 or `unknown`, bytes, and the path, in which what cannot be seen
+/// is spelled as on the page.
+pub(crate) fn upload_list(uploads: &[UploadedFile]) -> Option<String> {
+    let mut list = String::new();
+    for file in uploads {
+        let sha256 = file.sha256.as_deref().unwrap_or("unknown");
+        // Writing to a String cannot fail.
+        let _ = writeln!(list, "{sha256} {} {}", file.bytes, shown(&file.path, usize::MAX));
+    }
+    (!uploads.is_empty()).then_some(list)
+}
+
 impl ShownFiles {
+    /// The number of those whose names hide something.
+    pub(super) fn odd(&self) -> String {
+        in_thousands(self.odd_uploads)
+    }
+
+    /// `19,502 more, in whose names nothing hides`
+    pub(super) fn left_out(&self) -> String {
+        let more = in_thousands(self.uploaded.saturating_sub(self.uploads.len()));
+        match self.odd_uploads.saturating_sub(self.uploads.len()) {
+            0 => format!("{more} more, in whose names nothing hides"),
+            odd => format!("{more} more; the names of {} of them hide something too", in_thousands(odd)),
+        }
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.uploads.is_empty()

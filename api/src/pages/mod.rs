@@ -34,7 +34,7 @@ pub(crate) use bounded::ApprovalFile;
 pub use card::{OperationCard, ShownWarning, UpstreamState};
 pub use ended::{Ended, EndedOperation, EndedPage, OutcomeShown};
 pub use enrolment::{EnrolmentPage, EnrolmentUsedPage, SetupPage};
-pub(crate) use files::diff_of;
+pub(crate) use files::{diff_of, upload_list};
 pub use files::{ShownFile, ShownFiles};
 pub(crate) use glance::Glance;
 pub(crate) use headers::allow_worker;

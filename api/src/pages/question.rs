@@ -74,7 +74,7 @@ impl Question<'_> {
             let found = approval.found(index);
             let before = approval.before(operation, found.as_ref());
             let mut card = OperationCard::of(index + 1, operation, upstream, &before);
-            card.place = approval.place(operation).map(ShownText::line);
+            card.place = approval.place(operation).map(ShownText::sentence);
             card.risk = self.task.risk_of(operation);
             card.was = self.was(index, operation);
             card
@@ -135,7 +135,7 @@ impl Question<'_> {
             let before = self.approval.before(operation, found.as_ref());
             told.push(Told {
                 act: act(operation.act(&before), &operation.scope),
-                place: self.approval.place(operation).map(ShownText::line),
+                place: self.approval.place(operation).map(ShownText::sentence),
                 risk: self.task.risk_of(operation),
                 warnings: warnings(operation, &before),
             });
@@ -222,7 +222,7 @@ impl Question<'_> {
         let found = self.approval.found(index);
         let before = self.approval.before(operation, found.as_ref());
         EndedOperation {
-            summary: ShownText::line(operation.act(&before)),
+            summary: ShownText::sentence(operation.act(&before)),
             outcome: self
                 .used_by
                 .and_then(|apply| OutcomeShown::of(apply, index)),

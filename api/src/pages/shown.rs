@@ -19,8 +19,8 @@ mod short;
 
 use super::hidden::name;
 use askama::filters::HtmlSafe;
-use ledger::operation::Disguise;
-use lookalikes::lookalikes;
+use ledger::operation::{Disguise, unspelled};
+pub(super) use lookalikes::lookalikes;
 use pieces::{Piece, pieces};
 use rest::Rest;
 pub(crate) use rest::in_thousands;
@@ -59,6 +59,13 @@ impl ShownText {
     #[must_use]
     pub fn block(text: impl Into<String> + AsRef<str>) -> Self {
         Self::of(text, Layout::Block)
+    }
+
+    /// A line of ours in which what others wrote is spelled already, as `ledger::operation::shown` spells it: the page
+    /// spells it, once.
+    #[must_use]
+    pub fn sentence(line: impl AsRef<str>) -> Self {
+        Self::line(unspelled(line.as_ref()))
     }
 
     fn of(text: impl Into<String> + AsRef<str>, layout: Layout) -> Self {

@@ -94,7 +94,7 @@ pub(crate) fn sentence(text: &str) -> String {
 
 impl SubjectQuestion<'_> {
     fn act(&self) -> ShownText {
-        ShownText::line(sentence(&app::besides::act(self.subject)))
+        ShownText::sentence(sentence(&app::besides::act(self.subject)))
     }
 
     /// The page while it can be decided.
@@ -104,7 +104,7 @@ impl SubjectQuestion<'_> {
         SubjectPage {
             act: self.act(),
             wanted_by: self.wanted_by.iter().map(ShownText::line).collect(),
-            changes: shown.map(|line| Short::line(line, CHANGE)).collect(),
+            changes: shown.map(|line| Short::of(ShownText::sentence(line), CHANGE)).collect(),
             more: self.lines.len().saturating_sub(MOST_CHANGES),
             is_review: matches!(self.subject, AskedSubject::Review(_)),
             is_schedule: matches!(self.subject, AskedSubject::Schedule(_)),

@@ -379,7 +379,7 @@ fn a_name_that_imitates_another_is_told_from_it() {
         operations: Vec::new(),
         ..approval()
     };
-    let note = "Characters outside ASCII in these names";
+    let note = "Characters outside ASCII in these names and headings";
     assert!(!page("deployer", "release").render().unwrap().contains(note));
     // Cyrillic letters that look like Latin ones.
     for (agent, task_name) in [("depl\u{43e}yer", "release"), ("deployer", "r\u{435}lease")] {
@@ -857,6 +857,52 @@ fn a_file_of_unknown_content_is_told_though_it_is_not_listed() {
     assert!(told(uploads));
 }
 
+#[test]
+fn a_file_whose_name_hides_something_is_never_among_those_that_are_left_out() {
+    let plain = (0..600).map(|number| upload(&format!("/a/{number}"), None));
+    let odd = ["/z/\u{202e}gnp.exe", "/z/p\u{430}ypal.html"].map(|path| upload(path, None));
+    let operation = form(plain.chain(odd).collect());
+    let upstream = UpstreamState::NotApplicable;
+    let card = OperationCard::of(1, &operation, upstream, &Before::default());
+    let page = ApprovalPage {
+        operations: vec![card],
+        ..approval()
+    };
+    let html = page.bounded("https://gate/x").render().unwrap();
+    assert!(html.contains("gnp.exe") && html.contains("ypal"), "{html}");
+    assert!(html.contains("The names of 2 of them"));
+    assert!(html.contains("and 102 more, in whose names nothing hides"));
+    assert!(html.contains("https://gate/x/files/uploads-1.txt"));
+    let list = upload_list(operation.files(&Before::default()).unwrap().uploads).unwrap();
+    assert_eq!(list.lines().count(), 602);
+    assert!(list.contains("unknown 12 /z/‹U+202E›gnp.exe"), "{list}");
+    assert!(list.contains("/z/p‹U+0430›ypal.html"));
+}
+
+#[test]
+fn what_a_page_hides_is_spelled_once_everywhere() {
+    let params = json!({
+        "type": "CNAME", "name": "\u{202e}gnp.exe", "content": "p\u{430}ypal.example",
+    });
+    let purge = json!({"files": ["https://a.example/\u{202e}gnp.exe"]});
+    for (id, params) in [("dns.record.write", params), ("cache.purge.execute", purge)] {
+        // What upstream refuses is never asked.
+        let Ok(operation) = providers::all().parse(id, "zone", "z1", &params) else {
+            continue;
+        };
+        let upstream = UpstreamState::NotApplicable;
+        let card = OperationCard::of(1, &operation, upstream, &Before::default());
+        let page = ApprovalPage {
+            operations: vec![card],
+            ..approval()
+        };
+        let html = page.bounded("https://gate/x").render().unwrap();
+        assert!(html.contains("U+202E") && !html.contains("U+2039"), "{html}");
+    }
+    let title = ShownText::sentence(ledger::operation::shown("p\u{430}ypal \u{202e}", 99));
+    assert_eq!(title.spelled_out(), "p‹U+0430›ypal ‹U+202E›");
+}
+
 fn upload(path: &str, sha256: Option<String>) -> UploadedFile {
     UploadedFile {
         path: path.to_owned(),
@@ -888,6 +934,6 @@ fn a_form_is_shown_part_by_part_bounded_and_harmless() {
     assert!(html.contains("a form of 2 parts"));
     assert!(html.contains("file-1-2.txt") && html.contains("file-1-2.bin"));
     assert!(html.contains("not uploaded through this service"));
-    assert!(html.contains("20002 files sent before") && html.contains("and 19502 more"));
+    assert!(html.contains("20002 files sent before") && html.contains("and 19,502 more"));
     assert!(html.len() < 2_500_000, "{}", html.len());
 }

@@ -3,7 +3,7 @@
 use crate::pages::ShownText;
 use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
-use ledger::operation::Operation;
+use ledger::operation::{Operation, unspelled};
 use ledger::{Providers, Timestamp, operations_of};
 use projections::ApprovalView;
 use serde::{Deserialize, Serialize};
@@ -160,10 +160,11 @@ impl DiscordMessage {
 /// The effect comes first: what is cut is the end.
 fn line_of(approval: &Approval, operation: &Operation) -> String {
     let summary = operation.summary();
-    match approval.place(operation) {
+    // Both are spelled already, and a chat message spells all of its text.
+    unspelled(&match approval.place(operation) {
         Some(place) => format!("{place}: {summary}"),
         None => summary,
-    }
+    })
 }
 
 /// The longest message that Discord takes. It says characters; counted in UTF-16 code units a text is

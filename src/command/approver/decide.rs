@@ -7,7 +7,7 @@ use crate::command::tell_json;
 use crate::output::{say, write_error};
 use anyhow::{Context, bail, ensure};
 use ledger::event::PreState;
-use ledger::operation::shown;
+use ledger::operation::{shown, shown_once};
 use ledger::statement::PreStateDigest;
 use ledger::{Decision, ReasonDigest, parse_strict, software_decision_message};
 use serde::Deserialize;
@@ -347,7 +347,7 @@ impl Says<'_> {
         let state: String = state.collect();
         let subject = subject
             .iter()
-            .map(|line| format!("what      {}\n", shown(line, MOST_STATE)));
+            .map(|line| format!("what      {}\n", shown_once(line, MOST_STATE)));
         let subject: String = subject.collect();
         let reason = reason.map_or(String::new(), |reason| {
             format!("reason    {}\n", shown(reason, 1000))
@@ -358,7 +358,7 @@ impl Says<'_> {
             shown(question.task(), MOST),
             shown(&question.expires_at, MOST),
             shown(&question.operation_fingerprint, MOST),
-            shown(means, MOST_MEANS),
+            shown_once(means, MOST_MEANS),
             match decision {
                 Decision::Approve => "Approve",
                 Decision::Deny => "Deny",

@@ -61,11 +61,11 @@ mod tests {
         let lines: Vec<&str> = body.lines().collect();
         assert_eq!(lines.len(), 5, "{body}");
         assert!(
-            lines[0].starts_with("deployer asks, in task \u{201c}a\\nb"),
+            lines[0].starts_with("deployer asks, in task \u{201c}a‹U+000A›b"),
             "{body}"
         );
         assert_eq!(lines[3], "and 7 more operations");
-        assert_eq!(lines[4], "deployer says: \u{201c}a\\nb\\u{202e}\u{201d}");
+        assert_eq!(lines[4], "deployer says: \u{201c}a‹U+000A›b‹U+202E›\u{201d}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use ledger::operation::{Disguise, disguised_words, is_hidden};
 /// Text that may be taken for something else: first the words that may be taken for others, each with its
 /// letters outside ASCII, then the other characters outside ASCII that are drawn as they are, because
 /// many look like others. `None` when there are none.
-pub(super) fn lookalikes(text: &str) -> Option<String> {
+pub(in crate::pages) fn lookalikes(text: &str) -> Option<String> {
     const WORDS: usize = 16;
     const LETTERS: usize = 8;
     let mut words: Vec<(&str, Disguise)> = Vec::new();

@@ -4,7 +4,7 @@ use super::turn_for;
 use crate::extract::params::PathParams;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::links::{FilePermits, ThroughLink};
-use crate::pages::{ApprovalFile, diff_of, whole_param};
+use crate::pages::{ApprovalFile, diff_of, upload_list, whole_param};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::Octets;
@@ -41,7 +41,7 @@ pub(super) struct FilePath {
 /// `request.json` is what the fingerprint is made from: SHA-256 of `llm-permission-proxy operations v1` and
 /// these bytes. `upstream.json` is what was read upstream, `param-N-M.txt` one param by itself, `file-N-M.bin`
 /// the bytes of one file, `file-N-M.txt` its text as the page shows it, `file-N-M.diff` where it differs from the one
-/// that runs. `repr-digest` (RFC 9530) has
+/// that runs, `uploads-N.txt` the files that were sent before one operation. `repr-digest` (RFC 9530) has
 /// the digest that the page names.
 #[utoipa::path(get, path = "/v1/approve/{link}/files/{file}", operation_id = "approval_file", tag = "approvals",
     params(
@@ -110,6 +110,15 @@ fn content(
                 Some(Bytes::copy_from_slice(text.as_bytes()))
             })
         }
+        ApprovalFile::Uploads { operation } => {
+            let Some(operation) = operation_of(apply, operation)? else {
+                return Ok(None);
+            };
+            let operation = providers.read_recorded(&operation);
+            let operation = operation.map_err(ApiError::internal)?;
+            let files = operation.files(&Before::default());
+            Ok(files.and_then(|files| upload_list(files.uploads).map(Bytes::from)))
+        }
         ApprovalFile::Diff { operation, file } => {
             let state = approval.found(operation.wrapping_sub(1));
             let before = Before {
@@ -165,9 +174,10 @@ fn upstream(read: &[PreState]) -> String {
 /// Nothing of it is opened as a page: an agent wrote it.
 fn download(file: ApprovalFile, content: Bytes, seats: FilePermits) -> Response {
     let kind = match file {
-        ApprovalFile::Param { .. } | ApprovalFile::Text { .. } | ApprovalFile::Diff { .. } => {
-            "text/plain; charset=utf-8"
-        }
+        ApprovalFile::Param { .. }
+        | ApprovalFile::Text { .. }
+        | ApprovalFile::Diff { .. }
+        | ApprovalFile::Uploads { .. } => "text/plain; charset=utf-8",
         ApprovalFile::Request | ApprovalFile::Upstream => "application/json",
         ApprovalFile::Content { .. } => "application/octet-stream",
     };
