@@ -51,7 +51,7 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
         let words = words.replace("FILE", "llm-permission-proxy.toml");
         teller.command(&format!("{program} {words}"))?;
     }
-    teller.say("And here is your inbox, with what waits for you; the link logs a browser on this machine in (good once, for 15 minutes):")?;
+    teller.say("And here is the inbox of the user you; the link logs a browser on this machine in (good once, for 15 minutes). The question stands there under what waits for somebody else, until you link that user to the approver you on the page Approvers, with the passkey:")?;
     teller.fact("", &inbox)?;
     Ok(())
 }

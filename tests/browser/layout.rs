@@ -99,9 +99,13 @@ async fn pages_fit_the_window_in_light_and_dark() {
     let told = browser.text(".cut").await;
     assert!(told.contains("Download all of it"), "{told}");
     look_closely(browser, "cut").await;
-    let below = "return document.getElementById('actions').getBoundingClientRect().bottom - innerHeight";
+    let below =
+        "return document.getElementById('actions').getBoundingClientRect().bottom - innerHeight";
     let below = browser.script(below, Vec::new()).await;
-    assert!(below.as_f64() <= Some(0.5), "the buttons end {below} px below the window");
+    assert!(
+        below.as_f64() <= Some(0.5),
+        "the buttons end {below} px below the window"
+    );
 
     let closed = service.ask_for_purge().await;
     browser.goto(&closed.url).await;

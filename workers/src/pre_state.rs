@@ -201,7 +201,7 @@ impl Reading {
 
 /// The state where nothing reads upstream: none where nothing could be read of the operation anyway.
 fn unread_state(operation: &Operation) -> PreState {
-    match operation.changes_upstream() && operation.reconcilable() {
+    match operation.reads_state() {
         true => PreState::Unavailable(unread(operation)),
         false => PreState::NotApplicable,
     }

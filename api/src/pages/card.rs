@@ -123,6 +123,7 @@ impl OperationCard {
             let is_unchecked = |place: &Unchecked| place.is_shown_by(param.name.original());
             param.is_unchecked = operation.unchecked().iter().any(is_unchecked);
         }
+        card.leave_out(operation.effect().not_sent());
         card.weigh(operation, before);
         card.fold_defaults(&operation.effect().defaults());
         card
@@ -225,6 +226,18 @@ impl OperationCard {
         }
     }
 
+    /// Takes away the params of these names, which are told elsewhere.
+    fn leave_out(&mut self, names: &[&str]) {
+        let rows = std::mem::take(&mut self.param_rows);
+        let params = std::mem::take(&mut self.params).into_iter().zip(rows);
+        let left = params.filter(|(param, _)| {
+            let name = param.name.original();
+            let name = name.split('[').next().unwrap_or(name);
+            !names.contains(&name)
+        });
+        (self.params, self.param_rows) = left.unzip();
+    }
+
     /// Puts the params into the order in which they are read; the others stay behind them as they are.
     fn put_in_order(&mut self, order: &[&str]) {
         let place = |param: &Param| order.iter().position(|name| param.name == **name);
@@ -314,7 +327,10 @@ impl OperationCard {
     pub fn compared(mut self) -> Self {
         if let UpstreamState::Present(fields) = &mut self.upstream {
             for param in &mut self.params {
-                let found = fields.iter().position(|field| field.name == param.name);
+                // A client's own request has the fields of the object in its body.
+                let name = param.name.original();
+                let name = name.strip_prefix("body.").unwrap_or(name);
+                let found = fields.iter().position(|field| field.name == *name);
                 if let Some(at) = found {
                     let field = fields.remove(at);
                     param.now = if field.value == param.value {

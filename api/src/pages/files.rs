@@ -3,7 +3,8 @@
 
 use super::shown::{ShownText, in_thousands, lookalikes};
 use ledger::operation::{
-    FileChange, GoneFile, Hunk, OperationFile, OperationFiles, UploadedFile, hosts_of, is_plain, shown,
+    FileChange, GoneFile, Hunk, OperationFile, OperationFiles, UploadedFile, hosts_of, is_plain,
+    shown,
 };
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -81,7 +82,11 @@ impl ShownFiles {
             let path = ShownText::line(file.path.as_str());
             (path, file.bytes, file.sha256.clone())
         });
-        let paths: Vec<_> = files.uploads.iter().map(|file| file.path.as_str()).collect();
+        let paths: Vec<_> = files
+            .uploads
+            .iter()
+            .map(|file| file.path.as_str())
+            .collect();
         Self {
             odd_uploads,
             upload_lookalikes: lookalikes(&paths.join("\n")),
@@ -104,7 +109,12 @@ pub(crate) fn upload_list(uploads: &[UploadedFile]) -> Option<String> {
     for file in uploads {
         let sha256 = file.sha256.as_deref().unwrap_or("unknown");
         // Writing to a String cannot fail.
-        let _ = writeln!(list, "{sha256} {} {}", file.bytes, shown(&file.path, usize::MAX));
+        let _ = writeln!(
+            list,
+            "{sha256} {} {}",
+            file.bytes,
+            shown(&file.path, usize::MAX)
+        );
     }
     (!uploads.is_empty()).then_some(list)
 }
@@ -120,7 +130,10 @@ impl ShownFiles {
         let more = in_thousands(self.uploaded.saturating_sub(self.uploads.len()));
         match self.odd_uploads.saturating_sub(self.uploads.len()) {
             0 => format!("{more} more, in whose names nothing hides"),
-            odd => format!("{more} more; the names of {} of them hide something too", in_thousands(odd)),
+            odd => format!(
+                "{more} more; the names of {} of them hide something too",
+                in_thousands(odd)
+            ),
         }
     }
 

@@ -103,7 +103,25 @@ impl Glance {
     }
 
     /// By how much a wrong answer costs.
-    pub(crate) fn cost(&self) -> (bool, Risk) {
-        (self.risk == Risk::Sensitive || self.dangers > 0, self.risk)
+    pub(crate) fn cost(&self) -> (bool, Risk, usize, usize) {
+        let is_dangerous = self.risk == Risk::Sensitive || self.dangers > 0;
+        let warnings = self.dangers.saturating_add(self.others);
+        (is_dangerous, self.risk, self.dangers, warnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_risks_the_one_with_more_dangers_costs_more() {
+        let with = |dangers, others| Glance {
+            dangers,
+            others,
+            ..Glance::besides("act", "", false)
+        };
+        assert!(with(2, 0).cost() > with(0, 5).cost());
+        assert!(with(1, 2).cost() > with(1, 0).cost());
     }
 }

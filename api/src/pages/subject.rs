@@ -104,7 +104,9 @@ impl SubjectQuestion<'_> {
         SubjectPage {
             act: self.act(),
             wanted_by: self.wanted_by.iter().map(ShownText::line).collect(),
-            changes: shown.map(|line| Short::of(ShownText::sentence(line), CHANGE)).collect(),
+            changes: shown
+                .map(|line| Short::of(ShownText::sentence(line), CHANGE))
+                .collect(),
             more: self.lines.len().saturating_sub(MOST_CHANGES),
             is_review: matches!(self.subject, AskedSubject::Review(_)),
             is_schedule: matches!(self.subject, AskedSubject::Schedule(_)),

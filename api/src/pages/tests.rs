@@ -897,7 +897,10 @@ fn what_a_page_hides_is_spelled_once_everywhere() {
             ..approval()
         };
         let html = page.bounded("https://gate/x").render().unwrap();
-        assert!(html.contains("U+202E") && !html.contains("U+2039"), "{html}");
+        assert!(
+            html.contains("U+202E") && !html.contains("U+2039"),
+            "{html}"
+        );
     }
     let title = ShownText::sentence(ledger::operation::shown("p\u{430}ypal \u{202e}", 99));
     assert_eq!(title.spelled_out(), "p‹U+0430›ypal ‹U+202E›");

@@ -12,7 +12,7 @@ impl UpstreamState {
     /// recorded what it found.
     pub(crate) fn of(operation: &Operation, read: Option<&PreState>) -> Self {
         match read {
-            None if operation.changes_upstream() && operation.reconcilable() => Self::NotYetRead,
+            None if operation.reads_state() => Self::NotYetRead,
             None | Some(PreState::NotApplicable) => Self::NotApplicable,
             Some(PreState::Unavailable(why)) => Self::Unavailable(ShownText::line(why)),
             Some(PreState::Found(text)) => match serde_json::from_str(text) {

@@ -180,7 +180,8 @@ impl FormPart {
     }
 
     /// Its JSON, where it is that and can be read in one way only.
-    pub(super) fn json(&self) -> Option<Value> {
+    #[must_use]
+    pub fn json(&self) -> Option<Value> {
         self.is_json()
             .then(|| parse_strict(&self.content).ok())
             .flatten()

@@ -6,8 +6,9 @@
 //! people are shown the request itself.
 
 use super::{
-    Before, FileChange, Form, InvalidOperation, Method, Operation, OperationFile, OperationFiles,
-    Scope, ScopeId, UpstreamBody, UpstreamRequest, Warning, form_boundary, shown,
+    Before, Entries, FileChange, Form, InvalidOperation, Method, Operation, OperationFile,
+    OperationFiles, Scope, ScopeId, UpstreamBody, UpstreamRequest, Warning, form_boundary, shown,
+    shown_once,
 };
 use crate::canonical::{canonicalise, parse_strict};
 use crate::catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType};
@@ -17,7 +18,8 @@ use crate::id::ApplyId;
 use crate::name::UpstreamName;
 use crate::operation::fields::{Fields, Marks};
 use crate::provider::{
-    Answer, Body, Effect, Following, NoAnswer, Outcome, Provider, ProviderNames, Providers, code,
+    Answer, Body, Depth, Effect, Following, NoAnswer, Outcome, Pending, Provider, ProviderNames,
+    Providers, Snapshot, Upstream, code,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -524,6 +526,18 @@ impl Providers {
         scope: Scope,
         request: ForwardedRequest,
     ) -> Result<Operation, InvalidOperation> {
+        self.forward_as(operation, scope, request, true)
+    }
+
+    /// Where `reads` is false, the request is shown as it came even where an operation makes the same one: what was
+    /// recorded before its provider knew it.
+    fn forward_as(
+        &self,
+        operation: OperationId,
+        scope: Scope,
+        request: ForwardedRequest,
+        reads: bool,
+    ) -> Result<Operation, InvalidOperation> {
         let found = self.find(operation.as_str());
         let provider = match found {
             Some((provider, _)) => Arc::clone(provider),
@@ -562,13 +576,19 @@ impl Providers {
         };
         // A body that is not read is none that is known.
         let is_read = matches!(body, ForwardedBody::Json(_) | ForwardedBody::Nothing);
-        let described = is_read
+        let described = (is_read && reads)
             .then(|| describe(&*provider, &entry, &scope, sent))
             .flatten();
         let (effect, unchecked) = described.unwrap_or_else(|| {
+            // What was recorded without its base is shown as it was then.
+            let has_base = request.base_url.is_some();
+            let described = has_base
+                .then(|| provider.description_of(&entry, &scope, &request, &body))
+                .flatten();
             let effect: Arc<dyn Effect> = Arc::new(AsItCame {
                 request: Arc::clone(&request),
                 body,
+                described,
             });
             (effect, Marks::default())
         });
@@ -605,7 +625,12 @@ impl Providers {
             scope_type,
             id: ScopeId::of_route(text("scope_id")?).ok_or_else(|| name("scope_id"))?,
         };
-        let read = self.forward(id, scope, ForwardedRequest::read(forward)?)?;
+        let request = ForwardedRequest::read(forward)?;
+        let read = self.forward(id, scope.clone(), request.clone())?;
+        if read.to_json() == *operation {
+            return Ok(read);
+        }
+        let read = self.forward_as(id, scope, request, false)?;
         match read.to_json() == *operation {
             true => Ok(read),
             false => Err(InvalidOperation::new(
@@ -640,10 +665,19 @@ fn describe(
 
 /// True when a body says what was sent, and beside it only what upstream takes where it is left out.
 fn says_the_same(made: &Value, sent: &Value, defaults: &[&str]) -> bool {
+    if let (Some(made), Some(sent)) = (made.as_array(), sent.as_array()) {
+        let mut pairs = made.iter().zip(sent);
+        return made.len() == sent.len()
+            && pairs.all(|(made, sent)| says_the_same(made, sent, defaults));
+    }
     let (Some(made), Some(sent)) = (made.as_object(), sent.as_object()) else {
         return made == sent;
     };
-    let is_there = |(name, value): (&String, &Value)| made.get(name) == Some(value);
+    let is_there = |(name, value): (&String, &Value)| match made.get(name) {
+        // Below a list each entry may leave something out.
+        Some(made) if made.is_array() => says_the_same(made, value, defaults),
+        made => made == Some(value),
+    };
     // Defaults are named as params, of which a body may be a part: `rule.enabled`.
     let is_default = |name: &&String| {
         let mut named = defaults.iter().map(|path| path.rsplit('.').next());
@@ -652,11 +686,13 @@ fn says_the_same(made: &Value, sent: &Value, defaults: &[&str]) -> bool {
     sent.iter().all(is_there) && made.keys().all(|name| is_default(&name))
 }
 
-/// A request that nothing is known of.
+/// A request that is shown itself.
 #[derive(Debug)]
 struct AsItCame {
     request: Arc<ForwardedRequest>,
     body: ForwardedBody,
+    /// What its provider says that it does, for people.
+    described: Option<Arc<dyn Effect>>,
 }
 
 impl AsItCame {
@@ -756,7 +792,7 @@ impl Effect for AsItCame {
         Value::Object(fields)
     }
 
-    fn summary(&self, _: &Scope) -> String {
+    fn summary(&self, scope: &Scope) -> String {
         let request = &*self.request;
         let line = match request.url() {
             Some(url) => format!("{} {url}", request.method),
@@ -765,19 +801,31 @@ impl Effect for AsItCame {
                 request.method, request.target, request.upstream
             ),
         };
-        match &request.title {
-            Some(title) => shown(&format!("{title}: {line}"), 300),
-            None => shown(&line, 300),
+        match (&self.described, &request.title) {
+            (Some(described), _) => {
+                let line = shown(&line, 300);
+                shown_once(&format!("{}: {line}", described.summary(scope)), 300)
+            }
+            (None, Some(title)) => shown(&format!("{title}: {line}"), 300),
+            (None, None) => shown(&line, 300),
         }
     }
 
     /// The address, which may be long, stands below.
-    fn act(&self, _: &Scope, _: &Before<'_>) -> Option<String> {
+    fn act(&self, scope: &Scope, before: &Before<'_>) -> Option<String> {
+        if let Some(described) = &self.described {
+            let act = described.act(scope, before);
+            return Some(act.unwrap_or_else(|| described.summary(scope)));
+        }
         let title = self.request.title.as_ref()?;
         Some(shown(title, 160))
     }
 
     fn place(&self, scope: &Scope, name: Option<Result<&str, &str>>) -> Option<String> {
+        let described = self.described.as_ref();
+        if let Some(place) = described.and_then(|described| described.place(scope, name)) {
+            return Some(place);
+        }
         let (of, id) = (scope.scope_type, &scope.id);
         name.map(|name| match name {
             // Its owner wrote it: in quotes, and without any of its own.
@@ -800,11 +848,64 @@ impl Effect for AsItCame {
         false
     }
 
-    fn warnings(&self, _: &Before<'_>) -> Vec<Warning> {
-        let mut warnings = vec![Warning::new(
-            "not_described",
-            "this service does not know what the request does: read method, address and body",
-        )];
+    fn reads_state(&self) -> bool {
+        let described = self.described.as_ref();
+        described.is_some_and(|described| described.reads_state())
+    }
+
+    fn read_state<'a>(
+        &'a self,
+        scope: &'a Scope,
+        name: Result<&'a str, &'a str>,
+        depth: Depth,
+        upstream: &'a dyn Upstream,
+    ) -> Pending<'a, Result<Option<Snapshot>, String>> {
+        match &self.described {
+            Some(described) => described.read_state(scope, name, depth, upstream),
+            None => Box::pin(std::future::ready(Ok(None))),
+        }
+    }
+
+    fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
+        let described = self.described.as_ref();
+        described.map_or_else(Map::new, |described| described.lost(before))
+    }
+
+    fn unchanged(&self, before: &Before<'_>) -> Vec<String> {
+        let described = self.described.iter();
+        let names = described.flat_map(|described| described.unchanged(before));
+        names.map(|name| format!("body.{name}")).collect()
+    }
+
+    fn entries(&self, before: &Before<'_>) -> Option<Entries> {
+        let mut entries = self.described.as_ref()?.entries(before)?;
+        if entries.param == "rules" {
+            entries.param = "body.rules";
+        }
+        Some(entries)
+    }
+
+    fn not_sent(&self) -> &'static [&'static str] {
+        &[ALSO_ALLOWED, FOLLOWS]
+    }
+
+    fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
+        let mut warnings = match (&self.described, &self.request.title) {
+            (Some(described), _) => described.warnings(before),
+            (None, Some(_)) => vec![Warning::new(
+                "not_described",
+                "its heading is all that this service knows of it: read method, address and body",
+            )],
+            (None, None) => vec![Warning::new(
+                "not_described",
+                "this service does not know what the request does: read method, address and body",
+            )],
+        };
+        if let Some(first) = self.request.follows {
+            let text =
+                format!("it follows a request that was carried out shortly before (apply {first})");
+            warnings.push(Warning::new("follows_another", text));
+        }
         let allowed = &self.request.also_allowed;
         if !allowed.is_empty() {
             let texts: Vec<&str> = allowed.iter().map(|it| it.text.as_str()).collect();
@@ -835,11 +936,26 @@ impl Effect for AsItCame {
         ]
     }
 
-    fn files(&self, _: &Before<'_>) -> Option<OperationFiles<'_>> {
+    fn files(&self, before: &Before<'_>) -> Option<OperationFiles<'_>> {
+        let described = self.described.as_ref();
+        let mut known = described.and_then(|described| described.files(before));
+        let mut change_of = |name: &str| {
+            let mut files = known.iter_mut().flat_map(|known| known.files.iter_mut());
+            let found = files.find(|file| file.name == name);
+            found.map_or(FileChange::Unknown, |file| {
+                std::mem::replace(&mut file.change, FileChange::Unknown)
+            })
+        };
         let parts = match &self.body {
             ForwardedBody::Form(form) => form.parts.as_slice(),
             // What is not read can be had as it is.
-            ForwardedBody::Other => return Some(self.as_one_file()),
+            ForwardedBody::Other => {
+                let mut files = self.as_one_file();
+                for file in &mut files.files {
+                    file.change = change_of(file.name);
+                }
+                return Some(beside_running(files, known));
+            }
             _ if self.request.uploads.is_empty() => return None,
             _ => &[],
         };
@@ -848,20 +964,38 @@ impl Effect for AsItCame {
             file_name: part.file_name.as_deref(),
             media_type: part.content_type.as_deref().unwrap_or_default(),
             content: &part.content,
-            change: FileChange::Unknown,
+            change: change_of(&part.name),
             text: part.text(),
         });
-        Some(OperationFiles {
+        let files = OperationFiles {
             param: PARTS,
             files: files.collect(),
             are_parts: true,
             uploads: &self.request.uploads,
             ..OperationFiles::default()
-        })
+        };
+        Some(beside_running(files, known))
     }
 
     fn check_asked(&self, _: &[super::Unchecked]) -> Result<(), InvalidOperation> {
         Ok(())
+    }
+}
+
+/// Files with what is known of those that run.
+fn beside_running<'a>(
+    files: OperationFiles<'a>,
+    known: Option<OperationFiles<'a>>,
+) -> OperationFiles<'a> {
+    let Some(known) = known else {
+        return files;
+    };
+    OperationFiles {
+        gone: known.gone,
+        known_hosts: known.known_hosts,
+        unread: known.unread,
+        recorded_as: known.recorded_as,
+        ..files
     }
 }
 

@@ -447,6 +447,12 @@ impl Operation {
         self.effect.ends_with_its_answer()
     }
 
+    /// True when what stands upstream can be read before it is carried out.
+    #[must_use]
+    pub fn reads_state(&self) -> bool {
+        self.effect.reads_state()
+    }
+
     /// True when reading back can tell if it was carried out.
     #[must_use]
     pub fn reconcilable(&self) -> bool {

@@ -16,8 +16,8 @@ use crate::event::Agreement;
 use crate::id::AgentId;
 use crate::operation::fields::Fields;
 use crate::operation::{
-    AlsoAllowed, Before, Beside, Entries, InvalidOperation, Operation, OperationFiles, Scope, Sent,
-    Unchecked, UpstreamRequest, Warning, refuse_secrets,
+    AlsoAllowed, Before, Beside, Entries, ForwardedBody, ForwardedRequest, InvalidOperation,
+    Operation, OperationFiles, Scope, Sent, Unchecked, UpstreamRequest, Warning, refuse_secrets,
 };
 use serde_json::{Map, Value};
 use std::fmt;
@@ -97,6 +97,18 @@ pub trait Provider: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What a client's own request does, where no operation makes the same one, for people: its title, its dangers and
+    /// what stands upstream before. Nothing of it is recorded or sent. `None` where nothing is known.
+    fn description_of(
+        &self,
+        _entry: &CatalogEntry,
+        _scope: &Scope,
+        _request: &ForwardedRequest,
+        _body: &ForwardedBody,
+    ) -> Option<Arc<dyn Effect>> {
+        None
+    }
+
     /// What the approval of a client's own request allows besides, once each and shortly after it; it is shown to people
     /// before they decide.
     fn also_allowed(&self, _sent: Sent<'_>) -> Vec<AlsoAllowed> {
@@ -168,6 +180,16 @@ pub trait Effect: fmt::Debug + Send + Sync {
     /// True when reading back can tell if it was carried out.
     fn reconcilable(&self) -> bool {
         self.changes_upstream()
+    }
+
+    /// True when what stands upstream can be read before it is carried out.
+    fn reads_state(&self) -> bool {
+        self.changes_upstream() && self.reconcilable()
+    }
+
+    /// The params that are told and not sent, by name.
+    fn not_sent(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// The risks that an approver must see before deciding, beside params that are not known here.

@@ -129,6 +129,24 @@ impl Projections {
         Ok(newest.into_iter().next())
     }
 
+    /// The newest answers of persons to questions of an agent, besides the one to this question; at most so many.
+    pub async fn newest_answers_to_agent(
+        &self,
+        agent: &AgentName,
+        besides: ApprovalId,
+        at_most: u32,
+    ) -> Result<Vec<ApprovalView>, Error> {
+        let query = sqlx::query(
+            "SELECT * FROM approvals WHERE agent = ? AND answered IS NOT NULL AND decided_at IS NOT NULL
+                 AND approval_id <> ? ORDER BY answered DESC LIMIT ?",
+        );
+        let query = query
+            .bind(agent.to_string())
+            .bind(besides.to_string())
+            .bind(i64::from(at_most));
+        read_all(self.readers(), query).await
+    }
+
     /// The answers to the same operations of the same task, besides the one to this question; the newest first, and at
     /// most so many.
     pub async fn answers_to(

@@ -313,7 +313,7 @@ fn rules_in(phase: &WafPhase) -> String {
     }
 }
 
-fn rule_of<'a>(before: &Before<'a>, rule_id: &str) -> Option<&'a Value> {
+pub(super) fn rule_of<'a>(before: &Before<'a>, rule_id: &str) -> Option<&'a Value> {
     let is_it = |rule: &&Value| rule.get("id").and_then(Value::as_str) == Some(rule_id);
     rules_before(before).iter().find(is_it)
 }
@@ -324,7 +324,7 @@ fn rule_text<'a>(rule: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// `"Block bots"`, or its id where nobody described it.
-fn rule_named(rule: &Value) -> String {
+pub(super) fn rule_named(rule: &Value) -> String {
     match (rule_text(rule, "description"), rule_text(rule, "id")) {
         (Some(description), _) => format!("\"{}\"", shown(description, MOST_SHOWN)),
         (None, Some(id)) => shown(id, 64),
@@ -373,14 +373,19 @@ fn rule_changes(now: &Value, then: &Value) -> String {
 }
 
 impl WorkersDeploy {
-    fn act(&self, before: &Before<'_>) -> Option<String> {
-        let name = self.script_name();
+    /// `2 modules, 1200 bytes`
+    pub(super) fn counted(&self) -> String {
         let modules = self.modules();
         let bytes: usize = modules.iter().map(|module| module.content().len()).sum();
-        let modules = match modules.len() {
+        match modules.len() {
             1 => format!("1 module, {bytes} bytes"),
             many => format!("{many} modules, {bytes} bytes"),
-        };
+        }
+    }
+
+    fn act(&self, before: &Before<'_>) -> Option<String> {
+        let name = self.script_name();
+        let modules = self.counted();
         if before.is_absent("script") {
             return Some(format!("Deploy the new Worker {name} ({modules})"));
         }

@@ -79,7 +79,9 @@ pub(super) fn also_allowed(sent: Sent<'_>) -> Vec<AlsoAllowed> {
     }
     let text = format!("set observability and tags of {script}, and nothing else of its settings");
     all.push(allowed(SCRIPT_SETTINGS, text));
-    let text = format!("publish {script} at its address on workers.dev, or take it from there");
+    let text = format!(
+        "publish {script} and its previews at their addresses on workers.dev, or take them from there"
+    );
     all.push(allowed(SUBDOMAIN, text));
     all
 }

@@ -89,6 +89,24 @@ impl DnsRecordFields {
         Ok(change)
     }
 
+    /// The fields of a client's own request, unchecked: what they say is told to people, and never sent from here.
+    pub(super) fn as_sent(body: &Map<String, Value>) -> Self {
+        let name = body.get("name").and_then(Value::as_str);
+        Self {
+            record_type: None,
+            name: name.map(str::to_owned),
+            content: None,
+            data: None,
+            ttl: body.get("ttl").and_then(Value::as_i64),
+            proxied: body.get("proxied").and_then(Value::as_bool),
+            priority: None,
+            comment: None,
+            tags: None,
+            settings: None,
+            more: body.clone(),
+        }
+    }
+
     fn parse(mut fields: Fields<'_>) -> Result<Self, InvalidOperation> {
         let record_type = parse_type(&mut fields)?;
         let name = fields

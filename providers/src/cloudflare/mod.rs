@@ -9,6 +9,7 @@
 //! | `cache_purge`, `dns_…`, `ssl_mode`, `waf_…`, `worker…` | params, what they warn of, and their summary |
 //! | `request` | the request of each operation |
 //! | `forwarded` | which operation a client's own request is |
+//! | `described` | what a client's own request does that is no operation's |
 //! | `deploys` | the requests that belong to one deploy of a Worker |
 //! | `answer` | what an answer means |
 //! | `read_back`, `state` | what stands upstream where an operation changes something |
@@ -24,6 +25,7 @@ mod answer;
 mod cache_purge;
 mod catalog;
 mod deploys;
+mod described;
 mod dns_name;
 mod dns_record_data;
 mod dns_record_fields;
@@ -71,8 +73,8 @@ use dns_record_read::DnsRecordRead;
 use dns_record_write::DnsRecordWrite;
 use ledger::operation::fields::{self, Fields};
 use ledger::operation::{
-    AlsoAllowed, Before, InvalidOperation, Scope, ScopeId, Sent, Unchecked, UpstreamRequest,
-    Warning, is_safe_segment, says_secret, shown, shown_name,
+    AlsoAllowed, Before, ForwardedBody, ForwardedRequest, InvalidOperation, Scope, ScopeId, Sent,
+    Unchecked, UpstreamRequest, Warning, is_safe_segment, says_secret, shown, shown_name,
 };
 use ledger::provider::{
     Answer, Effect, Following, NoAnswer, Outcome, Param, Pending, Provider, ProviderNames, Upstream,
@@ -128,6 +130,16 @@ impl Provider for Cloudflare {
 
     fn params_of(&self, entry: &CatalogEntry, scope: &Scope, sent: Sent<'_>) -> Option<Value> {
         forwarded::params_of(entry, scope, sent)
+    }
+
+    fn description_of(
+        &self,
+        entry: &CatalogEntry,
+        scope: &Scope,
+        request: &ForwardedRequest,
+        body: &ForwardedBody,
+    ) -> Option<Arc<dyn Effect>> {
+        described::description_of(entry, scope, request, body)
     }
 
     fn also_allowed(&self, sent: Sent<'_>) -> Vec<AlsoAllowed> {

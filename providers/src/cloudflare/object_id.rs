@@ -14,6 +14,11 @@ impl ObjectId {
         &self.0
     }
 
+    /// `None` for what is no id.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        is_safe_segment(text).then(|| Self(text.to_owned()))
+    }
+
     pub(super) fn parse(
         fields: &mut Fields<'_>,
         name: &'static str,
@@ -21,11 +26,10 @@ impl ObjectId {
         let Some(text) = fields.text(name)? else {
             return Ok(None);
         };
-        if is_safe_segment(text) {
-            Ok(Some(Self(text.to_owned())))
-        } else {
-            Err(fields.refuse(name, "must be an id: 1..64 characters of A-Z a-z 0-9 _ -"))
-        }
+        let id = Self::of(text).ok_or_else(|| {
+            fields.refuse(name, "must be an id: 1..64 characters of A-Z a-z 0-9 _ -")
+        })?;
+        Ok(Some(id))
     }
 
     pub(super) fn required(
@@ -52,24 +56,27 @@ impl ScriptName {
         &self.0
     }
 
-    pub(super) fn required(
-        fields: &mut Fields<'_>,
-        name: &'static str,
-    ) -> Result<Self, InvalidOperation> {
-        let text = fields.required_text(name)?;
+    /// `None` for what is no name.
+    pub(super) fn of(text: &str) -> Option<Self> {
         let fine = (1..=255).contains(&text.len())
             && !text.starts_with('-')
             && text
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-        if fine {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(fields.refuse(
+        fine.then(|| Self(text.to_owned()))
+    }
+
+    pub(super) fn required(
+        fields: &mut Fields<'_>,
+        name: &'static str,
+    ) -> Result<Self, InvalidOperation> {
+        let text = fields.required_text(name)?;
+        Self::of(text).ok_or_else(|| {
+            fields.refuse(
                 name,
                 "must have 1..255 characters of a-z 0-9 _ - and not begin with -",
-            ))
-        }
+            )
+        })
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn read_state(
 
 /// A script as it may be recorded for good: without the values of bindings, since what somebody put there by
 /// hand may be as good as a secret, and modules by their digests.
-fn recorded(mut value: Value, modules: Option<&Modules>) -> Value {
+pub(super) fn recorded(mut value: Value, modules: Option<&Modules>) -> Value {
     let bindings = value
         .pointer_mut("/script/bindings")
         .and_then(Value::as_array_mut);

@@ -224,9 +224,8 @@ impl WafRulesWrite {
                 change: RuleChange::Define(rule),
                 ..
             } => rule.defaults(),
-            Self::UpdateRule { .. } | Self::DeleteRule { .. } | Self::ReplacePhase { .. } => {
-                Vec::new()
-            }
+            Self::ReplacePhase { .. } => vec!["rules.enabled"],
+            Self::UpdateRule { .. } | Self::DeleteRule { .. } => Vec::new(),
         }
     }
 

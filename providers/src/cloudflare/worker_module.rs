@@ -106,6 +106,16 @@ impl WorkerModule {
         }
     }
 
+    /// A part of a client's own request, unchecked.
+    pub(super) fn as_sent(name: &str, media_type: &str, content: &[u8]) -> Self {
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        Self {
+            name: name.to_owned(),
+            module_type: ModuleType::parse(media_type).unwrap_or(ModuleType::Data),
+            content: content.to_vec(),
+        }
+    }
+
     /// `body_part` is the name of the service worker's script, where there is one.
     pub(super) fn parse(module: At<'_>, body_part: Option<&str>) -> Result<Self, InvalidOperation> {
         let mut fields = module.fields()?;

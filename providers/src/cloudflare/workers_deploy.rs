@@ -19,12 +19,15 @@ use super::values::says_something;
 use super::worker_module::{ModuleType, WorkerModule, check_name};
 use super::worker_settings::{STRICT, bindings_of, parse_settings};
 use super::{InvalidOperation, Scope, Warning, shown};
+use ledger::operation::{FormPart, ForwardedBody, ForwardedRequest};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// Most bytes of all modules of one upload together.
 const MOST_BYTES: usize = 10 * 1024 * 1024;
 const MOST_MODULES: usize = 4096;
+/// The name of the file that a request without a form is.
+const BARE: &str = "body";
 /// The module's name in the short form.
 const SHORT_FORM_MODULE: &str = "worker.js";
 
@@ -109,6 +112,49 @@ impl WorkersDeploy {
             modules,
             inherits_strictly: settings.inherits_strictly || inherits,
             settings: settings.metadata,
+        })
+    }
+
+    /// The upload of a client's own request, unchecked: what it says is told to people, and never sent from here.
+    pub(super) fn as_sent(
+        script_name: ScriptName,
+        request: &ForwardedRequest,
+        body: &ForwardedBody,
+    ) -> Option<Self> {
+        let (mut settings, modules) = match body {
+            ForwardedBody::Form(form) => {
+                let metadata = form.part("metadata").and_then(FormPart::json);
+                let settings = metadata.as_ref().and_then(Value::as_object).cloned();
+                let parts = form.parts.iter().filter(|part| part.name != "metadata");
+                let modules = parts.map(|part| {
+                    let media_type = part.content_type.as_deref().unwrap_or_default();
+                    WorkerModule::as_sent(&part.name, media_type, &part.content)
+                });
+                (settings.unwrap_or_default(), modules.collect())
+            }
+            // A service worker may come as its bare script.
+            ForwardedBody::Other => {
+                let module = WorkerModule::as_sent(BARE, &request.media_type(), &request.body);
+                (Map::new(), vec![module])
+            }
+            ForwardedBody::Json(_) | ForwardedBody::Nothing => return None,
+        };
+        settings.retain(|_, value| !value.is_null());
+        let mut named = |field: &str| {
+            let name = settings.remove(field)?;
+            name.as_str().map(str::to_owned)
+        };
+        let (main, body_part) = (named("main_module"), named("body_part"));
+        let entry = match (main, body_part) {
+            (Some(name), _) => EntryPoint::MainModule(name),
+            (None, name) => EntryPoint::BodyPart(name.unwrap_or_else(|| BARE.to_owned())),
+        };
+        Some(Self {
+            script_name,
+            entry,
+            modules,
+            inherits_strictly: false,
+            settings,
         })
     }
 

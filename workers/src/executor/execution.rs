@@ -274,7 +274,9 @@ impl Execution {
         let outcome = operation.provider().outcome(answer, ends);
         // What follows is held to what this has made.
         let keeps_id = !request.also_allowed.is_empty();
-        let outcome = without_content(outcome, body, keeps_id);
+        // What is withheld of the request may stand in what upstream says of it.
+        let keeps_errors = !request.needs_its_call();
+        let outcome = without_content(outcome, body, (keeps_id, keeps_errors));
         match (Conclusion::of(outcome), client) {
             (Ok(conclusion), _) => conclusion,
             (Err(lost), Some(client)) => {

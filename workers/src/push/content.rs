@@ -65,7 +65,10 @@ mod tests {
             "{body}"
         );
         assert_eq!(lines[3], "and 7 more operations");
-        assert_eq!(lines[4], "deployer says: \u{201c}a‹U+000A›b‹U+202E›\u{201d}");
+        assert_eq!(
+            lines[4],
+            "deployer says: \u{201c}a‹U+000A›b‹U+202E›\u{201d}"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use ledger::provider::{
 use reqwest::{Client, Url, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::error::Error as _;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -325,6 +326,9 @@ fn is_loopback(base: &Url) -> bool {
 
 /// The error with its causes, without the URL: that is in the intent already.
 fn described(error: &reqwest::Error) -> String {
+    if let Some(words) = in_words(error) {
+        return words.to_owned();
+    }
     let mut text = if error.is_timeout() {
         "timed out".to_owned()
     } else {
@@ -347,6 +351,33 @@ fn described(error: &reqwest::Error) -> String {
     } else {
         text
     }
+}
+
+/// The common reasons, as a person says them; people read them on receipts.
+fn in_words(error: &reqwest::Error) -> Option<&'static str> {
+    if error.is_timeout() {
+        return None;
+    }
+    let mut cause = error.source();
+    while let Some(at) = cause {
+        let text = at.to_string();
+        if text.contains("failed to lookup address information") {
+            return Some("its name leads to no address");
+        }
+        if text.contains("connection closed before message completed") {
+            return Some("it closed the connection before it answered");
+        }
+        match at.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => return Some("nothing listens there"),
+            Some(
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe,
+            ) => return Some("the connection broke"),
+            _ => cause = at.source(),
+        }
+    }
+    None
 }
 
 fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {

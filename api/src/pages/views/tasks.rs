@@ -115,11 +115,53 @@ impl Standing {
 }
 
 impl OperationRow {
+    /// Where it stands: one that waits for nothing any more was not tried.
+    fn word(&self, apply: &Standing) -> &'static str {
+        let is_over = matches!(
+            apply.0,
+            TaskStatus::Denied
+                | TaskStatus::Expired
+                | TaskStatus::Closed
+                | TaskStatus::Failed
+                | TaskStatus::Unknown
+                | TaskStatus::Completed
+        );
+        match self.progress {
+            OperationProgress::Waiting if is_over => "not tried",
+            progress => progress.as_str(),
+        }
+    }
+
     const fn tone(&self) -> &'static str {
         match self.progress {
             OperationProgress::Succeeded => "good",
             OperationProgress::Failed | OperationProgress::Unknown => "bad",
             OperationProgress::Waiting | OperationProgress::Started => "neutral",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_waits_for_nothing_any_more_was_not_tried() {
+        let row = OperationRow {
+            what: Short::line("dns.record.write", 100),
+            progress: OperationProgress::Waiting,
+            why: None,
+        };
+        for status in TaskStatus::ALL {
+            let waits = matches!(
+                status,
+                TaskStatus::Open
+                    | TaskStatus::RequiresApproval
+                    | TaskStatus::Approved
+                    | TaskStatus::Applying
+            );
+            let expected = if waits { "waiting" } else { "not tried" };
+            assert_eq!(row.word(&Standing(*status)), expected, "{status:?}");
         }
     }
 }

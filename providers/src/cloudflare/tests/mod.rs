@@ -2,6 +2,7 @@
 //! operations look like when they are written, shown and warned about.
 
 mod deploy;
+mod described;
 mod dns;
 mod earlier_params;
 mod losses;
