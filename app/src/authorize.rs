@@ -19,11 +19,39 @@ use std::sync::Arc;
 pub struct Request {
     /// Its id, for events that it causes.
     pub id: Option<RequestId>,
-    pub task: Option<TaskId>,
+    pub task: NamedTask,
     /// Whether it may change something.
     pub is_unsafe: bool,
     /// Whether a browser adds what authenticates it, and a page of another site may have made it.
     pub is_cross_site: bool,
+}
+
+/// The task that a request names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NamedTask {
+    /// It names none.
+    #[default]
+    None,
+    /// It names one by a text that is no id, so that there is no such task.
+    Malformed,
+    /// This one.
+    Id(TaskId),
+}
+
+impl NamedTask {
+    /// The task that a text names.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        text.parse().map_or(Self::Malformed, Self::Id)
+    }
+
+    /// Its id, where it is one.
+    const fn id(self) -> Option<TaskId> {
+        match self {
+            Self::Id(id) => Some(id),
+            Self::None | Self::Malformed => None,
+        }
+    }
 }
 
 /// The access of a principal that may do the action in that request.
@@ -76,7 +104,7 @@ pub async fn authorize<A: Act>(
             let is_in_force = who != Who::AgentWithOldToken;
             // Who one is does not depend on a task in the path.
             let own = (who == Who::Identity).then(|| holder.token.task_id());
-            let named = request.task.or(own);
+            let named = request.task.id().or(own);
             let task = task_of(ledger, holder, named, is_in_force).await?;
             if is_in_force && !records_locks(A::ACTION) {
                 token_unlocked(ledger, holder, &task).await?;
@@ -86,7 +114,7 @@ pub async fn authorize<A: Act>(
         (Principal::AgentKey(holder), who) => {
             key_in_force(ledger, holder).await?;
             let task = match who {
-                Who::Agent => Some(opened_by_key(ledger, holder, request.task).await?),
+                Who::Agent => Some(opened_by_key(ledger, holder, request.task.id()).await?),
                 _ => None,
             };
             if !records_locks(A::ACTION) {
@@ -197,13 +225,10 @@ fn user_may(
 }
 
 /// The task that a request names, for who may read all of them.
-async fn named(
-    ledger: &Ledger,
-    who: Who,
-    task: Option<TaskId>,
-) -> Result<Option<Arc<Task>>, Error> {
+async fn named(ledger: &Ledger, who: Who, task: NamedTask) -> Result<Option<Arc<Task>>, Error> {
     match task {
-        Some(task) if who == Who::User(Role::Viewer) => {
+        NamedTask::Malformed => Err(Rejection::TaskNotFound.into()),
+        NamedTask::Id(task) if who == Who::User(Role::Viewer) => {
             let task = ledger.load::<Task>(task).await?;
             Ok(Some(task.ok_or(Rejection::TaskNotFound)?))
         }

@@ -58,7 +58,7 @@ mod zones;
 
 pub use action::{Access, Act, Action, Admitted, Who};
 pub use app::{App, Keys};
-pub use authorize::{Request, authorize};
+pub use authorize::{NamedTask, Request, authorize};
 pub use key_holder::{KeyHolder, PresentedProof};
 pub use principal::{
     AUTH_DISABLED, Acting, Administrator, InvitationAccess, Minting, Opening, Principal,

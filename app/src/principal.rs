@@ -1,7 +1,9 @@
 //! Principals: who a request is from, as a scheme has proven it.
 
 use crate::action::{self, Access, Admitted};
-use crate::authorize::{Request, authorize, key_unlocked, token_in_force, token_unlocked};
+use crate::authorize::{
+    NamedTask, Request, authorize, key_unlocked, token_in_force, token_unlocked,
+};
 use crate::feed::Reader;
 use crate::identity::session::{SessionPointer, UserSession};
 use crate::key_holder::KeyHolder;
@@ -113,7 +115,7 @@ impl Principal {
             }
             Self::AgentKey(holder) => key_unlocked(ledger, holder, task).await,
             Self::User(session) => session.again(ledger).await.map(drop),
-            Self::Viewer(token) => token.opens(ledger, None).await.map(drop),
+            Self::Viewer(token) => token.opens(ledger, NamedTask::None).await.map(drop),
             _ => Ok(()),
         }
     }

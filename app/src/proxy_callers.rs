@@ -3,7 +3,7 @@
 
 use crate::action::{Access, Admitted, CallUpstream};
 use crate::app::App;
-use crate::authorize::{Request, authorize};
+use crate::authorize::{NamedTask, Request, authorize};
 use crate::identity::session::SessionCredential;
 use crate::key_holder::{KeyHolder, PresentedProof};
 use crate::principal::{Principal, TokenHolder};
@@ -98,8 +98,8 @@ impl ProxyCaller {
 /// What a principal may at this moment.
 async fn standing(ledger: &Ledger, principal: Principal) -> Result<ProxyCaller, Error> {
     let task = match &principal {
-        Principal::Agent(holder) => Some(holder.task_id()),
-        _ => None,
+        Principal::Agent(holder) => NamedTask::Id(holder.task_id()),
+        _ => NamedTask::None,
     };
     let request = Request {
         task,

@@ -14,7 +14,7 @@ use crate::testing::SERVICE_TOKEN;
 use app::token::link::{ApprovalLink, EnrolmentLink};
 use app::{Action, Who};
 use http::Request;
-use ledger::{ApprovalId, ApproverName, EnrolmentId, TaskId};
+use ledger::{ApprovalId, ApproverName, EnrolmentId, Role, TaskId};
 use routes::ROUTES;
 use service::{Refusal, TestService, with};
 use std::collections::BTreeSet;
@@ -72,6 +72,65 @@ async fn every_route_refuses_whom_its_action_does_not_admit() {
             assert_eq!(answer.body["message"], answer.body["detail"], "{place}");
             if !code.is_empty() {
                 assert_eq!(answer.code(), code, "{place}: {answer:?}");
+            }
+        }
+    }
+}
+
+/// What a path names by a text that is no id does not exist: nobody is told of a fault of the service.
+#[tokio::test]
+async fn an_id_that_does_not_parse_is_not_found_and_never_a_fault() {
+    let service = TestService::build().await;
+    let by_id = ROUTES.iter().filter(|(_, template, action)| {
+        template.contains('{') && !template.contains("{*") && !is_behind_link(*action)
+    });
+    for (method, template, action) in by_id {
+        let who = action.who();
+        let is_id = ["_id}", "{id}", "{version}"]
+            .iter()
+            .any(|it| template.contains(it));
+        for id in ["x!", "%FF"] {
+            let path = service.filled_with(template, id);
+            let bare = || {
+                let bare = Request::builder().method(*method).uri(&path);
+                bare.header("host", "localhost:8080")
+            };
+            let role = who.iter().find_map(|who| match who {
+                Who::User(role) => Some(*role),
+                Who::Session => Some(Role::Viewer),
+                _ => None,
+            });
+            let mut asked = Vec::new();
+            // Where the service token counts, sessions of admins would have to show a passkey first.
+            if role.is_some_and(|role| role < Role::Admin) {
+                let session = service.stage.session_of(Role::Operator).await;
+                asked.push(with(bare(), &session.bearer));
+            }
+            if who.iter().any(|who| matches!(who, Who::User(_))) {
+                asked.push(with(bare(), SERVICE_TOKEN));
+            }
+            if who.iter().any(|who| matches!(who, Who::Administrator(_))) {
+                asked.push(with(
+                    service.signed(method, &path),
+                    &service.bootstrap(|_| ()),
+                ));
+            }
+            for request in asked {
+                let answer = service.ask(request, "{\"nonsense\":").await;
+                let place = format!("{method} {path}: {answer:?}");
+                match answer.status {
+                    404 => assert!(answer.code().ends_with("_not_found"), "{place}"),
+                    // The body is read first where the path may name what is made only now.
+                    400 => assert_ne!(*method, "GET", "{place}"),
+                    // Of a name that nobody has heard of some say that there is nothing.
+                    200..300 => assert!(!is_id, "{place}"),
+                    _ => panic!("{place}"),
+                }
+            }
+            if who.contains(&Who::Agent) {
+                let request = with(service.signed(method, &path), &service.capability_token());
+                let answer = service.ask(request, "{\"nonsense\":").await;
+                assert_eq!(answer.status, 403, "{method} {path}: {answer:?}");
             }
         }
     }

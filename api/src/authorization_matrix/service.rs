@@ -59,7 +59,7 @@ impl TestService {
         service
     }
 
-    fn bootstrap(&self, change: impl FnOnce(&mut Value)) -> String {
+    pub(super) fn bootstrap(&self, change: impl FnOnce(&mut Value)) -> String {
         self.stage.bootstrap(change)
     }
 
@@ -145,6 +145,11 @@ impl TestService {
             Some(Who::User(_) | Who::Identity) => SERVICE_TOKEN.to_owned(),
             _ => self.token.clone(),
         }
+    }
+
+    /// The capability token of the service's task.
+    pub(super) fn capability_token(&self) -> String {
+        self.token.clone()
     }
 
     pub(super) fn signed(&self, method: &str, path: &str) -> Builder {
@@ -362,6 +367,11 @@ impl TestService {
 
     /// A path with its parameters filled in.
     pub(super) fn filled(&self, template: &str) -> String {
+        self.filled_with(template, &self.task)
+    }
+
+    /// A path with this id in the place of each parameter that names a thing.
+    pub(super) fn filled_with(&self, template: &str, id: &str) -> String {
         // Its answer has no end.
         if template == "/v1/stream" {
             return format!("{template}?after=nonsense");
@@ -370,7 +380,7 @@ impl TestService {
         let fill = |part: &str| match part {
             "{*path}" if entries => "000.p/1".into(),
             "{*path}" => "0/000.p/1".into(),
-            _ if part.starts_with('{') => self.task.clone(),
+            _ if part.starts_with('{') => id.to_owned(),
             _ => part.into(),
         };
         template

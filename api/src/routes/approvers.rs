@@ -12,6 +12,7 @@ use app::{action, approvers, enrolments};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use ledger::Rejection;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -104,7 +105,7 @@ async fn revoke_credential(
     By(who): By<action::RevokeCredential>,
     PathParams(path): PathParams<CredentialPath>,
 ) -> Result<Json<Credentials>, ApiError> {
-    let id = credential_id(&path.credential_id)?;
+    let id = credential_id(&path.credential_id).map_err(|_| Rejection::CredentialNotFound)?;
     let ledger = &state.app.ledger;
     let approver = approvers::revoke_credential(ledger, who, path.principal, id, None).await?;
     Ok(Json(Credentials::of(&state, &approver)))

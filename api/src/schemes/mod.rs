@@ -22,9 +22,9 @@ use crate::problem::{ApiError, Unauthorized};
 use crate::state::AppState;
 use app::action::{Act, Action, Who};
 use app::identity::session::SessionCredential;
-use app::{PresentedProof, Principal, Request, authorize};
+use app::{NamedTask, PresentedProof, Principal, Request, authorize};
 use axum::RequestPartsExt;
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use ledger::{ApprovalId, ClientSubject, Timestamp};
@@ -143,6 +143,18 @@ impl Head<'_> {
         params.find_map(|(name, value)| (name == wanted).then_some(value))
     }
 
+    /// The task that the path names.
+    fn named_task(&self) -> NamedTask {
+        if let Some(id) = self.param("task_id") {
+            return NamedTask::of(id);
+        }
+        let template = self.parts.extensions.get::<MatchedPath>();
+        match template.is_some_and(|template| template.as_str().contains("{task_id}")) {
+            true => NamedTask::Malformed,
+            false => NamedTask::None,
+        }
+    }
+
     /// The principal of the first scheme that proves one whom the action may admit.
     async fn identify(&mut self, action: Action) -> Result<Principal, ApiError> {
         let mut absent = None;
@@ -196,8 +208,7 @@ impl<A: Act> FromRequestParts<AppState> for By<A> {
         links::count(&principal, &mut head).await?;
         let request = Request {
             id: head.parts.extensions.get().copied(),
-            // A path that names no task at all is not this token's task either.
-            task: head.param("task_id").and_then(|id| id.parse().ok()),
+            task: head.named_task(),
             is_unsafe: !head.parts.method.is_safe(),
             is_cross_site: head.is_cross_site(&principal),
         };

@@ -2,6 +2,7 @@
 //! signed and stored nowhere; they last no longer than the session of whoever minted them.
 
 use super::link::{LinkKey, Said};
+use crate::authorize::NamedTask;
 use crate::identity::session::{SessionCredential, SessionPointer, UserSession};
 use crate::refusal::{Error, Forbidden, Unauthorized};
 use ledger::aggregate::Task;
@@ -66,12 +67,13 @@ impl ViewerToken {
     pub(crate) async fn opens(
         &self,
         ledger: &Ledger,
-        named: Option<TaskId>,
+        named: NamedTask,
     ) -> Result<Arc<Task>, Error> {
         let (task, _) = self.in_force(ledger).await?;
         match named {
-            Some(other) if other != self.task_id => Err(Forbidden::OtherTask.into()),
-            _ => Ok(task),
+            NamedTask::None => Ok(task),
+            NamedTask::Id(named) if named == self.task_id => Ok(task),
+            NamedTask::Id(_) | NamedTask::Malformed => Err(Forbidden::OtherTask.into()),
         }
     }
 

@@ -15,8 +15,8 @@ use app::token::capability::OpenedToken;
 use app::token::jwt::TokenKey;
 use app::token::link::{ApprovalLink, LinkKey, ShortLinkKey};
 use app::{
-    Administrator, App, Error, Forbidden, Keys, Opening, Principal, Request, Right, Rights,
-    TaskAccess, TokenHolder, action, approvers, authorize,
+    Administrator, App, Error, Forbidden, Keys, NamedTask, Opening, Principal, Request, Right,
+    Rights, TaskAccess, TokenHolder, action, approvers, authorize,
 };
 use fixtures::approver::SoftApprover;
 use fixtures::commands;
@@ -142,7 +142,7 @@ fn operator() -> Origin {
 fn of_task(issued: &Issued) -> Request {
     Request {
         id: None,
-        task: Some(issued.task.id),
+        task: NamedTask::Id(issued.task.id),
         ..Request::default()
     }
 }
