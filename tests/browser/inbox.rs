@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 /// A service with an administrator, and their browser at the inbox.
 pub(crate) async fn at_the_inbox(driver: &Driver) -> (Service, Browser) {
-    let service = Service::start().await;
+    at_the_inbox_of(driver, Service::start().await).await
+}
+
+async fn at_the_inbox_of(driver: &Driver, service: Service) -> (Service, Browser) {
     service.command("user create-admin anna --password-stdin", PASSWORD);
     let browser = Browser::open(driver).await;
     logged_in(&browser, &service, "anna").await;
@@ -224,7 +227,9 @@ async fn moments_are_told_by_the_clock_of_the_device() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_questions_can_be_used_by_everybody() {
     let driver = Driver::start();
-    let (service, browser) = at_the_inbox(&driver).await;
+    // An agent may ask as much as one task may.
+    let service = Service::start_with(&[("TASK_MAX_OPEN_APPROVALS", "1000")]).await;
+    let (service, browser) = at_the_inbox_of(&driver, service).await;
     for n in 0..1000 {
         service.ask(&purge(&format!("{n}.css"))).await;
     }

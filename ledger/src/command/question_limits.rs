@@ -16,14 +16,24 @@ use crate::voters::{Electorate, can_be_met};
 use crate::writer::Transaction;
 use std::net::IpAddr;
 
-/// The most open questions where there is no document. The other limits come with one.
-const WITHOUT_DOCUMENT: Limits = Limits {
-    open: 1000,
-    per_agent: 0,
-    per_owner: 0,
-    per_operation: 0,
-    per_address: 0,
-};
+/// The limits where there is no document: 1,000 open questions, a tenth of them of one agent and half of them of the
+/// agents of one owner, so that nobody who asks much leaves no place to others. An agent may always ask as much as
+/// one task may.
+fn without_document(of_one_task: usize) -> Limits {
+    let usual = Limits {
+        open: 1000,
+        per_agent: 100,
+        per_owner: 500,
+        per_operation: 0,
+        per_address: 0,
+    };
+    let of_one_task = u32::try_from(of_one_task).unwrap_or(u32::MAX);
+    Limits {
+        per_agent: usual.per_agent.max(of_one_task),
+        per_owner: usual.per_owner.max(of_one_task),
+        ..usual
+    }
+}
 
 /// The refusal of one more question, where something keeps it from being asked: not enough people could answer it, or
 /// a limit would be passed.
@@ -102,7 +112,8 @@ async fn passed(
     (operations, address): (&[OperationId], Option<IpAddr>),
 ) -> Result<Option<Rejection>, Error> {
     let in_force = tx.policy().map(|known| known.policy.limits);
-    let limits = in_force.unwrap_or(WITHOUT_DOCUMENT);
+    let of_one_task = tx.context().rules.quotas.open_approvals;
+    let limits = in_force.unwrap_or_else(|| without_document(of_one_task));
     let questions = tx.questions();
     let most_of_one = || {
         let asked = operations.iter().copied();

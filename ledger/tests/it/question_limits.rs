@@ -1,11 +1,11 @@
 //! The limits of open questions: the next one is refused and recorded, and its key stays free.
 
 use crate::scene::{Scene, refusal};
-use fixtures::commands::{agent, deploy, ssl_mode, submit};
+use fixtures::commands::{agent, create_task, deploy, ssl_mode, submit};
 use fixtures::history::History;
 use fixtures::people::create_user;
 use fixtures::policies::{policy, put};
-use ledger::command::{AgentChanges, DescribeAgent, IssuedToken, Ruling, Submitted};
+use ledger::command::{AgentChanges, CreateTask, DescribeAgent, IssuedToken, Ruling, Submitted};
 use ledger::policy::{Limits, Policy};
 use ledger::{AgentName, Decision, Error, Rejection, Role};
 use std::time::Duration;
@@ -172,19 +172,77 @@ async fn an_operation_and_an_owner_have_their_own_limits() {
     audited(scene).await;
 }
 
+/// A task of an agent of that name.
+async fn task_of(scene: &Scene, name: &str) -> IssuedToken {
+    let create = CreateTask {
+        agent: AgentName::unchecked(name),
+        ..create_task()
+    };
+    scene.run(create).await.unwrap()
+}
+
+/// Asks a hundred questions with each token at once; the answers.
+async fn flood(scene: &Scene, tokens: &[IssuedToken]) -> Vec<Result<(), Rejection>> {
+    let keys: Vec<String> = (0..100).map(|number| format!("k{number}")).collect();
+    let mut answers = Vec::new();
+    for token in tokens {
+        let asking = keys.iter().map(|key| asked(scene, token, key));
+        answers.extend(futures_util::future::join_all(asking).await);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn without_a_document_no_agent_takes_the_places_of_others() {
+    let scene = Scene::new().await;
+    let mut tokens = Vec::new();
+    for _ in 0..10 {
+        tokens.push(task_of(&scene, "flood").await);
+    }
+    let answers = flood(&scene, &tokens).await;
+    let refused: Vec<_> = answers.iter().filter_map(|it| it.as_ref().err()).collect();
+    assert_eq!(answers.len() - refused.len(), 100);
+    let expected = too_many("per_agent", 100);
+    assert!(refused.iter().all(|it| **it == expected), "{refused:?}");
+    asked(&scene, &scene.token, "another-agent").await.unwrap();
+    audited(scene).await;
+}
+
+#[tokio::test]
+async fn without_a_document_no_owner_takes_the_places_of_others() {
+    let scene = Scene::new().await;
+    let owner = scene.run(create_user("zoe", Role::Viewer)).await.unwrap();
+    let mut tokens = Vec::new();
+    for number in 0..6 {
+        let name = format!("flood-{number}");
+        tokens.push(task_of(&scene, &name).await);
+        let owned = DescribeAgent {
+            agent: AgentName::unchecked(name),
+            changes: AgentChanges {
+                owner: Some(Some(owner.id)),
+                ..AgentChanges::default()
+            },
+        };
+        scene.run(owned).await.unwrap();
+    }
+    let answers = flood(&scene, &tokens).await;
+    let refused: Vec<_> = answers.iter().filter_map(|it| it.as_ref().err()).collect();
+    assert_eq!(answers.len() - refused.len(), 500);
+    let expected = too_many("per_owner", 500);
+    assert!(refused.iter().all(|it| **it == expected), "{refused:?}");
+    asked(&scene, &scene.token, "another-owner").await.unwrap();
+    audited(scene).await;
+}
+
 #[tokio::test]
 async fn without_a_document_a_thousand_questions_are_the_most() {
     let scene = Scene::new().await;
     let mut tokens = Vec::new();
-    for _ in 0..10 {
-        tokens.push(scene.ledger.task().await);
+    for number in 0..10 {
+        tokens.push(task_of(&scene, &format!("agent-{number}")).await);
     }
-    let keys: Vec<String> = (0..100).map(|number| format!("k{number}")).collect();
-    for token in &tokens {
-        let asking = keys.iter().map(|key| asked(&scene, token, key));
-        for answer in futures_util::future::join_all(asking).await {
-            answer.unwrap();
-        }
+    for answer in flood(&scene, &tokens).await {
+        answer.unwrap();
     }
     let refused = asked(&scene, &scene.token, "one-more").await.unwrap_err();
     assert_eq!(refused, too_many("open", 1000));

@@ -315,17 +315,12 @@ async fn a_question_says_what_its_agent_did_before_and_how_the_same_was_answered
 #[tokio::test]
 async fn a_question_behind_a_thousand_others_is_shown_as_fast() {
     let stage = Stage::new().await;
-    // No more than a thousand may be open: these have expired when the others are asked.
-    for _ in 0..5 {
+    // No more than a hundred of one agent may be open: the earlier ones have expired when others are asked.
+    for _ in 0..10 {
         stage
             .ask_many("Move the shop", 100, "\"v=spf1 -all\"")
             .await;
-    }
-    stage.clock.advance(Duration::from_secs(86_401));
-    for _ in 0..5 {
-        stage
-            .ask_many("Move the shop", 100, "\"v=spf1 -all\"")
-            .await;
+        stage.clock.advance(Duration::from_secs(86_401));
     }
     let (task, token) = stage.task(AGENT).await;
     let executor = Executor::start(stage.state.app.ledger.clone());

@@ -159,10 +159,15 @@ async fn a_part_that_there_is_not_is_refused_as_a_page() {
 impl Stage {
     /// A task with a name and so many open questions, each about one record.
     pub(super) async fn ask_many(&self, name: &str, questions: usize, content: &str) {
+        self.ask_many_as(AGENT, name, questions, content).await;
+    }
+
+    /// As [`Self::ask_many`], for an agent of that name.
+    async fn ask_many_as(&self, agent: &str, name: &str, questions: usize, content: &str) {
         let ledger = &self.state.app.ledger;
         let system = || Origin::system("test");
         let create = CreateTask {
-            agent: AgentName::unchecked(AGENT),
+            agent: AgentName::unchecked(agent),
             subject: ClientSubject::unchecked(CLIENT),
             name: name.to_owned(),
             operations: vec![AllowedEntry {
@@ -241,9 +246,10 @@ async fn what_agents_write_is_harmless_attributed_and_bounded() {
 async fn a_thousand_open_questions_are_one_small_page_that_is_not_made_anew() {
     let stage = Stage::new().await;
     let reader = stage.session_of(Role::Viewer).await;
-    for _ in 0..10 {
+    for number in 0..10 {
+        let (agent, content) = (format!("agent-{number}"), "\"v=spf1 -all\"");
         stage
-            .ask_many("Move the shop", 100, "\"v=spf1 -all\"")
+            .ask_many_as(&agent, "Move the shop", 100, content)
             .await;
     }
     let look = async || {
