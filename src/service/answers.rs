@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use ledger::command::OWED;
 use ledger::operation::MatchDigest;
 use ledger::{AgentId, ApplyId, TaskId};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(super) type Asked = (AgentId, Option<TaskId>, MatchDigest);
 
 #[derive(Debug)]
 struct Kept {
+    /// Whose write it answers.
+    agent: AgentId,
     /// What upstream gave, or why that cannot be given.
     answer: Result<Given, Refusal>,
     at: Instant,
@@ -81,11 +84,11 @@ impl Answers {
     }
 
     /// Keeps an answer.
-    pub(super) fn put(&self, apply: ApplyId, answer: Result<Given, Refusal>) {
+    pub(super) fn put(&self, apply: ApplyId, agent: AgentId, answer: Result<Given, Refusal>) {
         let at = Instant::now();
         let mut inner = self.inner();
         inner.tidy(at);
-        inner.kept.insert(apply, Kept { answer, at });
+        inner.kept.insert(apply, Kept { agent, answer, at });
         drop(inner);
         self.kept.send_replace(());
     }
@@ -153,15 +156,27 @@ impl Inner {
                 false => age < SHORT,
             }
         });
-        let mut bytes: usize = self.kept.values().map(Kept::len).sum();
-        while bytes > MOST {
-            let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.at);
-            let oldest = oldest.filter(|(_, kept)| now.duration_since(kept.at) >= SHORT);
-            let Some((apply, len)) = oldest.map(|(apply, kept)| (*apply, kept.len())) else {
+        let mut held: HashMap<AgentId, usize> = HashMap::new();
+        for kept in self.kept.values() {
+            *held.entry(kept.agent).or_default() += kept.len();
+        }
+        while held.values().sum::<usize>() > MOST {
+            // An agent with many answers loses its own, and nobody else's.
+            let is_waited_for_no_more = |kept: &Kept| now.duration_since(kept.at) >= SHORT;
+            let older = self
+                .kept
+                .iter()
+                .filter(|(_, kept)| is_waited_for_no_more(kept));
+            let first = older.max_by_key(|(_, kept)| (held.get(&kept.agent), Reverse(kept.at)));
+            let Some((apply, agent, len)) =
+                first.map(|(apply, kept)| (*apply, kept.agent, kept.len()))
+            else {
                 return;
             };
             self.kept.remove(&apply);
-            bytes = bytes.saturating_sub(len);
+            if let Some(bytes) = held.get_mut(&agent) {
+                *bytes = bytes.saturating_sub(len);
+            }
         }
     }
 }
@@ -228,8 +243,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_kept_for_ten_minutes_and_a_long_one_for_who_waits() {
         let answers = Answers::default();
-        answers.put(write(1), answer(200, LONGEST));
-        answers.put(write(2), answer(200, LONGEST + 1));
+        answers.put(write(1), ASKED.0, answer(200, LONGEST));
+        answers.put(write(2), ASKED.0, answer(200, LONGEST + 1));
         tokio::time::advance(SHORT - Duration::from_secs(1)).await;
         assert!(answers.of(write(1)).is_some() && answers.of(write(2)).is_some());
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -242,7 +257,7 @@ mod tests {
     async fn a_passing_answer_is_given_again_for_a_minute_and_no_other() {
         for (status, again) in [(200, false), (400, false), (429, true), (503, true)] {
             let answers = Answers::default();
-            answers.put(write(1), answer(status, 1));
+            answers.put(write(1), ASKED.0, answer(status, 1));
             assert!(answers.told_before(&ASKED, false).is_none());
             answers.tell(ASKED, write(1));
             let (told, repeated) = answers.told_before(&ASKED, false).unwrap();
@@ -259,12 +274,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_tries_a_new_question_again_is_not_given_the_answer_before_it() {
         let answers = Answers::default();
-        answers.put(write(1), answer(200, 1));
+        answers.put(write(1), ASKED.0, answer(200, 1));
         answers.tell(ASKED, write(1));
         answers.asked_anew(&ASKED);
         let (told, repeated) = answers.told_before(&ASKED, true).unwrap();
         assert_eq!((told, repeated.is_some()), (write(1), false));
-        answers.put(write(2), answer(200, 1));
+        answers.put(write(2), ASKED.0, answer(200, 1));
         answers.tell(ASKED, write(2));
         let (told, repeated) = answers.told_before(&ASKED, true).unwrap();
         assert_eq!((told, repeated.is_some()), (write(2), true));
@@ -274,12 +289,26 @@ mod tests {
     async fn what_is_kept_has_a_bound_which_takes_nothing_from_who_waits() {
         let answers = Answers::default();
         for number in 0..=64 {
-            answers.put(write(number), answer(200, LONGEST));
+            answers.put(write(number), ASKED.0, answer(200, LONGEST));
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert!(answers.of(write(0)).is_some());
         tokio::time::advance(SHORT).await;
         assert!(answers.of(write(0)).is_none());
         assert!(answers.of(write(64)).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_with_many_answers_loses_its_own_and_nobody_elses() {
+        let answers = Answers::default();
+        let other = AgentId::from_bytes([9; 16]);
+        answers.put(write(200), other, answer(200, LONGEST));
+        for number in 0..=64 {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            answers.put(write(number), ASKED.0, answer(200, LONGEST));
+        }
+        tokio::time::advance(SHORT).await;
+        assert!(answers.of(write(200)).is_some());
+        assert!(answers.of(write(0)).is_none() && answers.of(write(64)).is_some());
     }
 }

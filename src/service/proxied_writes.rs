@@ -110,9 +110,12 @@ impl OverGateway {
         forwarding: Forwarding<'_>,
     ) -> Result<ledger::provider::Answer, NotForwarded> {
         let Forwarding {
-            apply_id, request, ..
+            apply_id,
+            agent_id,
+            request,
+            ..
         } = forwarding;
-        let keep = |answer| self.answers.put(apply_id, answer);
+        let keep = |answer| self.answers.put(apply_id, agent_id, answer);
         let ended = |why: String| {
             keep(Err(Refusal::new(Word::Ended, why.clone())));
             NotForwarded::NoKey(why)

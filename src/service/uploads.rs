@@ -11,6 +11,7 @@ use ledger::command::{CompleteAssetUpload, OpenAssetUpload, SendAssetFiles};
 use ledger::event::{SentFile, UploadTokenDigest};
 use ledger::operation::{ScopeId, UploadedFile};
 use ledger::{AgentId, Ledger, Origin, Rejection, TaskId, Timestamp, with_sources};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,19 +68,39 @@ impl KnownUploads {
         let mut all = self.all();
         all.retain(|_, (until, _)| now < *until);
         all.insert(token, (until, upload));
-        loop {
-            let files: usize = all.values().map(|(_, upload)| upload.files.len()).sum();
-            if all.len() <= 1 || (files <= MOST_FILES && all.len() <= MOST) {
-                return;
-            }
-            let others = all.iter().filter(|(other, _)| **other != token);
-            let oldest = others.min_by_key(|(_, (until, _))| *until);
-            let Some(oldest) = oldest.map(|(token, _)| *token) else {
-                return;
-            };
-            all.remove(&oldest);
+        while let Some(makes_room) = makes_room(&all, &token) {
+            all.remove(&makes_room);
         }
     }
+}
+
+/// The upload that makes room for the last one, where not all can be remembered: of the agent that holds most, the one
+/// that ends first. So an agent that uploads much forgets its own uploads, and nobody else's.
+fn makes_room(
+    all: &HashMap<UploadTokenDigest, (Timestamp, Arc<KnownUpload>)>,
+    last: &UploadTokenDigest,
+) -> Option<UploadTokenDigest> {
+    let mut held: HashMap<AgentId, (usize, usize)> = HashMap::new();
+    for (_, upload) in all.values() {
+        let (files, uploads) = held.entry(upload.agent_id).or_default();
+        *files += upload.files.len();
+        *uploads += 1;
+    }
+    let files: usize = held.values().map(|(files, _)| files).sum();
+    if files <= MOST_FILES && all.len() <= MOST {
+        return None;
+    }
+    let holds = |agent: &AgentId| {
+        let (of_files, of_uploads) = held.get(agent).copied().unwrap_or_default();
+        match files > MOST_FILES {
+            true => of_files,
+            false => of_uploads,
+        }
+    };
+    let others = all.iter().filter(|(token, _)| *token != last);
+    let first =
+        others.max_by_key(|(_, (until, upload))| (holds(&upload.agent_id), Reverse(*until)));
+    first.map(|(token, _)| *token)
 }
 
 /// Records uploads.
@@ -233,4 +254,74 @@ fn refusal(error: &Error) -> Refusal {
         _ => Word::Forbidden,
     };
     Refusal::new(word, rejection.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(0);
+
+    fn token(number: u16) -> UploadTokenDigest {
+        let mut bytes = [0; 32];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        UploadTokenDigest::from_bytes(bytes)
+    }
+
+    fn upload(agent: u8, files: usize) -> Arc<KnownUpload> {
+        let file = UploadedFile {
+            path: "/a".to_owned(),
+            hash: "a".to_owned(),
+            bytes: 1,
+            sha256: None,
+        };
+        Arc::new(KnownUpload {
+            agent_id: AgentId::from_bytes([agent; 16]),
+            credential: Credential::new("a"),
+            task: None,
+            account: ScopeId::parse("a1").unwrap(),
+            files: vec![file; files],
+            sizes: Arc::default(),
+        })
+    }
+
+    /// Remembers an upload that ends so many seconds from now.
+    fn put(known: &KnownUploads, number: u16, upload: Arc<KnownUpload>) {
+        let until = Timestamp::from_seconds(i64::from(number) + 1);
+        known.put(token(number), (until, NOW), upload);
+    }
+
+    #[test]
+    fn an_agent_that_uploads_many_files_forgets_its_own() {
+        let known = KnownUploads::default();
+        put(&known, 0, upload(1, 1));
+        for number in 1..=5 {
+            put(&known, number, upload(2, MOST_FILES / 4));
+        }
+        assert!(known.known(&token(0)).is_some());
+        let left = (1..=5).filter(|number| known.known(&token(*number)).is_some());
+        assert_eq!(left.collect::<Vec<_>>(), [3, 4, 5]);
+    }
+
+    #[test]
+    fn an_agent_that_opens_many_uploads_forgets_its_own() {
+        let known = KnownUploads::default();
+        put(&known, 0, upload(1, 1));
+        let (flood, most) = (upload(2, 1), u16::try_from(MOST).unwrap());
+        for number in 1..=most {
+            put(&known, number, Arc::clone(&flood));
+        }
+        assert!(known.known(&token(0)).is_some());
+        assert!(known.known(&token(1)).is_none() && known.known(&token(most)).is_some());
+    }
+
+    #[test]
+    fn who_uploads_little_finds_a_place_where_all_are_taken() {
+        let known = KnownUploads::default();
+        for number in 0..4 {
+            put(&known, number, upload(2, MOST_FILES / 4));
+        }
+        put(&known, 4, upload(1, 1));
+        assert!(known.known(&token(4)).is_some() && known.known(&token(0)).is_none());
+    }
 }
