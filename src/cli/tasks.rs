@@ -43,7 +43,7 @@ pub(crate) enum TaskCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListTasks {
-    /// Only those in this state, such as open or requires_approval
+    /// Only those in this state, such as open or requires_approval; unknown: those with outcomes to settle
     #[arg(long)]
     state: Option<String>,
     /// Only those of this agent
@@ -273,6 +273,8 @@ pub(crate) struct WhichGrants {
 const HOUR: Duration = Duration::from_secs(3600);
 
 const TASK_COLUMNS: &[&str] = &["task_id", "task_name", "agent", "status", "updated_at"];
+/// With the applies that `apply resolve` takes.
+const UNKNOWN_COLUMNS: &[&str] = &["unknown_applies", "task_id", "task_name", "agent", "status"];
 const APPROVAL_COLUMNS: &[&str] = &["task_id", "agent", "state", "expires_at", "approval_url"];
 const GRANT_COLUMNS: &[&str] = &[
     "operation_id",
@@ -284,7 +286,11 @@ const GRANT_COLUMNS: &[&str] = &[
 
 impl From<ListTasks> for ApiRequest {
     fn from(asked: ListTasks) -> Self {
-        Self::get(&["tasks"], Shown::Rows("tasks", TASK_COLUMNS))
+        let columns = match asked.state.as_deref() {
+            Some("unknown") => UNKNOWN_COLUMNS,
+            _ => TASK_COLUMNS,
+        };
+        Self::get(&["tasks"], Shown::Rows("tasks", columns))
             .with_page(asked.page)
             .with_query("state", asked.state)
             .with_query("agent", asked.agent)

@@ -86,7 +86,7 @@ fn waiting(attention: &Attention, approvers: &[ApproverName]) -> Vec<Finding> {
         findings.push(Finding::warning(
             "applies",
             format!("{} whose outcome nobody knows", counted(unknown, "apply")),
-            "task list --state unknown names their tasks; look upstream, then apply resolve",
+            "task list --state unknown prints them; look upstream, then apply resolve APPLY",
         ));
     }
     if given_up > 0 {

@@ -11,6 +11,7 @@ use crate::state::AppState;
 use app::{action, decisions};
 use axum::Json;
 use axum::extract::State;
+use ledger::TaskId;
 use projections::Projection;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -39,10 +40,13 @@ async fn list_tasks(
     let (filter, paging) = query.read()?;
     let views = state.app.current_views(&[Projection::Tasks]).await?;
     let page = views.tasks(filter, paging).await?;
+    let ids: Vec<TaskId> = page.rows.iter().map(|task| task.id).collect();
+    let unknown = views.unknown_applies(&ids).await?;
+    let rows = page.rows.into_iter();
     Ok(Json(TaskList {
         as_of: page.as_of,
         next: next(page.next),
-        tasks: page.rows.into_iter().map(TaskRow::from).collect(),
+        tasks: rows.map(|task| TaskRow::of(task, &unknown)).collect(),
     }))
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn name<T>(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct TasksQuery {
-    /// Only those with this `status`.
+    /// Only those with this `status`; `unknown` finds every task with an apply whose outcome is to be settled.
     state: Option<String>,
     /// Only those of this agent.
     agent: Option<String>,
@@ -93,12 +93,19 @@ pub(crate) struct TaskRow {
     task: TaskView,
     /// The agent that it belongs to.
     agent: String,
+    /// Its applies whose outcome a person has to settle; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    unknown_applies: Vec<String>,
 }
 
-impl From<projections::TaskView> for TaskRow {
-    fn from(view: projections::TaskView) -> Self {
+impl TaskRow {
+    /// A task, with those of these applies that are of it.
+    pub(crate) fn of(view: projections::TaskView, unknown: &[projections::ApplyView]) -> Self {
+        let own = unknown.iter().filter(|apply| apply.task_id == view.id);
         Self {
             agent: view.agent.clone().into(),
+            unknown_applies: own.map(|apply| apply.id.to_string()).collect(),
             task: view.into(),
         }
     }

@@ -352,6 +352,18 @@ impl Projections {
         read_one(self.readers(), &id).await
     }
 
+    /// The applies of these tasks whose outcome a person has to settle, newest first.
+    pub async fn unknown_applies(&self, tasks: &[TaskId]) -> Result<Vec<ApplyView>, Error> {
+        let tasks: Vec<String> = tasks.iter().map(ToString::to_string).collect();
+        let query = sqlx::query(
+            "SELECT * FROM applies
+             WHERE status = 'unknown' AND task_id IN (SELECT value FROM json_each(?))
+             ORDER BY position DESC",
+        );
+        let query = query.bind(serde_json::to_string(&tasks).unwrap_or_default());
+        read_all(self.readers(), query).await
+    }
+
     /// The applies of a task, newest first; those before a given one, when one is given (none when
     /// that is not one of this task's).
     pub async fn applies(

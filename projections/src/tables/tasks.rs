@@ -82,6 +82,8 @@ row! {
 /// Which tasks to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFilter {
+    /// [`TaskStatus::Unknown`] finds every task with an outcome to settle, also where its newest apply stands
+    /// elsewhere, or the task is closed.
     pub status: Option<TaskStatus>,
     pub agent: Option<AgentName>,
 }
@@ -195,10 +197,20 @@ fn follow(folding: &mut Folding<'_, impl Parts>, id: TaskId) -> Result<(), Error
 }
 
 pub(crate) fn listing(filter: TaskFilter, paging: Paging) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT * FROM tasks WHERE position < ");
+    // Unknown outcomes are few: they lead to their tasks, and not the tasks' order to them.
+    let mut query = QueryBuilder::new(match filter.status {
+        Some(TaskStatus::Unknown) => "SELECT * FROM tasks WHERE +position < ",
+        _ => "SELECT * FROM tasks WHERE position < ",
+    });
     query.push_bind(paging.below());
-    if let Some(status) = filter.status {
-        query.push(" AND status = ").push_bind(status.as_str());
+    match filter.status {
+        Some(TaskStatus::Unknown) => {
+            query.push(" AND task_id IN (SELECT task_id FROM applies WHERE status = 'unknown')");
+        }
+        Some(status) => {
+            query.push(" AND status = ").push_bind(status.as_str());
+        }
+        None => {}
     }
     if let Some(agent) = filter.agent {
         query.push(" AND agent = ").push_bind(String::from(agent));

@@ -13,7 +13,9 @@ use ledger::event::OperationOutcome;
 use ledger::operation::Operation;
 use ledger::policy::{Assurance, RuleAction};
 use ledger::{ApplyId, Decision};
-use projections::{ApplyState, ApplyView, ApprovalStatus, Projections, Runner, TaskStatus};
+use projections::{
+    ApplyState, ApplyView, ApprovalStatus, Paging, Projections, Runner, TaskFilter, TaskStatus,
+};
 use std::time::Duration;
 
 /// A task whose agent is granted everything, and the read tables.
@@ -39,6 +41,22 @@ impl Scene {
             approver,
             token,
         }
+    }
+
+    /// The applies whose outcome is to be settled, as an operator finds them from the list of tasks.
+    async fn to_settle(&self) -> Vec<ApplyId> {
+        let filter = TaskFilter {
+            status: Some(TaskStatus::Unknown),
+            agent: None,
+        };
+        let paging = Paging {
+            after: None,
+            limit: 50,
+        };
+        let page = self.projections.tasks(filter, paging).await.unwrap();
+        let tasks: Vec<_> = page.rows.iter().map(|task| task.id).collect();
+        let unknown = self.projections.unknown_applies(&tasks).await.unwrap();
+        unknown.iter().map(|apply| apply.id).collect()
     }
 
     async fn submit(&self, key: &str, operations: Vec<Operation>) -> Submitted {
@@ -403,6 +421,27 @@ async fn closing_is_final_for_the_task_and_withdraws_what_waits() {
         (TaskStatus::Unknown, TaskStatus::Closed)
     );
     assert_eq!(scene.projections.depths().await.unwrap().unknown_applies, 1);
+    assert_eq!(scene.to_settle().await, [running.apply.id]);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_listed_until_it_is_settled_whatever_came_after_it() {
+    let mut scene = Scene::begin().await;
+    let apply_id = scene.submit("k1", vec![commands::purge()]).await.apply.id;
+    scene.start(apply_id, 0).await;
+    scene.end(apply_id, 0, unknown()).await;
+    let later = scene.submit("k2", vec![commands::ssl_mode("full")]).await;
+    let (_, task) = scene.stands(later.apply.id).await;
+    assert_eq!(task, TaskStatus::RequiresApproval);
+    assert_eq!(scene.to_settle().await, [apply_id]);
+    let settle = ResolveApply {
+        apply_id,
+        executed: true,
+        reason: "looked at the dashboard".to_owned(),
+    };
+    scene.run(settle).await;
+    scene.stands(apply_id).await;
+    assert_eq!(scene.to_settle().await, []);
 }
 
 #[tokio::test]
