@@ -7,7 +7,7 @@ mod stored_note;
 
 pub(crate) use database::{MISPLACED, verify_database, verify_file};
 pub(crate) use groups::groups_of;
-pub(crate) use service::ServiceSource;
+pub(crate) use service::{ServiceSource, SignSubject};
 pub(crate) use stored_note::{StoredNote, stored_notes};
 
 use std::fs::File;

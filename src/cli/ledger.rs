@@ -79,12 +79,14 @@ Examples:
   llm-permission-proxy ledger verify ledger.bundle --key @log.vkey --since last-year.note
   llm-permission-proxy ledger verify ledger.bundle --key @log.vkey --witness-policy witnesses.policy
   llm-permission-proxy ledger verify /var/lib/proxy/proxy.ledger.db --key @log.vkey --hashes-only
-  llm-permission-proxy ledger verify https://proxy.example --key @log.vkey --token @t
+  llm-permission-proxy ledger verify https://proxy.example --key @log.vkey
+  llm-permission-proxy ledger verify https://proxy.example --key @log.vkey --token @t --subject audit
 
 The key must come from somewhere else than the file. An operator who rewrites everything and signs
 it again is caught by nobody but those who remember: give a checkpoint that you kept (--since), or
 trust witnesses who did (--witness-policy). Nothing is asked over the network but a service that
-was named.
+was named: as a user who may audit, with the session of `login` or with its --token, or with a
+bootstrap token and the --subject that it is bound to.
 
 Exit codes:
   0  verified
@@ -154,12 +156,13 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "FILE|URL")]
     pub(crate) source: String,
 
-    /// For a service: a bootstrap token that can audit, or @ and a file that holds it
+    /// For a service: the token of a session of a user who may audit, or with --subject a bootstrap token that can
+    /// audit; @ and a file that holds it. Where this is not given the session of `login`
     #[arg(long, value_name = "TOKEN", value_parser = read_token)]
     pub(crate) token: Option<SecretString>,
 
-    /// For a service: the subject that the token is bound to; signed with MTLS_BINDING_SHARED_SECRET
-    #[arg(long, value_name = "SUBJECT", value_parser = parse_subject)]
+    /// For a service: the subject that a bootstrap token is bound to; signed with MTLS_BINDING_SHARED_SECRET
+    #[arg(long, value_name = "SUBJECT", requires = "token", value_parser = parse_subject)]
     pub(crate) subject: Option<String>,
 
     /// The log's verifier key, or @ and a file that holds it; again for a key that it had before

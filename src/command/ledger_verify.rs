@@ -1,6 +1,6 @@
 //! `ledger verify`.
 
-use crate::audit::{MISPLACED, ServiceSource, verify_file};
+use crate::audit::{MISPLACED, ServiceSource, SignSubject, verify_file};
 use crate::cli::VerifyArgs;
 use crate::config::{self, Environment};
 use crate::output::{STDIN, note, say};
@@ -41,15 +41,18 @@ pub(crate) fn ledger_verify(
     };
     let report = match Url::parse(&args.source) {
         Ok(base) if matches!(base.scheme(), "http" | "https") => {
-            let (Some(token), Some(subject)) = (args.token, args.subject) else {
-                note!("error: a service needs --token and --subject");
+            ensure!(args.checkpoint.is_empty(), MISPLACED);
+            let Some(token) = token_for(environment, &base, args.token)? else {
+                note!(
+                    "error: nobody is logged in at {base}: llm-permission-proxy login NAME --url {base}, or --token, with \
+                     --subject where it is a bootstrap token"
+                );
                 return Ok(ExitCode::from(USAGE));
             };
-            ensure!(args.checkpoint.is_empty(), MISPLACED);
             let access = Access {
                 base,
                 token,
-                subject,
+                subject: args.subject,
             };
             access.verify(environment, options)?
         }
@@ -91,11 +94,26 @@ pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
     }
 }
 
+/// The token that was given, or that of the session of `login` at this service. No other service is shown it.
+fn token_for(
+    environment: &Environment,
+    base: &Url,
+    given: Option<SecretString>,
+) -> anyhow::Result<Option<SecretString>> {
+    if given.is_some() {
+        return Ok(given);
+    }
+    let session = super::ask_api::session_file(environment)?.read()?;
+    let session = session.filter(|session| session.url == *base);
+    Ok(session.map(|session| session.token))
+}
+
 /// How an auditor gets into a service.
 struct Access {
     base: Url,
     token: SecretString,
-    subject: String,
+    /// Whom a bootstrap token is bound to.
+    subject: Option<String>,
 }
 
 impl Access {
@@ -105,14 +123,21 @@ impl Access {
             token,
             subject,
         } = self;
-        let (secret, warnings) = environment.part(config::subject_secret)?;
-        super::tell(&warnings);
         super::install_crypto()?;
-        let sign = move |now| super::subject_headers::signed(&secret, &subject, now);
+        let sign = match subject {
+            Some(subject) => {
+                let (secret, warnings) = environment.part(config::subject_secret)?;
+                super::tell(&warnings);
+                let sign: Box<SignSubject> =
+                    Box::new(move |now| super::subject_headers::signed(&secret, &subject, now));
+                Some(sign)
+            }
+            None => None,
+        };
         let source = ServiceSource {
             base,
             token,
-            subject: &sign,
+            subject: sign.as_deref(),
         };
         super::runtime()?.block_on(source.verify(options))
     }

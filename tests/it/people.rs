@@ -152,6 +152,44 @@ async fn a_session_of_the_command_line_ends_with_its_logout_and_its_user() {
 }
 
 #[tokio::test]
+async fn a_user_who_may_audit_verifies_the_service_in_the_session_of_login() {
+    let sandbox = desk().await;
+    let service = sandbox.start().await;
+    let url = sandbox.settings["BASE_URL"].clone();
+    let verify = format!(
+        "ledger verify {url} --key {}",
+        done(&sandbox, "ledger vkey", "").trim()
+    );
+    let nobody = run(&sandbox, &verify, "");
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(said(&nobody).1.contains("login NAME --url"), "{nobody:?}");
+    for (name, right) in [("bob", ""), ("eve", "--can-audit")] {
+        let create = format!("user create {name} --role viewer {right} --token {TOKEN}");
+        let id = json(&sandbox, create.trim())["id"].clone();
+        let set = format!(
+            "user password {} --password-stdin --token {TOKEN}",
+            id.as_str().unwrap()
+        );
+        done(&sandbox, &set, "given by the admin\n");
+        let passwords = "given by the admin\nchosen by themselves\n";
+        done(
+            &sandbox,
+            &format!("login {name} --password-stdin"),
+            passwords,
+        );
+        let output = run(&sandbox, &verify, "");
+        match right {
+            "" => assert!(said(&output).1.contains("403"), "{output:?}"),
+            _ => {
+                assert_eq!(output.status.code(), Some(0), "{output:?}");
+                assert!(said(&output).0.starts_with("VERIFIED: "), "{output:?}");
+            }
+        }
+    }
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
 async fn what_needs_a_passkey_is_done_on_the_machine_and_recorded_with_its_reason() {
     let sandbox = desk().await;
     let service = sandbox.start().await;

@@ -152,22 +152,30 @@ impl Report {
 
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.first() else {
-            f.write_str(match self.verdict {
-                Verdict::Verified => "VERIFIED: nothing is wrong with these records",
+            f.write_str(match (self.verdict, self.everything) {
+                (Verdict::Verified, true) => "VERIFIED: nothing is wrong with these records",
+                (Verdict::Verified, false) => {
+                    "VERIFIED BY HASHES ALONE: nothing is wrong with these records, and what they say was not read"
+                }
                 _ => "VERIFIED AS FAR AS POSSIBLE: nothing is wrong with these records",
             })?;
-            let unsigned = self.to.saturating_sub(self.signed_size.max(self.from));
-            if unsigned > 0 {
-                write!(f, ", of which nobody has signed the last {unsigned},")?;
-            }
             let left: u64 = self.impossible.iter().map(|limit| limit.count).sum();
-            return match (left, self.verdict) {
-                (0, Verdict::Verified) => write!(f, "."),
-                (0, _) => write!(f, " as far as they are here and not erased."),
+            match (left, self.verdict) {
+                (0, Verdict::Verified) => write!(f, ".")?,
+                (0, _) => write!(f, " as far as they are here and not erased.")?,
+                (1, _) => write!(
+                    f,
+                    " as far as they can be checked; one check could not be made."
+                )?,
                 _ => write!(
                     f,
                     " as far as they can be checked; {left} checks could not be made."
-                ),
+                )?,
+            }
+            return match self.to.saturating_sub(self.signed_size.max(self.from)) {
+                0 => Ok(()),
+                1 => write!(f, " Nobody has signed the last of them yet."),
+                unsigned => write!(f, " Nobody has signed the last {unsigned} of them yet."),
             };
         };
         write!(f, "NOT VERIFIED: {first}")?;

@@ -187,12 +187,8 @@ async fn the_verdict_on_a_ledger_that_goes_on_says_how_much_nobody_has_signed() 
     }
     let report = verifier.finish();
     assert!(report.verified, "{report}");
-    assert!(
-        report
-            .to_string()
-            .contains("of which nobody has signed the last 5"),
-        "{report}"
-    );
+    let verdict = "VERIFIED: nothing is wrong with these records. Nobody has signed the last 5 of them yet.\n";
+    assert!(report.to_string().starts_with(verdict), "{report}");
 }
 
 #[tokio::test]
