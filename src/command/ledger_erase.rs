@@ -4,11 +4,13 @@ use super::cut;
 use super::operate::operate;
 use crate::cli::EraseArgs;
 use crate::config::Environment;
-use crate::narrative::{LedgerFile, Subject};
+use crate::narrative::{LedgerFile, Subject, Told};
 use crate::operator::{Action, Erased};
 use crate::output::{say, write_error};
 use anyhow::Context;
 use ledger::operation::shown;
+use ledger::{StreamId, UserId};
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
@@ -34,10 +36,7 @@ pub(crate) fn ledger_erase(environment: &Environment, args: EraseArgs) -> anyhow
 }
 
 fn is_confirmed(environment: &Environment, what: &Erased) -> anyhow::Result<bool> {
-    let told = match what {
-        Erased::Task(task) => lines(environment, task)?,
-        Erased::Agent(_) | Erased::Approver(_) | Erased::User(_) => Vec::new(),
-    };
+    let told = lines(environment, what)?;
     write_error(format_args!("{}", question(what, &told)));
     let mut answer = String::new();
     let mut input = std::io::stdin().lock().take(MOST_BYTES);
@@ -45,21 +44,50 @@ fn is_confirmed(environment: &Environment, what: &Erased) -> anyhow::Result<bool
     Ok(answer.trim() == "yes")
 }
 
-/// The lines of a task in the ledger, as `ledger replay` tells them.
-fn lines(environment: &Environment, task: &str) -> anyhow::Result<Vec<String>> {
-    // What is no task's id is refused where it is erased.
-    let Ok(task) = task.parse() else {
+/// The lines of what goes, as `ledger replay` tells them.
+fn lines(environment: &Environment, what: &Erased) -> anyhow::Result<Vec<String>> {
+    // What is no id is refused where it is erased.
+    let Some((subject, mut goes)) = sought(what) else {
         return Ok(Vec::new());
     };
     let storage = super::existing_storage(environment)?;
     let file = LedgerFile::open(super::runtime()?, &storage.ledger_url())?;
     let size = file.wait(file.reader().size())?;
     let mut lines = Vec::new();
-    file.tell(&storage.ledger, Subject::Task(task), 0..size, |told| {
-        lines.push(told.line.text);
+    file.tell(&storage.ledger, subject, 0..size, |told| {
+        if goes(&told) {
+            lines.push(told.line.text);
+        }
         Ok(())
     })?;
     Ok(lines)
+}
+
+/// Whether a line goes; asked for each in its order.
+type Goes = Box<dyn FnMut(&Told) -> bool>;
+
+/// Whose story is read, and which of its lines go: of an agent and an approver those of their own, since what was done
+/// with tasks stands in the tasks.
+fn sought(what: &Erased) -> Option<(Subject, Goes)> {
+    let named = |events: &'static str| -> Goes {
+        Box::new(move |told| told.line.event.starts_with(events))
+    };
+    Some(match what {
+        Erased::Task(task) => (Subject::Task(task.parse().ok()?), Box::new(|_| true)),
+        Erased::Agent(name) => (Subject::Agent(name.clone()), named("agent.")),
+        Erased::Approver(name) => (Subject::Approver(name.clone()), named("approver.")),
+        Erased::User(id) => {
+            let user: UserId = id.parse().ok()?;
+            let mut streams = BTreeSet::from([StreamId::from(user)]);
+            let goes = move |told: &Told| {
+                if told.logs_in == Some(user) {
+                    streams.insert(told.line.subject_id);
+                }
+                streams.contains(&told.line.subject_id)
+            };
+            (Subject::Everything, Box::new(goes))
+        }
+    })
 }
 
 fn question(what: &Erased, told: &[String]) -> String {
@@ -75,6 +103,9 @@ fn question(what: &Erased, told: &[String]) -> String {
     );
     for line in told.iter().take(SHOWN) {
         text.push_str(&format!("  {}\n", cut(line, MOST)));
+    }
+    if told.is_empty() {
+        text.push_str("  nothing that can be read there\n");
     }
     if let Some(more @ 1..) = told.len().checked_sub(SHOWN) {
         text.push_str(&format!("  and {more} more\n"));
@@ -110,6 +141,9 @@ mod tests {
         assert!(!text.contains('\u{1b}'), "{text}");
         assert!(text.ends_with("Type yes to erase it: "), "{text}");
         let agent = question(&Erased::Agent("a".to_owned()), &[]);
-        assert!(!agent.contains("more"), "{agent}");
+        assert!(
+            agent.contains("  nothing that can be read there\n"),
+            "{agent}"
+        );
     }
 }

@@ -16,6 +16,7 @@ pub(crate) use source::LedgerFile;
 pub(crate) use subject::Subject;
 
 use entry::Content;
+use ledger::UserId;
 use ledger::describe::{Facts, Topic, who};
 use ledger::operation::shown;
 use topics::{Archive, Known};
@@ -39,6 +40,8 @@ pub(crate) struct Told {
     pub(crate) topic: Topic,
     /// Of a payload that could be read.
     pub(crate) facts: Option<Facts>,
+    /// The user whose session begins here, or whose login failed.
+    pub(crate) logs_in: Option<UserId>,
 }
 
 impl Narrative {
@@ -94,7 +97,12 @@ impl Narrative {
             event_id: header.event_id,
             erased: entry.is_erased(),
         };
-        Some(Told { line, topic, facts })
+        Some(Told {
+            line,
+            topic,
+            facts,
+            logs_in: event.and_then(|(_, event)| event.logs_in()),
+        })
     }
 }
 
