@@ -9,6 +9,7 @@
 //! without a fractional part becomes an integer, and typed readers of the [`Value`] see `60` however
 //! it was written.
 
+mod mistakes;
 mod number;
 mod path;
 mod strict;
@@ -119,15 +120,29 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, StrictJsonError> {
 /// See [`StrictJsonError`].
 pub fn deserialize_strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StrictJsonError> {
     let value = typed::Typed(parse_strict(bytes)?);
-    serde_path_to_error::deserialize(value).map_err(|error| StrictJsonError::Shape {
-        path: shown_path(error.path()),
-        problem: error
-            .inner()
-            .to_string()
-            .chars()
-            .take(MAX_PROBLEM_CHARS)
-            .collect(),
-    })
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| mistakes::shape(shown_path(error.path()), &error.inner().to_string()))
+}
+
+/// The longest text of which more than the first mistake is told, in bytes: it is read once more for each.
+const MAX_TOLD_WHOLE: usize = 64 * 1024;
+
+/// As [`deserialize_strict`], for who is told everything that is wrong at once.
+///
+/// # Errors
+/// Every mistake in the shape, up to 16; one alone where it is no strict JSON, or longer than 64 KiB.
+pub fn deserialize_strict_or_all_mistakes<T: DeserializeOwned>(
+    bytes: &[u8],
+) -> Result<T, Vec<StrictJsonError>> {
+    let first = match deserialize_strict(bytes) {
+        Ok(read) => return Ok(read),
+        Err(first) => first,
+    };
+    let all = match parse_strict(bytes) {
+        Ok(value) if bytes.len() <= MAX_TOLD_WHOLE => mistakes::mistakes::<T>(value),
+        _ => Vec::new(),
+    };
+    Err(if all.is_empty() { vec![first] } else { all })
 }
 
 /// The canonical bytes of a value (RFC 8785).

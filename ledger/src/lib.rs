@@ -82,7 +82,10 @@ pub use callback_secret::{CallbackSecret, InvalidCallbackSecret};
 pub use callback_url::{
     CallbackPolicy, CallbackUrl, CallbackUrlError, MAX_CALLBACK_URL_BYTES, is_host_as_written,
 };
-pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_strict};
+pub use canonical::{
+    StrictJsonError, canonicalise, deserialize_strict, deserialize_strict_or_all_mistakes,
+    parse_strict,
+};
 pub use catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType, UnknownName};
 pub use challenge::{Bound, Challenge, ChallengeKey, InvalidChallenge};
 pub use checkpoints::{BoxError, CheckpointStore, Checkpoints, SignedCheckpoint, SigningFrom};

@@ -6,6 +6,7 @@ use crate::limits::bounds::HeldPermits;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::links::{self, ThroughLink};
 use crate::problem::ApiError;
+use crate::shapes::mistakes;
 use crate::state::AppState;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
@@ -202,7 +203,8 @@ async fn arrive(mut body: Body, limit: usize, permit: &mut BodyPermit) -> Result
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    ledger::deserialize_strict(body).map_err(|why| ApiError::bad_request(format!("body: {why}")))
+    let read = ledger::deserialize_strict_or_all_mistakes(body);
+    read.map_err(|all| mistakes::text_of(all.iter().map(|why| format!("body: {why}"))))
 }
 
 #[cfg(test)]

@@ -36,6 +36,13 @@ pub(crate) fn all<T>(items: impl Iterator<Item = Result<T, ApiError>>) -> Result
     read
 }
 
+/// One refusal of all these mistakes, of which there is at least one.
+pub(crate) fn text_of(mistakes: impl Iterator<Item = String>) -> ApiError {
+    let told = mistakes.map(ApiError::bad_request);
+    told.reduce(merged)
+        .unwrap_or_else(|| ApiError::bad_request("body: it cannot be read"))
+}
+
 fn merged(one: ApiError, other: ApiError) -> ApiError {
     match (one, other) {
         (ApiError::BadRequest { mut detail }, ApiError::BadRequest { detail: other }) => {
