@@ -7,7 +7,7 @@ use crate::state::AppState;
 use ledger::aggregate::User;
 use ledger::{ApproverName, UserId};
 
-/// The name that a user has now; `None` where none is named, there is no such user, or it was erased.
+/// The name that a user has now; with `(deleted)` behind that of one who was deleted, since it may be another's by now. `None` where none is named, there is no such user, or it was erased.
 pub(crate) async fn user_name(
     state: &AppState,
     id: impl Into<Option<UserId>>,
@@ -16,7 +16,10 @@ pub(crate) async fn user_name(
         return Ok(None);
     };
     let user = ledger::Error::none_if_erased(state.app.ledger.load::<User>(id).await)?;
-    Ok(user.map(|user| user.name.to_string()))
+    Ok(user.map(|user| match user.deleted {
+        true => format!("{} (deleted)", user.name),
+        false => user.name.to_string(),
+    }))
 }
 
 /// A principal as people call it: the name of the user that it belongs to.

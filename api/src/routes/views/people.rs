@@ -48,6 +48,12 @@ pub(super) async fn approvers(
                 true => None,
                 false => user_name(&state, approver.user_id).await?,
             };
+            // Another approver may be registered under the name of a user.
+            let name = principal_name(&state, &approver.principal).await?;
+            let name = match is_own {
+                true => format!("user {name}"),
+                false => name,
+            };
             let may = frame.is_of(Role::Admin) && !is_own;
             let is_free = approver.user_id.is_none() && !is_own && passkeys > 0;
             let links = is_free && who.session().is_some();
@@ -56,7 +62,7 @@ pub(super) async fn approvers(
             rows.push(ApproverRow {
                 links: links.then(|| path_part(principal)),
                 invite: may.then(|| format!("approvers/{}/enrolment", path_part(principal))),
-                name: Short::line(principal_name(&state, &approver.principal).await?, TEXT),
+                name: Short::line(name, TEXT),
                 user: user.map(|name| Short::line(name, TEXT)),
                 revoked: all.len() - passkeys,
                 passkeys,
