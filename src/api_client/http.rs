@@ -69,12 +69,40 @@ fn reason(error: &reqwest::Error) -> Option<&'static str> {
             return Some(of_tls(tls));
         }
         let system = at.downcast_ref::<io::Error>();
-        if system.is_some_and(|inner| inner.kind() == io::ErrorKind::ConnectionRefused) {
-            return Some("nothing listens there");
+        if let Some(reason) = system.and_then(|inner| of_system(inner.kind())) {
+            return Some(reason);
+        }
+        // The types of these are not public.
+        let text = at.to_string();
+        if text.starts_with("dns error") {
+            return Some("no address is known for its name");
+        }
+        if text == "connection closed before message completed" {
+            return Some(BROKEN_OFF);
         }
         cause = at.source();
     }
-    None
+    error
+        .is_connect()
+        .then_some("no connection to it came about")
+}
+
+const BROKEN_OFF: &str = "the connection broke off before it answered";
+
+const fn of_system(kind: io::ErrorKind) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    Some(match kind {
+        Kind::ConnectionRefused => "nothing listens there",
+        Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::BrokenPipe
+        | Kind::UnexpectedEof => BROKEN_OFF,
+        Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => {
+            "no network leads there from this machine"
+        }
+        Kind::TimedOut => "it did not answer in time",
+        _ => return None,
+    })
 }
 
 /// An error of TLS stands inside errors of the system, which do not name it as their source.
@@ -100,7 +128,15 @@ fn of_tls(error: &rustls::Error) -> &'static str {
                 "its certificate is for another name"
             }
             Certificate::Revoked => "its certificate was revoked",
-            _ => "its certificate is not accepted",
+            Certificate::BadEncoding => "its certificate cannot be read",
+            Certificate::BadSignature => "the signature of its certificate is wrong",
+            Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
+                "its certificate is not for servers"
+            }
+            Certificate::Other(why) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
+                "its certificate is that of an authority, which stands for no server: have it issue one for the server"
+            }
+            _ => "its certificate is not accepted: it has something that this program cannot judge",
         },
         rustls::Error::InvalidMessage(_) => {
             "it does not speak TLS; its address may begin with http://"

@@ -94,6 +94,7 @@ Exit codes:
   0  done
   1  refused or failed; the reason is on standard error
   2  the command line is wrong
+  3  in part, where a command's own help says so
 
 Settings come from the environment, then from the file given with --config, then from defaults;
 docs/configuration.md lists them. Colour is used on a terminal only, and not with NO_COLOR set.";
@@ -161,10 +162,10 @@ pub(crate) enum Command {
     /// Settle applies whose outcome is unknown
     #[command(subcommand)]
     Apply(ApplyCommand),
-    /// Read and close tasks
+    /// Open, read and close tasks
     #[command(subcommand)]
     Task(TaskCommand),
-    /// Read approvals: who waits for a decision, and where it is made
+    /// Read and cancel approvals: who waits for a decision, and where it is made
     #[command(subcommand, visible_alias = "approvals")]
     Approval(ApprovalCommand),
     /// Send callbacks again

@@ -73,19 +73,22 @@ fn sought(what: &Erased) -> Option<(Subject, Goes)> {
         Box::new(move |told| told.line.event.starts_with(events))
     };
     Some(match what {
-        Erased::Task(task) => (Subject::Task(task.parse().ok()?), Box::new(|_| true)),
+        Erased::Task(task) => {
+            let all: Goes = Box::new(|_| true);
+            (Subject::Task(task.parse().ok()?), all)
+        }
         Erased::Agent(name) => (Subject::Agent(name.clone()), named("agent.")),
         Erased::Approver(name) => (Subject::Approver(name.clone()), named("approver.")),
         Erased::User(id) => {
             let user: UserId = id.parse().ok()?;
             let mut streams = BTreeSet::from([StreamId::from(user)]);
-            let goes = move |told: &Told| {
+            let goes: Goes = Box::new(move |told: &Told| {
                 if told.logs_in == Some(user) {
                     streams.insert(told.line.subject_id);
                 }
                 streams.contains(&told.line.subject_id)
-            };
-            (Subject::Everything, Box::new(goes))
+            });
+            (Subject::Everything, goes)
         }
     })
 }

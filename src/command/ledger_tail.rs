@@ -183,6 +183,7 @@ mod tests {
             },
             topic: Topic::default(),
             facts: None,
+            logs_in: None,
         };
         let line = |text: &str, width| short_line(&told(text), Terminal::plain(), width);
         let short = line("the executor: apply completed", 100);

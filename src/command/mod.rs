@@ -111,7 +111,7 @@ async fn read_ledger(storage: &Storage) -> anyhow::Result<Reader> {
 }
 
 /// The text as one word of a POSIX shell: as it is where nothing in it is special to a shell.
-fn shell_word(text: &str) -> String {
+pub(crate) fn shell_word(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+,=%".contains(&byte);
     match !text.is_empty() && text.bytes().all(is_plain) {
         true => text.to_owned(),

@@ -157,6 +157,7 @@ mod tests {
             line,
             topic: Topic::default(),
             facts: None,
+            logs_in: None,
         }
     }
 

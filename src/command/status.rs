@@ -111,6 +111,10 @@ impl Status {
 
     fn lines(&self, terminal: Terminal) -> Vec<String> {
         let told = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
+        let of = |number: Option<u64>, one: &str, many: &str| match number {
+            Some(1) => one.to_owned(),
+            other => format!("{} {many}", told(other)),
+        };
         let mut lines = Vec::new();
         let mut line = |style: Style, name: &str, text: String| {
             lines.push(format!("{name:<12}{}", terminal.paint(style, text)));
@@ -147,16 +151,16 @@ impl Status {
             open(self.pending_approvals),
             "questions",
             format!(
-                "{} wait for people (approval list --state pending)",
-                told(self.pending_approvals)
+                "{} for people (approval list --state pending)",
+                of(self.pending_approvals, "1 waits", "wait")
             ),
         );
         line(
             open(self.unknown_applies),
             "unknown",
             format!(
-                "{} outcomes to settle (task list --state unknown; apply resolve)",
-                told(self.unknown_applies)
+                "{} to settle (task list --state unknown; apply resolve)",
+                of(self.unknown_applies, "1 outcome", "outcomes")
             ),
         );
         line(
@@ -170,7 +174,10 @@ impl Status {
         line(
             Style::Plain,
             "read tables",
-            format!("{} events behind the ledger", told(self.lag_events)),
+            format!(
+                "{} behind the ledger",
+                of(self.lag_events, "1 event", "events")
+            ),
         );
         let witnessed = self
             .witnessed_size
@@ -180,7 +187,10 @@ impl Status {
         line(
             Style::Plain,
             "ledger",
-            format!("{} events signed, {witnessed}", told(self.signed_size)),
+            format!(
+                "{} signed, {witnessed}",
+                of(self.signed_size, "1 event", "events")
+            ),
         );
         if self.version.is_none() {
             lines.push(String::new());

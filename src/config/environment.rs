@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
     file: Option<String>,
+    /// Where that file is.
+    path: Option<PathBuf>,
     warnings: Vec<Warning>,
 }
 
@@ -40,6 +42,7 @@ impl Environment {
             }
         }
         let mut warnings = Vec::new();
+        let path = file.map(Path::to_owned);
         let file = file.map(|path| read_file(path, &mut warnings));
         let file = match file.transpose() {
             Ok(file) => file,
@@ -52,6 +55,7 @@ impl Environment {
             Ok(Self {
                 variables,
                 file,
+                path,
                 warnings,
             })
         } else {
@@ -78,6 +82,11 @@ impl Environment {
     ) -> Result<(T, Vec<Warning>), Problems> {
         let (part, warnings) = read_part(&self.variables, self.file.as_deref(), read)?;
         Ok((part, self.with_own(warnings)))
+    }
+
+    /// The configuration file, where one was given.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Whether the person asked for no colour (no-color.org: set and not empty), or has a terminal

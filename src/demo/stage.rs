@@ -93,7 +93,7 @@ impl Stage {
         let told = stop.clone();
         let metrics = Metrics::start()?;
         let service = tokio::spawn(async move {
-            service::run(&for_service, listener, Some(metrics), told, false).await
+            service::run(&for_service, listener, Some(metrics), told, None).await
         });
         let mut stage = Self {
             upstream,

@@ -1,12 +1,21 @@
 //! What a start says on a terminal.
 
 use super::rules::without_slash;
+use crate::command::shell_word;
 use crate::config::Config;
 use crate::output::say;
 use app::decisions;
 use ledger::{ApproverName, Ledger};
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A start that greets, and how its settings are named to commands.
+#[derive(Debug, Clone)]
+pub(crate) struct Greeting {
+    /// The file of `--config`.
+    pub(crate) settings: Option<PathBuf>,
+}
 
 /// What the lines are about.
 struct Facts<'a> {
@@ -15,6 +24,7 @@ struct Facts<'a> {
     is_simulated: bool,
     /// Commands that hold the settings act with it.
     has_service_token: bool,
+    settings: Option<&'a Path>,
     /// Each approver, with the number of passkeys and command-line keys that decide.
     approvers: Vec<(&'a ApproverName, usize)>,
 }
@@ -27,6 +37,7 @@ pub(super) async fn greet(
     config: &Config,
     ledger: &Ledger,
     address: SocketAddr,
+    greeting: &Greeting,
 ) -> Result<(), app::Error> {
     if !io::stdout().is_terminal() {
         return Ok(());
@@ -41,11 +52,15 @@ pub(super) async fn greet(
         base_url: without_slash(&config.http.base_url),
         is_simulated: config.is_simulated(),
         has_service_token: config.auth.service_token.is_some(),
+        settings: greeting.settings.as_deref(),
         approvers: approvers.iter().zip(able).collect(),
     };
+    // Between lines of the log it is found by what is empty around it.
+    say!();
     for line in facts.lines() {
         say!("{line}");
     }
+    say!();
     Ok(())
 }
 
@@ -74,11 +89,22 @@ impl Facts<'_> {
         };
         let next = match missing.first().filter(|_| ready.is_empty()) {
             Some((name, _)) => {
-                let how = match self.has_service_token {
-                    true => "with these settings",
-                    false => "--token @FILE",
-                };
-                format!("invite an approver: llm-permission-proxy approver invite {name} {how}")
+                let command = format!(
+                    "llm-permission-proxy approver invite {}",
+                    shell_word(name.as_str())
+                );
+                match (self.has_service_token, self.settings) {
+                    (true, Some(file)) => {
+                        let file = shell_word(&file.to_string_lossy());
+                        format!("invite an approver: {command} --config {file}")
+                    }
+                    (true, None) => {
+                        format!("invite an approver, in a shell with these settings: {command}")
+                    }
+                    (false, _) => format!(
+                        "invite an approver, with an admin's token in FILE: {command} --url {base_url} --token @FILE"
+                    ),
+                }
             }
             None => format!("questions are at {base_url}/inbox"),
         };
@@ -105,6 +131,7 @@ mod tests {
             base_url: "https://proxy.example",
             is_simulated,
             has_service_token: false,
+            settings: None,
             approvers: names.iter().map(|(name, count)| (name, *count)).collect(),
         };
         facts.lines()
@@ -120,6 +147,17 @@ mod tests {
         assert!(operations.contains("nothing is sent"), "{operations}");
         assert!(approvers.contains("nobody can decide yet"), "{approvers}");
         assert!(next.contains("approver invite anna"), "{next}");
+        let anna = ApproverName::parse("anna").unwrap();
+        let told = Facts {
+            address: "127.0.0.1:8080".parse().unwrap(),
+            base_url: "https://proxy.example",
+            is_simulated: true,
+            has_service_token: true,
+            settings: Some(Path::new("/etc/my proxy.toml")),
+            approvers: vec![(&anna, 0)],
+        };
+        let command = "llm-permission-proxy approver invite anna --config '/etc/my proxy.toml'";
+        assert!(told.lines()[3].ends_with(command), "{}", told.lines()[3]);
     }
 
     #[test]

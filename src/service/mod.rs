@@ -23,6 +23,7 @@ mod used_by_writes;
 mod witness_lag;
 mod workforce;
 
+pub(crate) use banner::Greeting;
 pub(crate) use opened_ledger::{OpenedLedger, refuse_missing};
 pub(crate) use read_tables::unusable;
 pub(crate) use rebuilding::{rate, told};

@@ -1,6 +1,6 @@
 //! Start order and end order.
 
-use super::banner::greet;
+use super::banner::{Greeting, greet};
 use super::control::Control;
 use super::first_admin::FirstAdminLink;
 use super::opened_ledger::{OpenedLedger, close_writer, writer_end};
@@ -35,7 +35,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs the service on a bound listener until `stop`, or until the ledger cannot be written.
 ///
-/// Where it `greets` it tells a terminal where it listens, and hands out a link by which the first admin is
+/// With a `greeting` it tells a terminal where it listens, and hands out a link by which the first admin is
 /// made, while there is none.
 /// Whatever a start refuses is refused before anything is served. The end goes the other way round:
 /// no new requests, then no new work, then the read tables, then the ledger; each stage may still
@@ -48,7 +48,7 @@ pub(crate) async fn run(
     listener: TcpListener,
     metrics: Option<Metrics>,
     stop: CancellationToken,
-    greets: bool,
+    greeting: Option<Greeting>,
 ) -> anyhow::Result<()> {
     let OpenedLedger { ledger, mut writer } = OpenedLedger::open_or_make(config).await?;
     tracing::info!(
@@ -74,7 +74,7 @@ pub(crate) async fn run(
         metrics,
         ledger,
         stop: ending.clone(),
-        greets,
+        greeting,
     };
     let served = stages.run(listener);
     tokio::pin!(served, in_time);
@@ -129,7 +129,7 @@ struct Stages<'c> {
     metrics: Option<Metrics>,
     ledger: Ledger,
     stop: CancellationToken,
-    greets: bool,
+    greeting: Option<Greeting>,
 }
 
 impl Stages<'_> {
@@ -191,8 +191,8 @@ impl Stages<'_> {
         let address = listener.local_addr().context("the listener's address")?;
         let base_url = without_slash(&self.config.http.base_url);
         tracing::info!(%address, base_url, "listening");
-        if self.greets {
-            greet(self.config, &self.ledger, address).await?;
+        if let Some(greeting) = &self.greeting {
+            greet(self.config, &self.ledger, address, greeting).await?;
         }
         let served = server.serve(listener, router, self.stop).await;
         calls.close().await;
@@ -209,7 +209,7 @@ impl Stages<'_> {
 
     /// The link by which the first admin is made, where it is to be handed out.
     async fn first_admin(&self, state: &AppState) -> anyhow::Result<Option<FirstAdminLink>> {
-        if !self.greets {
+        if self.greeting.is_none() {
             return Ok(None);
         }
         let file = self.config.storage.first_admin_file();
