@@ -122,8 +122,7 @@ pub(super) fn following(first: Sent<'_>, made: Option<&str>, then: Sent<'_>) -> 
             Following::Allowed(SCRIPT_SETTINGS)
         }
         (Method::Post, ["subdomain"])
-            if has_only(body, &["enabled", "previews_enabled"])
-                && body.values().all(Value::is_boolean) =>
+            if has_only(body, &["enabled"]) && body.values().all(Value::is_boolean) =>
         {
             Following::Allowed(SUBDOMAIN)
         }
@@ -244,7 +243,7 @@ mod tests {
             (
                 PUT,
                 (Method::Post, "S/subdomain"),
-                &json!({"enabled": true, "previews_enabled": false}),
+                &json!({"enabled": false}),
                 SUBDOMAIN,
             ),
         ] {
@@ -296,6 +295,14 @@ mod tests {
             ),
             ((Method::Patch, "S/settings"), json!({"tags": []})),
             ((Method::Post, "S/subdomain"), json!({"enabled": "yes"})),
+            (
+                (Method::Post, "S/subdomain"),
+                json!({"enabled": true, "previews_enabled": true}),
+            ),
+            (
+                (Method::Post, "S/subdomain"),
+                json!({"enabled": true, "previews_enabled": false}),
+            ),
             ((Method::Put, "S/routes"), json!({})),
             ((Method::Put, "S/schedules"), json!({})),
             ((Method::Put, "/accounts/a1/workers/domains"), json!({})),
