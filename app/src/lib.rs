@@ -28,6 +28,7 @@ pub mod identity;
 mod key_holder;
 pub mod keys;
 pub mod locks;
+pub mod open_calls;
 pub mod own_passkeys;
 pub mod pairing;
 pub mod passkey;

@@ -337,7 +337,7 @@ impl Shared {
             account,
             sizes,
         } = self.ports.uploads.by_token(token)?;
-        let mut caller = self.ports.callers.identify(opener).await?;
+        let caller = self.ports.callers.identify(opener).await?;
         if *account != *brings.account {
             return Err(Refusal::unauthorized(
                 "this token is of an upload to another account",
@@ -354,6 +354,10 @@ impl Shared {
                 id: account,
             }),
         };
+        let route = Cow::Borrowed("/accounts/{account}/workers/assets/upload");
+        let read = Access::Read(asked.clone());
+        let call = Call::of(OPERATION, route, read, LONGEST);
+        let mut caller = self.watched(api, caller, &call, &parts.extensions);
         if let Owner::Agent(id, _) = &caller.owner {
             let agent = (*id, caller.task);
             self.ports
@@ -361,8 +365,6 @@ impl Shared {
                 .may_read(agent, &asked, &parts.extensions)
                 .await?;
         }
-        let route = Cow::Borrowed("/accounts/{account}/workers/assets/upload");
-        let call = Call::of(OPERATION, route, Access::Read(asked), LONGEST);
         refuse_long(parts, &call)?;
         let whole = self.whole_of(body, &call, &mut caller).await?;
         let (files, content_type, body) = brings.files(&parts.headers, &whole, &sizes)?;

@@ -2,6 +2,7 @@
 
 use crate::credentials::Credential;
 use crate::refusal::{Refusal, Word};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::Extensions;
 use ledger::event::{CallCredential, UpstreamKeyOwner};
@@ -77,6 +78,24 @@ impl fmt::Debug for Caller {
     }
 }
 
+impl Caller {
+    /// The same, whose call also ends when `broken_off` becomes ready.
+    pub(crate) fn until(self, broken_off: BoxFuture<'static, Refusal>) -> Self {
+        let ended = self.ended;
+        let ended = async move {
+            tokio::select! {
+                biased;
+                refused = ended => refused,
+                refused = broken_off => refused,
+            }
+        };
+        Self {
+            ended: ended.boxed(),
+            ..self
+        }
+    }
+}
+
 /// Says who a credential is of. Asked at every request.
 pub trait Callers: Send + Sync + 'static {
     /// # Errors
@@ -142,6 +161,25 @@ pub struct KeyCall<'a> {
     pub params: Option<&'a Value>,
     /// It is sent from here, and its answer says what it used.
     pub counts: bool,
+}
+
+/// A call that is let through.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenCall<'a> {
+    pub upstream: &'a UpstreamName,
+    pub operation: OperationId,
+    pub by: LetThroughBy<'a>,
+}
+
+/// The permission by which it is.
+#[derive(Debug, Clone, Copy)]
+pub enum LetThroughBy<'a> {
+    /// The stored key of upstream.
+    Key,
+    /// A grant, for what only reads.
+    Read(&'a Asked),
+    /// A grant or people.
+    Write,
 }
 
 /// Counts a call as open for as long as it lives, where it counts.
@@ -219,4 +257,13 @@ pub trait Permits: Send + Sync + 'static {
         asked: &'a Asked,
         seen: &'a Extensions,
     ) -> BoxFuture<'a, Result<(), Refusal>>;
+
+    /// Becomes ready with the refusal that the call meets from then on, as soon as a lock on its operation, a block or the
+    /// policy forbids it. What changes after this is called counts.
+    fn broken_off(
+        &self,
+        caller: (&Owner, Option<TaskId>),
+        call: OpenCall<'_>,
+        seen: &Extensions,
+    ) -> BoxFuture<'static, Refusal>;
 }

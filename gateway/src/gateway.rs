@@ -7,7 +7,8 @@ use crate::assets::{AssetUploads, brings_files};
 use crate::bodies::{Buffers, Content, Whole, too_large};
 use crate::call::{Access, Call, Routed};
 use crate::caller::{
-    Asked, Asks, Caller, Callers, Judged, KeyCall, Keys, Open, Owner, Permits, Reach, Upstreams,
+    Asked, Asks, Caller, Callers, Judged, KeyCall, Keys, LetThroughBy, Open, OpenCall, Owner,
+    Permits, Reach, Upstreams,
 };
 use crate::cloudflare;
 use crate::credentials;
@@ -192,6 +193,7 @@ impl Shared {
             Routed::Call(call) => call,
             Routed::OwnCredential => return Ok(cloudflare::verified(caller.counted_for)),
         };
+        let caller = self.watched(api, caller, &call, &parts.extensions);
         let permits = &self.ports.permits;
         // What a rule reads of the body is judged when that is there.
         let has_messages = call.is_metered || call.has_messages;
@@ -453,6 +455,28 @@ impl Shared {
             answer = writes.carry_out(write) => answer?,
         };
         Ok(answer.into_response(ended, held))
+    }
+
+    /// The caller of a call that also ends with what lets it through.
+    pub(crate) fn watched(
+        &self,
+        api: &Api,
+        caller: Caller,
+        call: &Call,
+        seen: &Extensions,
+    ) -> Caller {
+        let open = OpenCall {
+            upstream: &api.name,
+            operation: call.operation,
+            by: match &call.access {
+                Access::Key => LetThroughBy::Key,
+                Access::Read(asked) => LetThroughBy::Read(asked),
+                Access::Write(_) => LetThroughBy::Write,
+            },
+        };
+        let who = (&caller.owner, caller.task);
+        let broken_off = self.ports.permits.broken_off(who, open, seen);
+        caller.until(broken_off)
     }
 
     /// Holds a call to what is granted.

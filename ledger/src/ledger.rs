@@ -272,6 +272,12 @@ impl Ledger {
         Arc::clone(&self.shared.admissions.borrow())
     }
 
+    /// The blocks and allows, for who waits until they change.
+    #[must_use]
+    pub fn watch_admissions(&self) -> watch::Receiver<Arc<Admissions>> {
+        self.shared.admissions.subscribe()
+    }
+
     /// What an agent did lately, as of the last commit; unknown where the policy in force does not read it.
     #[must_use]
     pub fn lately(&self, agent: &AgentName) -> Lately {

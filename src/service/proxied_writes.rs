@@ -40,6 +40,10 @@ use workers::{Forwarder, Forwarding, NotForwarded};
 
 /// The longest that an answer is waited for to close the task of its write.
 const LONGEST_ANSWER: Duration = Duration::from_secs(2 * 3600);
+/// What people are asked about has levels of its own around the body.
+const TOO_DEEP: &str =
+    "the body is nested too deeply: people are asked about 60 levels of JSON, and 58 in a part of a form";
+
 /// Headers that belong to one sending of a request, and not to the request.
 const OF_ONE_SENDING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::ACCEPT_ENCODING];
 
@@ -352,7 +356,7 @@ impl HeldWrites {
         let (operation, secrets) = self.operation_of(write).await?;
         let digest = operation.forwarded().map(|request| request.match_digest());
         let Some(Ok(digest)) = digest else {
-            return Err(Refusal::malformed("the body cannot be read"));
+            return Err(Refusal::malformed(TOO_DEEP));
         };
         let asked: Asked = (writer.agent_id, task, digest);
         let in_hand = &self.kept.in_hand;
@@ -797,8 +801,12 @@ fn refusal(error: &Error) -> Refusal {
 }
 
 /// A refusal of the ledger in words for a client that names no apply: the only key that it knows is its own.
-fn told_to_client(rejection: &Rejection) -> String {
+pub(super) fn told_to_client(rejection: &Rejection) -> String {
     let said = rejection.to_string();
+    // It names a place in what is made of the body here.
+    if said.contains("nested deeper than") {
+        return TOO_DEEP.to_owned();
+    }
     said.replace(
         "ask anew under a new key",
         "send the same request again to ask anew",

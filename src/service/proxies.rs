@@ -1,12 +1,13 @@
 //! The proxies, with the service's callers and stored keys.
 
 use super::proxied_calls::ProxiedCalls;
-use super::proxied_writes::{HeldWrites, Kept, OverGateway};
+use super::proxied_writes::{HeldWrites, Kept, OverGateway, told_to_client};
 use super::uploads::Uploads;
 use crate::config::{Config, Upstream};
 use anyhow::Context;
 use api::AppState;
 use app::edge::SeenFrom;
+use app::open_calls::{Changes, LetThrough, LetThroughBy, broken_off};
 use app::proxied_calls::{AskedCall, AsksAbout};
 use app::{Error, Principal, ProxyCaller, proxied_calls, proxied_reads, upstream_keys};
 use futures_util::FutureExt as _;
@@ -199,7 +200,7 @@ fn judged_against(error: &Error) -> Refusal {
         Rejection::UsageUsedUp { .. } => Word::Quota,
         _ => Word::Forbidden,
     };
-    Refusal::new(word, rejection.to_string())
+    Refusal::new(word, told_to_client(rejection))
 }
 
 /// What people have to be asked about a call, with what was known when it was judged.
@@ -339,5 +340,34 @@ impl Permits for OfService {
             judged.map_err(|error| judged_against(&error))
         }
         .boxed()
+    }
+
+    fn broken_off(
+        &self,
+        (owner, task): (&Owner, Option<TaskId>),
+        call: gateway::OpenCall<'_>,
+        seen: &Extensions,
+    ) -> BoxFuture<'static, Refusal> {
+        let state = self.state.clone();
+        let changes = Changes::from_now(&state.app.ledger);
+        let call = LetThrough {
+            owner: owner.recorded(),
+            task,
+            operation: call.operation,
+            by: match call.by {
+                gateway::LetThroughBy::Key => LetThroughBy::Key(call.upstream.clone()),
+                gateway::LetThroughBy::Read(asked) => LetThroughBy::Read {
+                    level: asked.level,
+                    risk: asked.risk,
+                    scope: match &asked.reach {
+                        Reach::One(scope) => Ok(scope.clone()),
+                        Reach::Every(scope_type) => Err(*scope_type),
+                    },
+                },
+                gateway::LetThroughBy::Write => LetThroughBy::Write,
+            },
+            seen: seen.get::<SeenFrom>().cloned().unwrap_or_default(),
+        };
+        async move { judged_against(&broken_off(&state.app, call, changes).await) }.boxed()
     }
 }

@@ -1,6 +1,7 @@
 //! A client of Anthropic's API against the real binary, which leads to an upstream that a test plays.
 
 use crate::logins::{TOKEN, ask, with_ann};
+use crate::proxied_usage::ruled;
 use fixtures::sandbox::{BASE_URL, Sandbox};
 use fixtures::service::Service;
 use futures_util::future::join_all;
@@ -182,6 +183,101 @@ async fn an_open_call_ends_with_the_key_the_session_or_a_lock() {
             "{head}"
         );
     }
+}
+
+#[tokio::test]
+async fn an_open_call_ends_with_a_lock_on_its_operation_a_block_and_a_policy() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox).await;
+    let lock = json!({
+        "target": {"kind": "operation", "id": "anthropic.messages.create"}, "reason": "it loops",
+    });
+    let block = json!({"kind": "agent", "value": "ci", "duration": "1h", "reason": "it loops"});
+    for (what, word) in [
+        ("lock", "locked"),
+        ("block", "forbidden"),
+        ("policy", "forbidden"),
+    ] {
+        let mut client = stage.sent(&stage.key.0).await;
+        let (mut upstream, _) = stage.asked().await;
+        upstream.write_all(BEGUN.as_bytes()).await.unwrap();
+        let mut first = [0; 1];
+        client.read_exact(&mut first).await.unwrap();
+        match what {
+            "lock" => set(&stage.service, "/v1/locks", &lock).await,
+            "block" => set(&stage.service, "/v1/blocks", &block).await,
+            _ => {
+                ruled(
+                    &stage,
+                    "engine = \"lpp-cel/1\"\n[[rule]]\nid = \"none\"\npriority = 1\naction = \"deny\"\n\
+                     operations = [\"anthropic.messages.create\"]\nreason = \"none today\"\n",
+                )
+                .await;
+            }
+        }
+        let gone = tokio::time::timeout(SOON, upstream.read(&mut first)).await;
+        assert!(gone.is_ok(), "upstream is open after a {what}");
+        let answer = rest(&mut client).await;
+        assert!(!answer.ends_with("0\r\n\r\n"), "{what}: {answer}");
+        let (head, body) = stage.refused(&stage.key.0).await;
+        let code = format!("x-llm-proxy-code: {word}");
+        assert!(head.contains(&code), "{what}: {head}");
+        assert!(!body.contains("the key"), "{what}: {body}");
+        match what {
+            "lock" => lift(&stage.service).await,
+            "block" => {
+                let blocks = ask(&stage.service, "GET", "/v1/blocks", TOKEN, &Value::Null).await;
+                let blocks = blocks.unwrap().1;
+                let id = blocks["blocks"][0]["id"].as_str().unwrap();
+                let path = format!("/v1/blocks/{id}");
+                let lifted = ask(&stage.service, "DELETE", &path, TOKEN, &Value::Null).await;
+                assert!(lifted.unwrap().0 < 300);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_refused_in_the_form_of_its_api() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox).await;
+    let host = BASE_URL.trim_start_matches("http://");
+    let many: String = (0..120)
+        .map(|number| format!("x-{number}: 1\r\n"))
+        .collect();
+    for fields in [
+        "content-length: 2\r\ntransfer-encoding: chunked\r\n",
+        "content-length: 2\r\ncontent-length: 2\r\n",
+        "transfer-encoding: gzip\r\n",
+        "content-length: 2\nx: y\r\n",
+        "x: a\r\n b\r\n",
+        &many,
+    ] {
+        for (place, kind) in [
+            ("anthropic/v1/messages", "invalid_request_error"),
+            ("cloudflare/client/v4/zones", "99400"),
+        ] {
+            let request = format!(
+                "POST /proxy/{place} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\n{fields}\r\n{{}}",
+                stage.key.0
+            );
+            let mut client = TcpStream::connect(stage.service.address).await.unwrap();
+            client.write_all(request.as_bytes()).await.unwrap();
+            let answer = rest(&mut client).await;
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 400 "), "{fields}: {head}");
+            for line in ["x-llm-proxy-code: malformed", "x-should-retry: false"] {
+                assert!(head.contains(line), "{fields}: {head}");
+            }
+            assert!(body.contains(kind), "{fields}: {body}");
+        }
+    }
+}
+
+async fn set(service: &Service, path: &str, body: &Value) {
+    let (status, said) = ask(service, "POST", path, TOKEN, body).await.unwrap();
+    assert_eq!(status, 201, "{path}: {said}");
 }
 
 async fn lift(service: &Service) {

@@ -6,8 +6,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
     Asked, AssetUploads, Caller, Callers, CountedFor, Credential, Gateway, Judged, KeyCall, Keys,
-    Opened, OpenedUpload, Owner, Permits, Ports, Reach, Records, Refusal, Settings, Uploading,
-    Upstreams, Usage, Word, Write, Writes,
+    OpenCall, Opened, OpenedUpload, Owner, Permits, Ports, Reach, Records, Refusal, Settings,
+    Uploading, Upstreams, Usage, Word, Write, Writes,
 };
 use http::Extensions;
 use hyper::server::conn::http1;
@@ -193,6 +193,15 @@ impl Permits for Granted {
             }
         }
         .boxed()
+    }
+
+    fn broken_off(
+        &self,
+        _: (&Owner, Option<TaskId>),
+        _: OpenCall<'_>,
+        _: &Extensions,
+    ) -> BoxFuture<'static, Refusal> {
+        std::future::pending().boxed()
     }
 }
 

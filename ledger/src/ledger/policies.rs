@@ -8,12 +8,19 @@ use crate::policy::CurrentPolicy;
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
 use crate::writer::{Entry, State};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 impl Ledger {
     /// The policy as of the last commit.
     #[must_use]
     pub fn policy(&self) -> Arc<CurrentPolicy> {
         Arc::clone(&self.shared.policy.borrow())
+    }
+
+    /// The policy, for who waits until it changes.
+    #[must_use]
+    pub fn watch_policy(&self) -> watch::Receiver<Arc<CurrentPolicy>> {
+        self.shared.policy.subscribe()
     }
 
     /// The change that made a version of the policy; `None` where there is none of that number.
