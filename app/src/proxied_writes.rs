@@ -8,13 +8,13 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, pending};
 use ledger::aggregate::{Apply, Approval};
 use ledger::command::{
-    CloseTask, ForwardWrite, PresentedKey, Standing, Submitted, WriteBy, standing,
+    CloseTask, ForwardUnasked, ForwardWrite, PresentedKey, Standing, Submitted, WriteBy, standing,
 };
 use ledger::event::UploadTokenDigest;
 use ledger::operation::{MatchDigest, Operation};
 use ledger::{
-    Actor, AgentId, AgentName, ApplyId, ClientSubject, KeyId, Origin, RequestId, TaskId, TokenId,
-    UsedLately,
+    Actor, AgentId, AgentName, ApplyId, ClientSubject, KeyId, Origin, Rejection, RequestId, TaskId,
+    TokenId, UsedLately,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,7 +138,7 @@ pub async fn hold(
     if let Some(used) = used {
         say_used(app, &mut edge, &used);
     }
-    let command = ForwardWrite {
+    let mut command = ForwardWrite {
         by: writer.by(),
         agent_id: writer.agent_id,
         operation,
@@ -147,12 +147,27 @@ pub async fn hold(
         upload,
         edge,
     };
+    let mut is_first = true;
     loop {
         let ruling = ledger.execute(writer.origin(), command.clone()).await?;
         let Submitted {
             apply, approval, ..
         } = ruling.accepted()?;
         let stands = standing(&apply, approval.as_deref(), ledger.now());
+        if std::mem::take(&mut is_first)
+            && is_ended_question(&stands)
+            && told != Some(apply.id)
+            && is_settled_now(app, writer, (&command, apply.id)).await
+        {
+            if let Err(error) = close(app, writer, &apply).await {
+                tracing::debug!(
+                    error = ledger::with_sources(&error),
+                    "the task of an ended question stays open"
+                );
+            }
+            command.told = Some(apply.id);
+            continue;
+        }
         let left = until.saturating_duration_since(Instant::now());
         let goes_on = match (&stands, &approval) {
             (Standing::Waiting, Some(asked)) if !left.is_zero() => {
@@ -184,6 +199,36 @@ pub async fn hold(
             });
         }
     }
+}
+
+/// The end of a question without an approval. Nothing was carried out.
+const fn is_ended_question(standing: &Standing) -> bool {
+    matches!(
+        standing,
+        Standing::Denied { .. } | Standing::Expired { .. } | Standing::Cancelled { .. }
+    )
+}
+
+/// Asks anew for a write whose question had ended before this call came, where that needs nobody any more. True when it goes
+/// now, or when a lock, a block or a rule refuses it now: both go before the older end.
+async fn is_settled_now(
+    app: &App,
+    writer: &Writer,
+    (command, ended): (&ForwardWrite, ApplyId),
+) -> bool {
+    use Rejection::{Blocked, DeniedByPolicy, Locked};
+    let command = ForwardUnasked(ForwardWrite {
+        told: Some(ended),
+        ..command.clone()
+    });
+    let asked = app.ledger.execute(writer.origin(), command).await;
+    matches!(
+        asked,
+        Ok(_)
+            | Err(ledger::Error::Rejected(
+                Locked { .. } | Blocked { .. } | DeniedByPolicy { .. }
+            ))
+    )
 }
 
 /// Closes the task of a write that has ended and whose end is known, where it was opened for that.

@@ -203,6 +203,12 @@ fn form(parts: &[(&str, &str, &str)]) -> (&'static str, Vec<u8>) {
 async fn one_approval_covers_the_version_its_deployment_settings_and_address_once_each() {
     let mut sandbox = Sandbox::new().await;
     let stage = Stage::new(&mut sandbox).await;
+    let subdomain = format!("{SCRIPT}/subdomain");
+    let subdomain = ("POST", subdomain.as_str());
+    let published = json!({"enabled": true});
+    // What ended before the upload does not go before its approval.
+    let early = stage.json(subdomain, &published, SHORT).await.link();
+    stage.decide(&early, "deny").await;
     let asked = stage.version(None, SHORT).await.link();
     let page = stage.page(&asked).await;
     assert!(
@@ -217,14 +223,13 @@ async fn one_approval_covers_the_version_its_deployment_settings_and_address_onc
     let more = json!({"observability": {"enabled": false}, "tags": [], "logpush": true});
     stage.json(settings, &more, SHORT).await.link();
     let allowed = json!({"observability": {"enabled": false}, "tags": []});
-    let subdomain = format!("{SCRIPT}/subdomain");
-    let subdomain = ("POST", subdomain.as_str());
+    // Previews of every version would be public, of which the page says nothing.
+    let previews = json!({"enabled": true, "previews_enabled": true});
+    stage.json(subdomain, &previews, SHORT).await.link();
     for answered in [
         stage.deploy(&version, SHORT).await,
         stage.json(settings, &allowed, SHORT).await,
-        stage
-            .json(subdomain, &json!({"enabled": true}), SHORT)
-            .await,
+        stage.json(subdomain, &published, SHORT).await,
     ] {
         assert_eq!(answered.status, 200, "{answered:?}");
     }

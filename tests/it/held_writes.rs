@@ -208,6 +208,41 @@ async fn a_denial_is_told_once_and_the_next_is_a_new_question() {
 }
 
 #[tokio::test]
+async fn a_grant_goes_before_the_older_end_of_the_same_write() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    let asked = stage.asked("www").await;
+    stage.decide(&asked, "deny").await;
+    let granted = json!({"permissions": [{
+        "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "*", "granted_level": "write",
+    }]});
+    let path = "/v1/agents/ci/permissions";
+    let put = ask(&stage.service, "PATCH", path, TOKEN, &granted).await;
+    assert_eq!(put.unwrap().0, 200);
+    let (status, body) = stage.post("www", LONG).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
+async fn a_lock_on_the_operation_of_a_held_write_is_told_as_one() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    stage.asked("www").await;
+    let lock =
+        json!({"target": {"kind": "operation", "id": "dns.record.write"}, "reason": "it loops"});
+    let locking = async {
+        let set = ask(&stage.service, "POST", "/v1/locks", TOKEN, &lock).await;
+        assert_eq!(set.unwrap().0, 201);
+    };
+    let (held, ()) = tokio::join!(stage.post("www", LONG), locking);
+    assert_eq!((held.0, number(&held.1)), (403, 99423), "{}", held.1);
+    let (status, body) = stage.post("www", LONG).await;
+    assert_eq!((status, number(&body)), (403, 99423), "{body}");
+}
+
+#[tokio::test]
 async fn what_is_approved_while_nobody_waits_is_not_sent_before_it_is_asked_for_again() {
     let mut sandbox = Sandbox::new().await;
     let stage = Stage::new(&mut sandbox, &[]).await;

@@ -111,7 +111,7 @@ pub use users::{
 };
 pub use votes::WithdrawVote;
 pub(crate) use writes::numbered_digest;
-pub use writes::{ForwardWrite, OWED, WriteBy};
+pub use writes::{ForwardUnasked, ForwardWrite, OWED, WriteBy};
 
 use crate::error::Error;
 use crate::storage::LookupKey;

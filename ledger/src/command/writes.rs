@@ -285,6 +285,32 @@ impl Command for ForwardWrite {
     }
 }
 
+/// The same write where nobody has to be asked about it: a grant or an approval covers it by now. Otherwise nothing of it is
+/// recorded.
+#[derive(Debug, Clone)]
+pub struct ForwardUnasked(pub ForwardWrite);
+
+impl Command for ForwardUnasked {
+    type Answer = Submitted;
+
+    fn looks_up(&self) -> Vec<LookupKey> {
+        self.0.looks_up()
+    }
+
+    /// # Errors
+    /// The refusal, or [`Rejection::NotGranted`] where people would be asked. With an error nothing is recorded.
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Submitted, Error> {
+        let asked = self.0.run(tx).await?.accepted()?;
+        match asked.apply.authorised {
+            true => Ok(asked),
+            false => Err(Rejection::NotGranted {
+                detail: "people are asked about this write".to_owned(),
+            }
+            .into()),
+        }
+    }
+}
+
 /// The number of the newest apply of a write in a task, from 1; 0 where there is none. No number is left out, so it is found
 /// by doubling.
 async fn newest(tx: &mut Transaction<'_>, task_id: TaskId, keys: Keys) -> Result<u64, Error> {

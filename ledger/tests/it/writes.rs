@@ -1,20 +1,20 @@
 //! Writes through proxies: each in a task of its own, and the same again finds it, until its end was told.
 
-use crate::scene::{Scene, end, start, succeeded};
+use crate::scene::{Scene, end, refusal, start, succeeded};
 use fixtures::commands::{
     administrator, agent_with_key, create_key, create_task, dns_create, key as apply_key,
     presented_key,
 };
 use ledger::aggregate::Key;
 use ledger::command::{
-    CloseTask, CreateTask, ForwardWrite, IssuedToken, OWED, Standing, SubmitApply, Submitted,
+    CloseTask, CreateTask, ForwardUnasked, ForwardWrite, IssuedToken, OWED, Standing, SubmitApply, Submitted,
     WriteBy, standing,
 };
 use ledger::event::OnApproval;
 use ledger::operation::{ForwardedRequest, Method, Operation, Scope, ScopeId};
 use ledger::policy::Edge;
 use ledger::{
-    Actor, ApplyId, Error, Level, OperationId, Origin, Purpose, Rejection, Risk, ScopeType,
+    Actor, ApplyId, Decision, Error, Level, OperationId, Origin, Purpose, Rejection, Risk, ScopeType,
     UpstreamName,
 };
 use std::time::Duration;
@@ -201,6 +201,28 @@ async fn an_end_is_what_the_same_write_finds_until_it_was_told_or_is_old() {
     scene.clock.advance(Duration::from_secs(1));
     let third = asked(&scene, &key, write("www"), told).await.unwrap();
     assert_ne!(third.apply.id, second.apply.id);
+}
+
+#[tokio::test]
+async fn an_ended_question_is_behind_a_grant_and_before_another_question() {
+    let scene = Scene::new().await;
+    let key = scene.run(create_key("cak_one")).await.unwrap();
+    let first = asked(&scene, &key, write("www"), None).await.unwrap();
+    scene.decided(&first, Decision::Deny).await;
+    let again = || {
+        ForwardUnasked(ForwardWrite {
+            told: Some(first.apply.id),
+            ..forward(&key, write("www"))
+        })
+    };
+    let size = scene.size_now();
+    let refused = scene.ledger.execute(agent_with_key(&key), again()).await;
+    assert!(matches!(refusal(refused), Rejection::NotGranted { .. }));
+    assert_eq!(scene.size_now(), size, "nothing is recorded");
+    scene.grant_all().await;
+    let granted = scene.ledger.execute(agent_with_key(&key), again()).await;
+    let granted = granted.unwrap().apply;
+    assert!(granted.authorised && granted.id != first.apply.id);
 }
 
 #[tokio::test]
