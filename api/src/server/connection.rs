@@ -7,6 +7,7 @@ use super::input::MOST_HEAD;
 use super::refusal::Refusal;
 use super::signal::Signal;
 use super::slots::Slot;
+use super::speaks::Speaks;
 use super::state::{ConnectionState, Framing, Phase};
 use super::stream::{Broken, Stream};
 use crate::limits::bounds::{AnswerFor, LongAnswer};
@@ -141,6 +142,7 @@ pub(super) async fn serve(
         (None, End::Malformed, _) if !stream.has_refused() => Some(Refusal::Malformed),
         (None, End::Itself | End::Malformed | End::Idle | End::Cut, _) => None,
     };
+    let refusal = refusal.map(|refusal| (refusal, state.speaks()));
     if stream.is_at_end() && refusal.is_none() {
         return;
     }
@@ -169,6 +171,7 @@ fn answer(
     let begun = slot
         .state()
         .begin_request(framing.map_or(Framing::Last, Framing::Length));
+    let speaks = Speaks::of_path(request.uri().path());
     if request.uri().path().starts_with(CALLS) {
         slot.state().watch();
     }
@@ -184,7 +187,7 @@ fn answer(
             Ok(framing) => framing,
             Err(refusal) => {
                 state.end_request();
-                return Ok(refusal.response());
+                return Ok(refusal.response(speaks));
             }
         };
         let mut answer = router.call(request.map(Body::new)).await?;
@@ -296,10 +299,10 @@ fn deadline(state: &ConnectionState, timeouts: Timeouts) -> Instant {
 }
 
 /// Sends a refusal, ends our side, and reads on for a while what the client still sends.
-pub(super) async fn close(mut tcp: TcpStream, refusal: Option<Refusal>) {
+pub(super) async fn close(mut tcp: TcpStream, refusal: Option<(Refusal, Speaks)>) {
     let closing = async {
-        if let Some(refusal) = refusal {
-            tcp.write_all(&refusal.answer()).await?;
+        if let Some((refusal, speaks)) = refusal {
+            tcp.write_all(&refusal.answer(speaks)).await?;
         }
         tcp.shutdown().await?;
         let (mut reading, _) = tcp.split();

@@ -3,6 +3,7 @@
 //! seen here as the library reads it, and is counted while it waits.
 
 use super::head::Head;
+use super::speaks::Speaks;
 use super::state::{ConnectionState, Framing};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::ReadBuf;
@@ -98,6 +99,8 @@ impl Input {
                         // Empty lines between requests.
                         self.bytes.clear();
                         *seen = 0;
+                    } else {
+                        state.speak(Speaks::of_head(&self.bytes));
                     }
                     self.next = match end {
                         Some(end) => {

@@ -13,7 +13,8 @@
 //! | `input`, `head` | bytes that are not yet a request, and where a head ends |
 //! | `answers` | answers that are not read yet |
 //! | `host` | the check of the host field |
-//! | `refusal` | refusals that no route gives, as problem details |
+//! | `refusal` | refusals that no route gives, as problem details or in the form of the API that is spoken |
+//! | `speaks` | the API that is spoken, by the path of a request |
 
 mod answers;
 mod connection;
@@ -24,6 +25,7 @@ mod memory;
 mod refusal;
 mod signal;
 mod slots;
+mod speaks;
 mod state;
 mod stream;
 
@@ -32,6 +34,7 @@ use connection::{MOST_CLOSING, close, serve};
 use refusal::Refusal;
 use signal::Signal;
 use slots::Slots;
+use speaks::Speaks;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -186,7 +189,7 @@ impl Server {
                 None => {
                     if let Ok(closing) = Arc::clone(&self.closing).try_acquire_owned() {
                         connections.spawn(async move {
-                            close(stream, Some(Refusal::NoSlot)).await;
+                            close(stream, Some((Refusal::NoSlot, Speaks::Ours))).await;
                             drop(closing);
                         });
                     }

@@ -1,9 +1,12 @@
 //! The refusals that no route gives: what was sent is no request, or there is no room for it. They are
-//! problem details (RFC 9457) like every other, and the connection ends with them.
+//! problem details (RFC 9457) like every other, and below `/proxy/` errors of the API that is spoken, as the
+//! gateway gives them. The connection ends with them.
 
+use super::speaks::Speaks;
 use crate::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::json;
 
 /// Longer than the status line and the three fields of an answer without a body.
 const MOST_BARE: usize = 256;
@@ -38,7 +41,21 @@ impl Refusal {
         }
     }
 
-    const fn status(self) -> StatusCode {
+    /// Whether it passes by itself.
+    const fn is_busy(self) -> bool {
+        matches!(self, Self::NoSlot | Self::TooManyHeads)
+    }
+
+    const fn status(self, speaks: Speaks) -> StatusCode {
+        match speaks {
+            Speaks::Ours => self.own_status(),
+            // Clients of other APIs know these two.
+            _ if self.is_busy() => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    const fn own_status(self) -> StatusCode {
         match self {
             Self::Malformed | Self::Host => StatusCode::BAD_REQUEST,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -89,9 +106,9 @@ impl Refusal {
         }
     }
 
-    /// The problem as JSON, counted as an answered request.
-    fn body(self) -> Vec<u8> {
-        let status = self.status();
+    /// The body as JSON, counted as an answered request.
+    fn body(self, speaks: Speaks) -> Vec<u8> {
+        let status = self.status(speaks);
         let labels = [
             ("method", "other".to_owned()),
             ("route", "(unread)".to_owned()),
@@ -99,34 +116,76 @@ impl Refusal {
         ];
         metrics::counter!("http_requests_total", &labels).increment(1);
         let (title, code, detail) = self.words();
-        let problem = Problem::new(status, title, code, detail.to_owned());
-        // Texts and a number always serialise.
-        serde_json::to_vec(&problem).unwrap_or_default()
+        let told = match speaks {
+            Speaks::Ours | Speaks::Opened => {
+                let (title, code) = match speaks {
+                    Speaks::Ours => (title, code),
+                    _ => (status.canonical_reason().unwrap_or(title), self.word()),
+                };
+                let problem = Problem::new(status, title, code, detail.to_owned());
+                serde_json::to_vec(&problem)
+            }
+            Speaks::Anthropic => {
+                let kind = match self.is_busy() {
+                    true => "rate_limit_error",
+                    false => "invalid_request_error",
+                };
+                let error = json!({"type": kind, "message": detail});
+                serde_json::to_vec(&json!({"type": "error", "error": error, "request_id": null}))
+            }
+            Speaks::Cloudflare => {
+                let code = match self.is_busy() {
+                    true => 99430,
+                    false => 99400,
+                };
+                let errors = json!([{"code": code, "message": detail}]);
+                serde_json::to_vec(
+                    &json!({"success": false, "errors": errors, "messages": [], "result": null}),
+                )
+            }
+        };
+        // Texts and numbers always serialise.
+        told.unwrap_or_default()
     }
 
-    const fn fields(self) -> &'static [(&'static str, &'static str)] {
-        const ALL: &[(&str, &str)] = &[
-            ("content-type", "application/problem+json"),
-            ("cache-control", "no-store"),
-            ("x-content-type-options", "nosniff"),
-            ("connection", "close"),
-            ("retry-after", "1"),
-        ];
-        match self {
-            Self::NoSlot | Self::TooManyHeads => ALL,
-            Self::Malformed
-            | Self::Host
-            | Self::TargetTooLong
-            | Self::HeadTooLarge
-            | Self::HeadTooSlow => ALL.split_at(4).0,
+    /// As `x-llm-proxy-code` has it.
+    const fn word(self) -> &'static str {
+        match self.is_busy() {
+            true => "busy",
+            false => "malformed",
         }
     }
 
+    fn fields(self, speaks: Speaks) -> Vec<(&'static str, &'static str)> {
+        let media_type = match speaks {
+            Speaks::Ours | Speaks::Opened => "application/problem+json",
+            Speaks::Anthropic | Speaks::Cloudflare => "application/json",
+        };
+        let mut fields = vec![
+            ("content-type", media_type),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("connection", "close"),
+        ];
+        if self.is_busy() {
+            fields.push(("retry-after", "1"));
+        }
+        if speaks != Speaks::Ours {
+            fields.push(("x-llm-proxy-code", self.word()));
+            let retry = match self.is_busy() {
+                true => "true",
+                false => "false",
+            };
+            fields.push(("x-should-retry", retry));
+        }
+        fields
+    }
+
     /// The whole answer, head and body.
-    pub(super) fn answer(self) -> Vec<u8> {
-        let body = self.body();
-        let mut answer = format!("HTTP/1.1 {}\r\n", self.status());
-        for (name, value) in self.fields() {
+    pub(super) fn answer(self, speaks: Speaks) -> Vec<u8> {
+        let body = self.body(speaks);
+        let mut answer = format!("HTTP/1.1 {}\r\n", self.status(speaks));
+        for (name, value) in self.fields(speaks) {
             answer += &format!("{name}: {value}\r\n");
         }
         answer += &format!("content-length: {}\r\n\r\n", body.len());
@@ -136,10 +195,10 @@ impl Refusal {
     }
 
     /// The answer as the HTTP library sends it.
-    pub(super) fn response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body()));
-        *response.status_mut() = self.status();
-        for (name, value) in self.fields() {
+    pub(super) fn response(self, speaks: Speaks) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body(speaks)));
+        *response.status_mut() = self.status(speaks);
+        for (name, value) in self.fields(speaks) {
             let (name, value) = (
                 HeaderName::from_static(name),
                 HeaderValue::from_static(value),
@@ -205,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_whole_answer_with_a_problem() {
-        let answer = String::from_utf8(Refusal::NoSlot.answer()).unwrap();
+        let answer = String::from_utf8(Refusal::NoSlot.answer(Speaks::Ours)).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(
             head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
@@ -218,5 +277,36 @@ mod tests {
             (&body["status"], &body["code"]),
             (&503.into(), &"unavailable".into())
         );
+    }
+
+    #[test]
+    fn a_refusal_below_proxy_has_the_form_of_the_api_that_is_spoken() {
+        let told = |refusal: Refusal, speaks| {
+            let answer = String::from_utf8(refusal.answer(speaks)).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            (head.to_owned(), body)
+        };
+        let (head, body) = told(Refusal::Malformed, Speaks::Anthropic);
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        for line in ["x-llm-proxy-code: malformed", "x-should-retry: false"] {
+            assert!(head.contains(line), "{head}");
+        }
+        assert_eq!(body["error"]["type"], "invalid_request_error");
+        let (head, body) = told(Refusal::HeadTooLarge, Speaks::Cloudflare);
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        assert_eq!(body["errors"][0]["code"], 99400);
+        let (head, body) = told(Refusal::Host, Speaks::Opened);
+        assert!(head.contains("application/problem+json"), "{head}");
+        assert_eq!(
+            (&body["code"], &body["message"]),
+            (&"malformed".into(), &body["detail"])
+        );
+        let (head, body) = told(Refusal::TooManyHeads, Speaks::Anthropic);
+        assert!(
+            head.starts_with("HTTP/1.1 429 ") && head.contains("x-should-retry: true"),
+            "{head}"
+        );
+        assert_eq!(body["error"]["type"], "rate_limit_error");
     }
 }

@@ -3,8 +3,9 @@
 use super::memory::{Holding, Memory};
 use super::refusal::Refusal;
 use super::signal::Signals;
+use super::speaks::Speaks;
 use crate::limits::counted_for::CountedFor;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -61,6 +62,8 @@ pub(super) struct ConnectionState {
     /// Of the head that was handed to the library last.
     is_ambiguous: AtomicBool,
     head: AtomicUsize,
+    /// [`Speaks::number`] of the newest head.
+    speaks: AtomicU8,
     heads: Arc<Memory>,
     held: Mutex<Option<Holding>>,
     holder: Mutex<CountedFor>,
@@ -79,6 +82,7 @@ impl ConnectionState {
             framing: AtomicU64::new(UNSAID),
             is_ambiguous: AtomicBool::new(false),
             head: AtomicUsize::new(0),
+            speaks: AtomicU8::new(Speaks::Ours.number()),
             heads,
             held: Mutex::new(None),
             holder: Mutex::default(),
@@ -140,6 +144,16 @@ impl ConnectionState {
         self.framing.store(UNSAID, Ordering::Relaxed);
         self.is_ambiguous.store(is_ambiguous, Ordering::Relaxed);
         self.head.store(bytes, Ordering::Relaxed);
+    }
+
+    /// A head has come, or a part of it.
+    pub(super) fn speak(&self, speaks: Speaks) {
+        self.speaks.store(speaks.number(), Ordering::Relaxed);
+    }
+
+    /// The API that the newest head asks for.
+    pub(super) fn speaks(&self) -> Speaks {
+        Speaks::numbered(self.speaks.load(Ordering::Relaxed))
     }
 
     /// The framing of the head, as far as the library has read it.

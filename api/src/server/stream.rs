@@ -210,7 +210,7 @@ impl AsyncWrite for Stream {
         match bare_answer(bytes) {
             None => self.send(cx, bytes),
             Some((0, status)) => {
-                self.own = Refusal::of_library(status).answer();
+                self.own = Refusal::of_library(status).answer(self.state.speaks());
                 Poll::Ready(Ok(bytes.len()))
             }
             // First what stands before it.
