@@ -1,6 +1,7 @@
 //! `approver …`: what an approver does from a terminal with a command-line key.
 
 mod alerts;
+mod asked;
 mod decide;
 
 use super::ask_api::read_api;
@@ -12,6 +13,7 @@ use crate::key_file::KeyFile;
 use crate::output::{note, say};
 use crate::password::Passwords;
 use anyhow::Context;
+use asked::Asked;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger::operation::shown;
@@ -22,6 +24,8 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 use url::Url;
 
+/// The newest questions that are listed with everything that they ask.
+const MOST_IN_FULL: usize = 50;
 /// The longest text of one member, in characters.
 const MOST: usize = 200;
 
@@ -236,20 +240,38 @@ fn line(question: &Question) -> String {
 
 fn pending(args: ByKey<PendingArgs>) -> anyhow::Result<ExitCode> {
     let approver = Approver::open(&args.access)?;
-    let questions = super::runtime()?.block_on(async {
+    let json = args.access.json;
+    super::runtime()?.block_on(async {
         let client = approver.log_in().await?;
-        questions(&client, Some(&approver.key), args.asked.agent).await
-    })?;
-    if questions.approvals.is_empty() && !args.access.json {
-        note!("nothing waits for a decision of this key");
-    }
-    for row in questions.approvals.iter().rev() {
-        match args.access.json {
-            true => tell_json(row),
-            false => say!("{}", line(&read(row)?)),
+        let questions = questions(&client, Some(&approver.key), args.asked.agent).await?;
+        if questions.approvals.is_empty() && !json {
+            note!("nothing waits for a decision of this key");
         }
-    }
-    Ok(ExitCode::SUCCESS)
+        let in_brief = questions.approvals.len().saturating_sub(MOST_IN_FULL);
+        for (index, row) in questions.approvals.iter().rev().enumerate() {
+            let question = read(row)?;
+            let subject = match index >= in_brief {
+                true => Some(Asked::read(&client, &question).await?),
+                false => None,
+            };
+            if json {
+                let mut object = row.clone();
+                if let (Some(members), Some(subject)) = (object.as_object_mut(), subject) {
+                    members.insert("question".to_owned(), subject.answer);
+                }
+                tell_json(&object);
+                continue;
+            }
+            say!("{}", line(&question));
+            for told in subject.iter().flat_map(|subject| subject.lines(&question)) {
+                say!("    {told}");
+            }
+        }
+        if in_brief > 0 && !json {
+            note!("the {in_brief} oldest are named only: `approver approve ID` shows one before it asks");
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 const RULE_COLUMNS: &[&str] = &["id", "kind", "value", "until", "lifted_at", "by", "reason"];

@@ -164,6 +164,10 @@ async fn an_approver_decides_from_a_terminal_with_the_address_and_a_key_file_alo
         panic!("one question waits");
     };
     assert_eq!(question["approval_id"], id);
+    let operations = question["question"]["operations"].as_array().unwrap();
+    assert_eq!(operations[0]["operation_id"], "cache.purge.execute");
+    let listed = ann.done("pending", "");
+    assert!(listed.contains("cache.purge.execute on zone"), "{listed}");
     let part = &id[id.len() - 8..];
     // Anything but y decides nothing, and the question stands last on the terminal.
     let output = run(&ann.sandbox, &ann.line(&format!("approve {part}")), "no\n");
@@ -171,6 +175,13 @@ async fn an_approver_decides_from_a_terminal_with_the_address_and_a_key_file_alo
     let told = said(&output).1;
     let asked = told.lines().find(|line| line.contains("[y/N]")).unwrap();
     assert!(asked.contains(&id), "{told}");
+    for part in [
+        "cache.purge.execute on zone",
+        "for exactly these operations",
+    ] {
+        assert!(asked.contains(part), "{part}: {told}");
+    }
+    assert!(told.contains("params.") && told.contains("one"), "{told}");
     assert!(
         told.contains("may do exactly this") && told.contains("without asking again"),
         "{told}"
@@ -328,4 +339,32 @@ async fn a_schedule_is_shown_at_a_terminal_in_words_and_denied_from_it() {
     let denied = done_by(&ann.sandbox, "GET", path, TOKEN, Value::Null).await;
     assert_eq!(denied["state"], "denied", "{denied}");
     assert!(ann.service.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_lock_is_not_lifted_before_it_is_said_whether_keys_count_again() {
+    let sandbox = desk().await;
+    let service = sandbox.start().await;
+    done_by(
+        &sandbox,
+        "POST",
+        "/v1/agents",
+        TOKEN,
+        json!({"agent": "ci"}),
+    )
+    .await;
+    let lock = json!({"target": {"kind": "agent", "id": "ci"}, "reason": "key leaked"});
+    let lock = done_by(&sandbox, "POST", "/v1/locks", TOKEN, lock).await;
+    let id = lock["id"].as_str().unwrap();
+    let url = &sandbox.settings["BASE_URL"];
+    let line = format!("unlock {id} --url {url} --token {TOKEN}");
+    let told = refused(&sandbox, &line, "");
+    assert!(
+        told.contains("--keep-keys") && told.contains("--revoke-keys"),
+        "{told}"
+    );
+    let locks = done_by(&sandbox, "GET", "/v1/locks", TOKEN, Value::Null).await;
+    assert!(locks["locks"][0]["lifted_at"].is_null(), "{locks}");
+    done(&sandbox, &format!("{line} --keep-keys"), "");
+    assert!(service.stop().await.success());
 }

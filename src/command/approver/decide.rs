@@ -1,12 +1,12 @@
 //! `approver approve` and `approver deny`.
 
+use super::asked::Asked;
 use super::{Approver, MOST, Question, challenge_bytes, questions, read};
 use crate::api_client::{ApiClient, ApiRequest, Refused, Shown};
 use crate::cli::{ByKey, DecideArgs, Mode, Words};
 use crate::command::tell_json;
 use crate::output::{say, write_error};
 use anyhow::{Context, bail, ensure};
-use ledger::event::PreState;
 use ledger::operation::{shown, shown_once};
 use ledger::statement::PreStateDigest;
 use ledger::{Decision, ReasonDigest, parse_strict, software_decision_message};
@@ -36,47 +36,6 @@ struct Options {
     means: String,
 }
 
-/// What is known of a question that is open.
-#[derive(Deserialize)]
-struct Asked {
-    pre_state: Option<StateBefore>,
-    subject: Option<Subject>,
-}
-
-/// The subject of a question that is not about an apply, in words.
-#[derive(Deserialize)]
-struct Subject {
-    lines: Vec<String>,
-}
-
-/// The state upstream before its operations.
-#[derive(Deserialize)]
-struct StateBefore {
-    operations: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct Operation {
-    operation_id: String,
-    risk_tier: String,
-}
-
-#[derive(Deserialize)]
-struct Catalog {
-    operations: Vec<Operation>,
-}
-
-#[derive(Deserialize)]
-struct Apply {
-    approval_id: Option<String>,
-    operations: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Applies {
-    applies: Vec<Apply>,
-}
-
 /// Decides a question, which a person confirms.
 pub(super) fn decide(args: ByKey<DecideArgs>, decision: Decision) -> anyhow::Result<ExitCode> {
     let words = Words::read(&args.asked.words, decision).map_err(anyhow::Error::msg)?;
@@ -102,16 +61,20 @@ pub(super) fn decide(args: ByKey<DecideArgs>, decision: Decision) -> anyhow::Res
             block: args.asked.block.as_deref(),
         };
         check(&options.statement, &question, decision, &words, &wanted)?;
-        let state = bound_state(&client, &question, &options.statement).await?;
-        let subject = subject_lines(&client, &question).await?;
-        let is_sensitive =
-            decision == Decision::Approve && is_sensitive(&client, &question).await?;
+        let subject = Asked::read(&client, &question).await?;
+        let statement = parse_strict(options.statement.as_bytes());
+        let statement = statement.context("the service's statement is not understood")?;
+        subject.prove(&question, &statement)?;
+        let state = bound_state(&subject, &statement)?;
+        let is_sensitive = decision == Decision::Approve && subject.is_sensitive();
         let says = Says {
             question: &question,
             decision,
             means: &options.means,
             state: &state,
-            subject: &subject,
+            subject: &subject.lines(&question),
+            briefly: &subject.briefly(),
+            kept: &in_words(&statement),
             reason: words.reason.as_deref(),
         };
         confirm(&says, is_sensitive, args.asked.yes)?;
@@ -255,66 +218,55 @@ fn check(
 }
 
 /// The state upstream that the statement is bound to, a line for each operation; nothing where it is bound to none.
-async fn bound_state(
-    client: &ApiClient,
-    question: &Question,
-    statement: &str,
-) -> anyhow::Result<Vec<String>> {
-    let statement = parse_strict(statement.as_bytes()).ok();
-    let digest = statement.as_ref().and_then(|it| it.get("pre_state_digest"));
-    let Some(digest) = digest.and_then(Value::as_str) else {
+fn bound_state(subject: &Asked, statement: &Value) -> anyhow::Result<Vec<String>> {
+    let digest = statement.get("pre_state_digest").and_then(Value::as_str);
+    let Some(digest) = digest else {
         return Ok(Vec::new());
     };
-    let asked = ApiRequest::get(&["approvals", &question.approval_id], Shown::Members);
-    let Asked { pre_state, .. } = client.ask_json(&asked).await?;
-    let told = pre_state.map(|state| state.operations).unwrap_or_default();
-    let read: Vec<PreState> = told.iter().map(read_state).collect();
+    let (read, lines) = subject.state();
     ensure!(
         PreStateDigest::of(&read).to_string() == digest,
         "the service shows another state than it asks to sign: nothing is signed"
     );
-    Ok(told.iter().map(ToString::to_string).collect())
+    Ok(lines)
 }
 
-/// What a question asks for that is not about an apply, line by line.
-async fn subject_lines(client: &ApiClient, question: &Question) -> anyhow::Result<Vec<String>> {
-    if question.kind() == "apply" {
-        return Ok(Vec::new());
-    }
-    let asked = ApiRequest::get(&["approvals", &question.approval_id], Shown::Members);
-    let Asked { subject, .. } = client.ask_json(&asked).await?;
-    Ok(subject.map(|subject| subject.lines).unwrap_or_default())
-}
-
-fn read_state(told: &Value) -> PreState {
-    match (told.get("found"), told.get("unavailable")) {
-        (Some(found), _) => PreState::Found(found.to_string()),
-        (None, Some(why)) => PreState::Unavailable(why.to_string()),
-        (None, None) => PreState::NotApplicable,
-    }
-}
-
-/// Whether an operation of the question is sensitive, or may be.
-async fn is_sensitive(client: &ApiClient, question: &Question) -> anyhow::Result<bool> {
-    // Much depends on whatever is not about an apply.
-    let Some(task_id) = &question.task_id else {
-        return Ok(true);
+/// For how long, for which operations and for whom the statement keeps the decision, and what it blocks.
+fn in_words(statement: &Value) -> String {
+    let text = |of: &Value, name: &str| {
+        let text = of.get(name).and_then(Value::as_str);
+        text.map(|text| shown(text, MOST))
     };
-    let catalog = ApiRequest::get(&["operations"], Shown::Members);
-    let Catalog { operations } = client.ask_json(&catalog).await?;
-    let applies = ApiRequest::get(&["tasks", task_id, "applies"], Shown::Members);
-    let Applies { applies } = client.ask_json(&applies).await?;
-    let asking = applies
-        .iter()
-        .find(|apply| apply.approval_id.as_ref() == Some(&question.approval_id));
-    let Some(asking) = asking else {
-        return Ok(true);
+    let there = |name: &str| statement.get(name).filter(|value| !value.is_null());
+    let until = |of: &Value| {
+        let until = text(of, "until");
+        until.map_or_else(
+            || "without an end".to_owned(),
+            |until| format!("until {until}"),
+        )
     };
-    let is_harmless = |id: &String| {
-        let known = operations.iter().find(|known| known.operation_id == *id);
-        known.is_some_and(|known| known.risk_tier != "sensitive")
-    };
-    Ok(!asking.operations.iter().all(is_harmless))
+    let kept = there("retention").map_or_else(
+        || "once".to_owned(),
+        |kept| {
+            let breadth = match text(kept, "breadth").as_deref() {
+                Some("exact") => "for exactly these operations",
+                Some("scope") => "for these operations and scopes WITH ANY PARAMS",
+                _ => "for operations that this program does not know how to name",
+            };
+            let binding = match text(kept, "binding").as_deref() {
+                Some("task") => "in this task",
+                Some("agent") => "in any task of the agent",
+                _ => "for whom this program does not know",
+            };
+            format!("kept {} {breadth}, {binding}", until(kept))
+        },
+    );
+    let block = there("block").map(|block| {
+        let kind = text(block, "kind").unwrap_or_default();
+        let value = text(block, "value").unwrap_or_default();
+        format!(", and a block of {kind} {value} {}", until(block))
+    });
+    format!("{kept}{}", block.unwrap_or_default())
 }
 
 /// What a person is asked.
@@ -324,8 +276,12 @@ struct Says<'a> {
     means: &'a str,
     /// The state upstream that an approval is bound to.
     state: &'a [String],
-    /// What is asked for, where it is not about an apply.
+    /// Everything that is asked, line by line.
     subject: &'a [String],
+    /// The operations and their scopes.
+    briefly: &'a str,
+    /// For how long the decision is kept.
+    kept: &'a str,
     reason: Option<&'a str>,
 }
 
@@ -339,31 +295,31 @@ impl Says<'_> {
             means,
             state,
             subject,
+            briefly,
+            kept,
             reason,
         } = self;
+        let subject: String = subject.iter().map(|line| format!("{line}\n")).collect();
         let state = state
             .iter()
             .map(|read| format!("there now {}\n", shown(read, MOST_STATE)));
         let state: String = state.collect();
-        let subject = subject
-            .iter()
-            .map(|line| format!("what      {}\n", shown_once(line, MOST_STATE)));
-        let subject: String = subject.collect();
         let reason = reason.map_or(String::new(), |reason| {
             format!("reason    {}\n", shown(reason, 1000))
         });
+        let what = match *briefly {
+            "" => question.kind().to_owned(),
+            briefly => briefly.to_owned(),
+        };
         format!(
-            "agent     {}\ntask      {}\nuntil     {}\ndigest    {}\n{reason}{state}{subject}{}\n{} {}",
-            shown(question.asker(), MOST),
-            shown(question.task(), MOST),
-            shown(&question.expires_at, MOST),
-            shown(&question.operation_fingerprint, MOST),
+            "{subject}{state}{reason}means     {}\n{} {}: {}; {kept}",
             shown_once(means, MOST_MEANS),
             match decision {
                 Decision::Approve => "Approve",
                 Decision::Deny => "Deny",
             },
             shown(&question.approval_id, MOST),
+            shown_once(&what, MOST_MEANS),
         )
     }
 }
@@ -449,18 +405,36 @@ mod tests {
         let says = Says {
             question: &question,
             decision: Decision::Approve,
-            state: &[],
-            subject: &[],
+            state: &["{\"found\":\"\u{1b}[2J\"}".to_owned()],
+            subject: &["agent     ci".to_owned()],
+            briefly: "cache.purge.execute on zone z1",
+            kept: "once",
             means: "Agent x may purge\r\u{9b}1A everything, once.",
             reason: None,
         };
         let text = says.text();
         let is_safe = |c: char| c == '\n' || (!c.is_control() && c != '\u{202e}');
         assert!(text.chars().all(is_safe), "{text:?}");
-        assert_eq!(text.lines().count(), 6, "{text}");
+        assert_eq!(text.lines().count(), 4, "{text}");
         assert_eq!(
             text.lines().last().unwrap(),
-            "Approve 019bf0a0-7c00-7001-8001-00000000abcd"
+            "Approve 019bf0a0-7c00-7001-8001-00000000abcd: cache.purge.execute on zone z1; once"
+        );
+    }
+
+    #[test]
+    fn what_is_kept_is_said_in_words_of_the_statement() {
+        assert_eq!(in_words(&json!({"retention": null})), "once");
+        let kept = json!({
+            "retention": {
+                "mode": "cache", "breadth": "scope", "binding": "task", "until": "2026-11-30T20:00:00Z",
+            },
+            "block": {"kind": "agent", "value": "ci", "until": null},
+        });
+        assert_eq!(
+            in_words(&kept),
+            "kept until 2026-11-30T20:00:00Z for these operations and scopes WITH ANY PARAMS, in this task, and a block \
+             of agent ci without an end"
         );
     }
 
