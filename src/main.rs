@@ -165,7 +165,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Lock(args) => command::lock(&environment, args),
         Command::Block(args) => command::admission(&environment, args, "blocks"),
         Command::Allow(args) => command::admission(&environment, args, "allows"),
-        Command::Unlock(args) => command::read_api(&environment, args),
+        Command::Unlock(args) => command::unlock(&environment, args),
         Command::Policy(command) => command::policy(&environment, command),
         Command::Approver(command) => command::approver(&environment, *command),
         Command::Proxy(ProxyCommand::Info(args)) => command::proxy_info(&environment, &args),

@@ -105,8 +105,12 @@ pub(crate) struct UnlockArgs {
 
     /// Revoke the agent keys of its target too, so that none of them counts again: those of the agent, of the
     /// owner's agents, the key itself, or those that the user made
+    #[arg(long, conflicts_with = "keep_keys")]
+    pub(crate) revoke_keys: bool,
+
+    /// Leave those keys as they are: they count again. A terminal asks where neither is said
     #[arg(long)]
-    revoke_keys: bool,
+    pub(crate) keep_keys: bool,
 }
 
 impl From<UnlockArgs> for ApiRequest {

@@ -3,13 +3,18 @@
 use super::operate::operate;
 use super::tell;
 use crate::api_client::{ApiClient, ApiRequest, SessionFile, show};
-use crate::cli::{Access, AdmissionArgs, ApiArgs, ApiRead, LockArgs};
+use crate::cli::{Access, AdmissionArgs, ApiArgs, ApiRead, LockArgs, UnlockArgs};
 use crate::config::{self, Environment};
 use crate::operator::{Action, Asked, Secret};
-use anyhow::{Context, bail};
+use crate::output::write_error;
+use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
 use url::Url;
+
+/// The most bytes of an answer of a person.
+const MOST_ANSWER: u64 = 100;
 
 /// Asks what the command says, and prints the answer.
 pub(crate) fn ask_api<C>(environment: &Environment, args: ApiArgs<C>) -> anyhow::Result<ExitCode>
@@ -31,6 +36,33 @@ where
 pub(crate) fn lock(environment: &Environment, args: LockArgs) -> anyhow::Result<ExitCode> {
     let (request, access) = args.into_request();
     ask(environment, access, &request)
+}
+
+/// Lifts a lock, once it is said whether the agent keys of its target count again.
+pub(crate) fn unlock(
+    environment: &Environment,
+    mut args: ApiRead<UnlockArgs>,
+) -> anyhow::Result<ExitCode> {
+    if !args.asked.revoke_keys && !args.asked.keep_keys {
+        ensure!(
+            std::io::stdin().is_terminal(),
+            "say whether the agent keys of the lock's target count again: --keep-keys, or --revoke-keys where somebody \
+             else may have one"
+        );
+        write_error(format_args!(
+            "Agent keys of the lock's target count again once it is lifted. Revoke them, because somebody else may have \
+             one? [yes/no] "
+        ));
+        let mut answer = String::new();
+        let mut input = std::io::stdin().lock().take(MOST_ANSWER);
+        input.read_line(&mut answer).context("reading the answer")?;
+        args.asked.revoke_keys = match answer.trim() {
+            "yes" | "y" => true,
+            "no" | "n" => false,
+            _ => bail!("neither yes nor no: nothing is lifted"),
+        };
+    }
+    read_api(environment, args)
 }
 
 /// Blocks or allows a client, lifts that, or prints the list.

@@ -41,7 +41,7 @@ mod witness_serve;
 
 pub(crate) use approvals::{approval_open, approval_watch};
 pub(crate) use approver::approver;
-pub(crate) use ask_api::{admission, ask_api, lock, read_api};
+pub(crate) use ask_api::{admission, ask_api, lock, read_api, unlock};
 pub(crate) use backup::backup;
 pub(crate) use bootstrap_token::bootstrap_token;
 pub(crate) use check_config::check_config;
