@@ -57,7 +57,8 @@ pub enum Unauthorized {
     DeviceSecret,
     /// A capability token where only keys and sessions count.
     #[error(
-        "a task's capability token does not open the proxies: send a key of the agent, which `key create` makes"
+        "this task's token does not open the proxies: make the task with \"proxy\": true, or send a key of the agent, which \
+         `key create` makes"
     )]
     NoProxyToken,
     /// A signed link or resume token that is forged, foreign or meant for something else.

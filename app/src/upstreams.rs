@@ -8,6 +8,9 @@ use ledger::command::{PutSharedKey, PutUpstream, RemoveSharedKey, RemoveUpstream
 use ledger::{Described, Ledger, Rejection, UpstreamApi, UpstreamApiKey, UpstreamName};
 use std::sync::Arc;
 
+/// Names that may come to mean something of this service.
+const RESERVED: [&str; 3] = ["me", "proxy", "v1"];
+
 /// A name that an API can have.
 ///
 /// # Errors
@@ -19,9 +22,11 @@ pub fn name(text: &str) -> Result<UpstreamName, Rejection> {
         .is_some_and(|byte| byte.is_ascii_lowercase());
     let is_fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let fits = (2..=32).contains(&text.len()) && is_first && text.bytes().all(is_fine);
-    let detail = match (fits, UPSTREAMS.contains(&text)) {
+    let is_ours = UPSTREAMS.contains(&text);
+    let detail = match (fits, is_ours || RESERVED.contains(&text)) {
         (true, false) => return Ok(UpstreamName::unchecked(text)),
-        (true, true) => "name: that one is open already, and is not described",
+        (true, true) if is_ours => "name: that one is open already, and is not described",
+        (true, true) => "name: that one is kept for this service",
         (false, _) => "name: 2 to 32 characters of a-z 0-9 -, a letter first",
     };
     Err(Rejection::Invalid {
@@ -40,6 +45,7 @@ pub async fn put(
     name: UpstreamName,
     described: Described,
 ) -> Result<Arc<Upstream>, Error> {
+    UpstreamApi::refuse_new(&described, &UPSTREAMS)?;
     let api = UpstreamApi::check(described, false)?;
     let put = PutUpstream { name, api };
     let upstream = ledger.execute(who.into_origin(), put).await?;
@@ -126,6 +132,7 @@ mod tests {
             "a/b",
             "anthropic",
             "cloudflare",
+            "me",
         ] {
             assert!(name(text).is_err(), "{text}");
         }

@@ -42,11 +42,12 @@ const DELETE: Method = Method::DELETE;
 pub(crate) fn route(method: &Method, path: &str) -> Result<Routed, Refusal> {
     let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     let segments = segments.as_slice();
-    if let ["user", "tokens", "verify"] | ["accounts", _, "tokens", "verify"] = segments {
-        return match *method {
-            Method::GET => Ok(Routed::OwnCredential),
-            _ => Err(other_method("GET")),
-        };
+    let is_own = matches!(
+        segments,
+        ["user", "tokens", "verify"] | ["accounts", _, "tokens", "verify"]
+    );
+    if is_own && *method == Method::GET {
+        return Ok(Routed::OwnCredential);
     }
     refuse_closed(method, segments)?;
     let (id, (template, by_method)) = of_zones(segments)
@@ -535,7 +536,8 @@ mod tests {
         for (line, expected) in [
             ("GET /user/tokens/verify", "own"),
             ("GET /accounts/a1/tokens/verify", "own"),
-            ("POST /user/tokens/verify", "method_not_allowed"),
+            ("POST /user/tokens/verify", "forbidden"),
+            ("POST /accounts/a1/tokens/verify", "forbidden"),
             ("GET /user/tokens", "forbidden"),
             ("POST /user/tokens", "forbidden"),
             ("PUT /user/tokens/t/value", "forbidden"),

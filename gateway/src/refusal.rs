@@ -265,8 +265,9 @@ impl Refusal {
             Envelope::Problem => {
                 let title = status.canonical_reason().unwrap_or_default();
                 let body = json!({
-                    "type": "about:blank", "title": title, "status": status.as_u16(),
-                    "detail": message, "code": self.word.code(), "request_id": id,
+                    "type": format!("urn:llm-permission-proxy:problem:{}", self.word.code()),
+                    "title": title, "status": status.as_u16(), "detail": message, "message": message,
+                    "code": self.word.code(), "request_id": id,
                 });
                 (status, "application/problem+json", body)
             }
@@ -307,6 +308,10 @@ mod tests {
             assert_eq!(body, whole);
             let (_, body) = told(word, Envelope::Problem).await;
             assert_eq!(body["code"], word.code());
+            assert_eq!(
+                (&body["detail"], &body["message"]),
+                (&json!("why"), &json!("why"))
+            );
         }
     }
 

@@ -201,6 +201,32 @@ impl UpstreamApi {
         Ok(Self(Box::new(described)))
     }
 
+    /// Refuses what was taken before and stands in records, and is not described anew: an address with segments that lead
+    /// elsewhere, secrets in the body of what only reads, and operations by the name of one of ours.
+    ///
+    /// # Errors
+    /// [`Rejection::Invalid`] with the place of the first of these.
+    pub fn refuse_new(described: &Described, ours: &[&str]) -> Result<(), Rejection> {
+        let base = described.base_url.to_ascii_lowercase();
+        let is_dots = |segment: &str| matches!(segment.replace("%2e", ".").as_str(), "." | "..");
+        if base.contains('\\') || base.split('/').any(is_dots) {
+            return Err(invalid(
+                "base_url: write the path that is meant, without . and .. and backslashes",
+            ));
+        }
+        for (index, route) in described.routes.iter().enumerate() {
+            let at = |problem: &str| Err(invalid(format!("routes[{index}].{problem}")));
+            let first = route.operation.as_str().split('.').next();
+            if first.is_some_and(|first| ours.contains(&first)) {
+                return at("operation: names that begin so are of an API that is open already");
+            }
+            if !route.seal.is_empty() && ["GET", "HEAD"].contains(&route.method.as_str()) {
+                return at("seal: what only reads has no body with secrets");
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a text that was written before.
     ///
     /// # Errors

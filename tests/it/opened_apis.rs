@@ -430,9 +430,24 @@ async fn a_description_that_would_let_a_credential_pass_or_is_of_ours_opens_noth
         described[field] = value;
         described
     };
+    let mut sealed = fine.clone();
+    sealed["routes"][0]["seal"] = json!(["/secret"]);
+    let mut ours = fine.clone();
+    ours["routes"][0]["operation"] = json!("anthropic.things.read");
     for (name, body) in [
         ("anthropic", fine.clone()),
         ("Git", fine.clone()),
+        ("me", fine.clone()),
+        ("github", sealed),
+        ("github", ours),
+        (
+            "github",
+            with("base_url", json!("https://api.github.com/a/../b")),
+        ),
+        (
+            "github",
+            with("base_url", json!("https://api.github.com/a/%2E%2e/b")),
+        ),
         ("github", with("base_url", json!("http://api.github.com"))),
         ("github", with("response_headers", json!(["set-cookie"]))),
         ("github", with("auth", json!({"send": "basic"}))),
