@@ -274,7 +274,7 @@ impl Asked {
         put("until", &question.expires_at);
         put("digest", &question.operation_fingerprint);
         for line in self.told.subject.iter().flat_map(|subject| &subject.lines) {
-            lines.push(format!("{:<10}{}", "what", shown_once(line, MOST_TEXT)));
+            lines.push(format!("what      {}", shown_once(line, MOST_TEXT)));
         }
         let all = self.operations.len();
         for (index, (told, read)) in self
@@ -365,7 +365,7 @@ fn operation_lines(told: &Value, read: &Read, state: Option<&Value>) -> Vec<Stri
             let entry = &operation.entry;
             let (level, risk) = (entry.level.as_str(), entry.risk.as_str());
             lines.push(format!("  {} ({level}, {risk})", named(told)));
-            lines.push(format!("  {}", shown(&operation.summary(), MOST_TEXT)));
+            lines.push(format!("  {}", shown_once(&operation.summary(), MOST_TEXT)));
             let before = Before {
                 state: state.and_then(|state| state.get("found")),
                 name: None,
@@ -375,7 +375,10 @@ fn operation_lines(told: &Value, read: &Read, state: Option<&Value>) -> Vec<Stri
                     WarningLevel::Danger => "DANGER",
                     WarningLevel::Look => "note",
                 };
-                lines.push(format!("  {level}: {}", shown(&warning.text, MOST_TEXT)));
+                lines.push(format!(
+                    "  {level}: {}",
+                    shown_once(&warning.text, MOST_TEXT)
+                ));
             }
             for name in operation.lost(&before).keys() {
                 lines.push(format!(
