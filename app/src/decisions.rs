@@ -9,17 +9,17 @@ use crate::locks::invalid;
 use crate::passkey::{EligibleCredential, PasskeyRefused};
 use crate::principal::{QuestionAccess, SessionAccess};
 use crate::refusal::Error;
-use crate::retention::means;
+use crate::retention::{WantedFor, means};
 use ledger::aggregate::{Apply, Approval, ApprovalState, Credential, Task};
 use ledger::command::{
-    DecideApproval, asked_as, break_glass_of, check_emergency, check_key, check_retention,
+    DecideApproval, asked_as, break_glass_of, check_emergency, check_kept, check_key,
+    check_use_until,
 };
 use ledger::event::OnApproval;
 use ledger::statement::SignedBlock;
 use ledger::{
     Actor, ApprovalId, ApproverName, Assertion, Challenge, Choice, CredentialId, Decision,
     DecisionProof, DecisionStatement, Ledger, OnScreen, Origin, Rejection, RequestId, Timestamp,
-    WantedRetention,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,7 +177,7 @@ pub struct Options {
 /// What an approver chooses besides approve or deny.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    pub retention: Option<WantedRetention>,
+    pub keep: WantedFor,
     pub block: Option<WantedBlock>,
     /// In an emergency, alone.
     pub break_glass: bool,
@@ -292,10 +292,20 @@ impl<'a> Undecided<'a> {
         let ledger = &self.app.ledger;
         let approval = self.with_pre_state(decision).await?;
         let now = ledger.now();
-        let mut retention = None;
-        let mut block = None;
+        let use_until = match wanted.keep {
+            WantedFor::Once { use_for } => use_for.map(|time| now.plus(time)),
+            WantedFor::Later(_) => None,
+        };
+        if let Some(until) = use_until {
+            check_use_until(until, decision, &approval, now)?;
+        }
+        let mut choice = Choice {
+            use_until,
+            break_glass: wanted.break_glass,
+            ..Choice::default()
+        };
         let means = match approval.besides() {
-            Some(_) if wanted.retention.is_some() => {
+            Some(_) if matches!(wanted.keep, WantedFor::Later(_)) => {
                 let why = "an answer is kept for later applies, and this is about none";
                 return Err(Rejection::RetentionNotAllowed { why }.into());
             }
@@ -308,26 +318,22 @@ impl<'a> Undecided<'a> {
                 let task = task_of(ledger, &approval).await?;
                 let (apply, _) = applies_of(ledger, &approval).await?;
                 let is_of_write = task.write.is_some();
-                retention = wanted.retention.map(|wanted| wanted.at(now, is_of_write));
-                if let Some(retention) = &retention {
-                    let asked = (&*apply.check.requested, approval.policy.as_deref());
-                    check_retention(retention, decision, &task, asked, now)?;
+                if let WantedFor::Later(wanted) = wanted.keep {
+                    let retention = wanted.at(now, is_of_write);
+                    check_kept(&retention, decision, (&approval, &task, &apply), now)?;
+                    choice.retention = Some(retention);
                 }
                 if let Some(wanted) = &wanted.block {
-                    block = Some(self.block(wanted, decision, &task, &apply)?);
+                    choice.block = Some(self.block(wanted, decision, &task, &apply)?);
                 }
+                let providers = &ledger.rules().providers;
                 means(
                     (&approval, &apply, &task),
-                    (decision, retention.as_ref(), block.as_ref()),
-                    &ledger.rules().providers,
+                    (decision, &choice),
+                    providers,
                     now,
                 )?
             }
-        };
-        let choice = Choice {
-            retention,
-            block,
-            break_glass: wanted.break_glass,
         };
         let means = match wanted.break_glass {
             true => {

@@ -5,10 +5,9 @@ use crate::refusal::Error;
 use ledger::aggregate::{Apply, Approval, Task};
 use ledger::event::ZoneNameRead;
 use ledger::operation::{Operation, Scope};
-use ledger::statement::SignedBlock;
 use ledger::{
-    Binding, Breadth, Decision, KeptMode, Providers, Rejection, Retention, Timestamp,
-    WantedRetention,
+    Binding, Breadth, Choice, Decision, KeptMode, Providers, Rejection, Timestamp, WantedRetention,
+    span,
 };
 use std::time::Duration;
 
@@ -30,6 +29,24 @@ pub struct RetentionWords<'a> {
     pub binding: Option<&'a str>,
 }
 
+/// For what a decision is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedFor {
+    /// For its question alone.
+    Once {
+        /// The time in which an approval is to be used, where that is to be shorter.
+        use_for: Option<Duration>,
+    },
+    /// For later applies too.
+    Later(WantedRetention),
+}
+
+impl Default for WantedFor {
+    fn default() -> Self {
+        Self::Once { use_for: None }
+    }
+}
+
 fn invalid(detail: &str) -> Rejection {
     Rejection::Invalid {
         code: "bad_request",
@@ -38,11 +55,11 @@ fn invalid(detail: &str) -> Rejection {
 }
 
 impl RetentionWords<'_> {
-    /// Reads them; `None` for a decision that is for its question alone.
+    /// Reads them.
     ///
     /// # Errors
     /// [`Rejection::Invalid`] with the word that is none.
-    pub fn read(self) -> Result<Option<WantedRetention>, Rejection> {
+    pub fn read(self) -> Result<WantedFor, Rejection> {
         let breadth = match self.breadth {
             None => None,
             Some("exact") => Some(Breadth::Exact),
@@ -57,11 +74,13 @@ impl RetentionWords<'_> {
         };
         let mode = match self.mode.unwrap_or("once") {
             "once" | "single" | "conn" | "connection" => {
-                let is_more = self.duration.is_some() || breadth.is_some() || binding.is_some();
-                return match is_more {
-                    true => Err(invalid("retention: once takes nothing else")),
-                    false => Ok(None),
-                };
+                if breadth.is_some() || binding.is_some() {
+                    return Err(invalid(
+                        "retention: once takes no breadth and no binding: it answers nothing else",
+                    ));
+                }
+                let use_for = self.duration.map(lasting).transpose()?;
+                return Ok(WantedFor::Once { use_for });
             }
             "cache" => KeptMode::Cache,
             "permanent" => KeptMode::Permanent,
@@ -83,7 +102,7 @@ impl RetentionWords<'_> {
                 "retention.binding: what ends with the task is bound to it",
             ));
         }
-        Ok(Some(WantedRetention {
+        Ok(WantedFor::Later(WantedRetention {
             mode,
             duration,
             breadth,
@@ -98,13 +117,14 @@ impl RetentionWords<'_> {
 /// When the operations in the ledger cannot be read.
 pub fn means(
     (approval, apply, task): (&Approval, &Apply, &Task),
-    (decision, retention, block): (Decision, Option<&Retention>, Option<&SignedBlock>),
+    (decision, choice): (Decision, &Choice),
     providers: &Providers,
     now: Timestamp,
 ) -> Result<String, Error> {
     let submission = apply.submission.as_bytes();
     let operations = providers.read_submission(submission);
     let operations = operations.map_err(Error::defect)?;
+    let (retention, block) = (choice.retention.as_ref(), choice.block.as_ref());
     let what = match retention.map(|kept| kept.breadth) {
         Some(Breadth::Scope) => each(&operations, "these operations with any params", |one| {
             let scope = named(approval, &one.scope);
@@ -116,7 +136,13 @@ pub fn means(
     };
     let agent = &task.agent;
     let decided = match (decision, retention) {
-        (Decision::Approve, None) => format!("Agent {agent} may {what}, once."),
+        (Decision::Approve, None) => match choice.use_until {
+            Some(until) => {
+                let time = span(until.since(now));
+                format!("Agent {agent} may {what}, once, within {time}.")
+            }
+            None => format!("Agent {agent} may {what}, once."),
+        },
         (Decision::Deny, None) => format!("Agent {agent} may not {what}, this time."),
         (Decision::Approve, Some(kept)) => {
             let time = kept.in_words(now);
@@ -164,7 +190,7 @@ fn named(approval: &Approval, scope: &Scope) -> String {
 mod tests {
     use super::*;
 
-    fn read(words: [Option<&str>; 4]) -> Result<Option<WantedRetention>, &'static str> {
+    fn read(words: [Option<&str>; 4]) -> Result<WantedFor, &'static str> {
         let [mode, duration, breadth, binding] = words;
         let words = RetentionWords {
             mode,
@@ -173,6 +199,13 @@ mod tests {
             binding,
         };
         words.read().map_err(|refused| refused.code())
+    }
+
+    fn later(words: [Option<&str>; 4]) -> WantedRetention {
+        match read(words) {
+            Ok(WantedFor::Later(wanted)) => wanted,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -184,18 +217,31 @@ mod tests {
             Some("conn"),
             Some("connection"),
         ] {
-            assert_eq!(read([mode, None, None, None]), Ok(None));
-            assert!(read([mode, Some("1h"), None, None]).is_err());
+            assert_eq!(read([mode, None, None, None]), Ok(WantedFor::default()));
+        }
+    }
+
+    #[test]
+    fn with_once_a_duration_is_the_time_in_which_it_is_used() {
+        for mode in [None, Some("once"), Some("conn")] {
+            let use_for = Some(Duration::from_secs(60));
+            let once = Ok(WantedFor::Once { use_for });
+            assert_eq!(read([mode, Some("1m"), None, None]), once);
+            assert_eq!(read([mode, Some("60"), None, None]), once);
+            for words in [
+                [mode, Some("0"), None, None],
+                [mode, Some("-1"), None, None],
+                [mode, None, Some("scope"), None],
+                [mode, None, None, Some("agent")],
+            ] {
+                assert!(read(words).is_err(), "{words:?}");
+            }
         }
     }
 
     #[test]
     fn a_time_is_kept_as_it_is_said() {
-        let kept = |duration| {
-            read([Some("cache"), duration, None, None])
-                .unwrap()
-                .unwrap()
-        };
+        let kept = |duration| later([Some("cache"), duration, None, None]);
         assert_eq!(kept(None).duration, Some(DEFAULT));
         assert_eq!(
             kept(Some("7d")).duration,
@@ -204,8 +250,7 @@ mod tests {
         assert_eq!(kept(Some("0")).duration, None);
         assert_eq!(kept(Some("0")).mode, KeptMode::Cache);
         assert_eq!(kept(Some("-1")).mode, KeptMode::Permanent);
-        let permanent = read([Some("permanent"), None, Some("scope"), None]);
-        let permanent = permanent.unwrap().unwrap();
+        let permanent = later([Some("permanent"), None, Some("scope"), None]);
         assert_eq!(
             (permanent.mode, permanent.duration),
             (KeptMode::Permanent, None)

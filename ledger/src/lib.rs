@@ -124,7 +124,7 @@ pub use push::{EndpointDigest, InvalidSubscription, PushRules, PushSubscription,
 pub use question_time::QuestionTime;
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};
-pub use retention::{Binding, Breadth, KeptMode, Retention, WantedRetention};
+pub use retention::{Binding, Breadth, KeptMode, Retention, WantedRetention, span};
 pub use rules::{Quotas, Rules};
 pub use schedules::{ScheduleClock, Schedules};
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};

@@ -133,7 +133,8 @@ impl Retention {
 }
 
 /// `7 days`, `1 hour`, `90 seconds`: in the largest unit that divides it.
-fn span(time: Duration) -> String {
+#[must_use]
+pub fn span(time: Duration) -> String {
     // A statement is made a moment before it is read.
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let (count, unit) = match seconds {

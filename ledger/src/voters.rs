@@ -83,18 +83,19 @@ impl Approval {
     }
 
     /// What its answer keeps beyond the question: of an approval the narrowest that all who approved it have signed,
-    /// so nothing where one of them approved for once.
+    /// so nothing where one of them approved for once, or where the time of one was over when the last approved it.
     #[must_use]
     pub fn kept(&self) -> Option<Retention> {
         let decided = self.decision.as_ref()?;
         let own = retention_of(&decided.statement);
         match self.state {
             ApprovalState::Denied => own,
-            _ => narrowest(
-                own,
-                self.standing_votes()
-                    .map(|vote| retention_of(&vote.cast.statement)),
-            ),
+            _ => {
+                let votes = self.standing_votes();
+                let kept = narrowest(own, votes.map(|vote| retention_of(&vote.cast.statement)));
+                let decided_at = self.decided_at?;
+                kept.filter(|kept| kept.lasts_at(decided_at))
+            }
         }
     }
 

@@ -44,7 +44,10 @@ async fn a_decision_is_kept_once_its_maker_has_read_what_it_means_and_is_ended_f
     let asked = service.ask_for_purge().await;
     browser.goto(&asked.url).await;
     choose(browser, 1, true).await;
-    assert_eq!(chosen(browser).await, ("1h".to_owned(), "scope".to_owned()));
+    assert_eq!(
+        chosen(browser).await,
+        ("3600".to_owned(), "scope".to_owned())
+    );
     look_closely(browser, "keep").await;
 
     browser.click("#approve").await;

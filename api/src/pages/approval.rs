@@ -2,6 +2,7 @@
 
 use super::assets;
 use super::card::{OperationCard, UpstreamState, cost};
+use super::keep::KeepChoices;
 use super::moment::Moment;
 use super::params::{Now, ParamValue};
 use super::person::{ShownPerson, UserNames};
@@ -29,6 +30,8 @@ pub struct ApprovalPage {
     pub asked_by: Option<AskedByRules>,
     /// Asked in a task that was opened for this alone, so nothing is kept in it.
     pub is_of_write: bool,
+    /// The times for which the decision can be kept for later requests.
+    pub keep: KeepChoices,
     /// True where it is carried out at once after an approval.
     pub executes: bool,
     /// The people who have to approve it together; `None` where any one approver does.
@@ -212,11 +215,6 @@ impl ApprovalPage {
             Some((open, folded)) if folded.len() >= LEAST_FOLDED => (open, folded),
             _ => (&self.operations, &[]),
         }
-    }
-
-    /// True where the decision can be kept for later requests: nothing sensitive is asked, and no rule asks.
-    fn can_be_kept(&self) -> bool {
-        self.sensitive() == 0 && self.asked_by.is_none()
     }
 
     /// True where nobody has a passkey, so that nobody can decide on the page.

@@ -4,6 +4,7 @@ use super::approval::{ApprovalPage, AskedByRules, MayDecide, Needed};
 use super::card::{OperationCard, UpstreamState, act, warnings};
 use super::ended::{EndedOperation, EndedPage, OutcomeShown};
 use super::glance::{Glance, Told};
+use super::keep::KeepChoices;
 use super::moment::Moment;
 use super::person::{Given, UserNames};
 use super::receipt::Became;
@@ -86,6 +87,7 @@ impl Question<'_> {
             says: Says::of(&self.apply.purpose),
             asked_by: AskedByRules::of(approval),
             is_of_write: self.task.write.is_some(),
+            keep: KeepChoices::of((approval, self.task, self.apply), self.now),
             executes: self.executes,
             needed: self.votes.map(|votes| Needed::of(votes, self.names)),
             may_approve_own: self.may_approve_own,

@@ -120,6 +120,7 @@ fn approval() -> ApprovalPage {
     ApprovalPage {
         asked_by: None,
         is_of_write: false,
+        keep: KeepChoices::default(),
         agent: hostile(),
         task_name: hostile(),
         opener_says: says(),

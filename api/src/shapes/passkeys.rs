@@ -4,13 +4,10 @@ use super::locks::LockDuration;
 use crate::problem::ApiError;
 use app::decisions::{self, Options, Wanted, WantedBlock};
 use app::passkey::RelyingParty;
-use app::retention::RetentionWords;
+use app::retention::{RetentionWords, WantedFor};
 use app::votes::Votes;
 use ledger::aggregate::Session;
-use ledger::{
-    Assertion, Blob, CredentialId, Decision, DecisionProof, OnScreen, SoftwareSignature,
-    WantedRetention,
-};
+use ledger::{Assertion, Blob, CredentialId, Decision, DecisionProof, OnScreen, SoftwareSignature};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -106,7 +103,7 @@ impl DecisionRequest {
 
     /// The choices besides the decision.
     pub(crate) fn wanted(self) -> Result<Wanted, ApiError> {
-        let retention = self.retention()?;
+        let keep = self.keep()?;
         let block = match self.block {
             Some(block) => Some(WantedBlock {
                 kind: block.kind,
@@ -116,16 +113,16 @@ impl DecisionRequest {
         };
         let break_glass = self.break_glass;
         Ok(Wanted {
-            retention,
+            keep,
             block,
             break_glass,
         })
     }
 
-    /// What is to be kept.
-    fn retention(&self) -> Result<Option<WantedRetention>, ApiError> {
+    /// For what the decision is to hold.
+    fn keep(&self) -> Result<WantedFor, ApiError> {
         let Some(wanted) = &self.retention else {
-            return Ok(None);
+            return Ok(WantedFor::default());
         };
         let duration = wanted.duration.as_ref().map(|duration| match duration {
             KeptDuration::Seconds(seconds) => seconds.to_string(),

@@ -49,6 +49,25 @@ impl ApprovalState {
 /// The longest time in which an approval of an emergency can be used.
 pub const EMERGENCY_USE: Duration = Duration::from_secs(15 * 60);
 
+impl Choice {
+    /// The time in which an approval can be used that is given so at that time, of the time that its question leaves:
+    /// short in an emergency, and no longer than who gives it and those who approved it before want.
+    #[must_use]
+    pub fn usable_for(
+        &self,
+        time: Duration,
+        at: Timestamp,
+        others: impl Iterator<Item = Timestamp>,
+    ) -> Duration {
+        let time = match self.break_glass {
+            true => time.min(EMERGENCY_USE),
+            false => time,
+        };
+        let wanted = others.chain(self.use_until).map(|until| until.since(at));
+        wanted.fold(time, Duration::min)
+    }
+}
+
 /// The choice made with a decision.
 fn choice_of(decided: &ApprovalDecided) -> Choice {
     Choice::of_statement(&decided.statement).unwrap_or_default()
@@ -179,13 +198,13 @@ impl Approval {
         }
     }
 
-    /// The time in which an approval can be continued that was given with that choice: short in an emergency.
+    /// The time in which an approval can be continued that is given with that choice at that time: as short as one of
+    /// those who approve it wants.
     #[must_use]
-    pub fn usable_for(&self, choice: &Choice) -> Duration {
-        match choice.break_glass {
-            true => self.continuation.min(EMERGENCY_USE),
-            false => self.continuation,
-        }
+    pub fn usable_for(&self, choice: &Choice, at: Timestamp) -> Duration {
+        let votes = self.standing_votes();
+        let votes = votes.filter_map(|vote| choice_of(&vote.cast).use_until);
+        choice.usable_for(self.continuation, at, votes)
     }
 
     /// Whether one person approved it alone in an emergency.
@@ -477,7 +496,7 @@ impl Aggregate for Approval {
                 return;
             }
             Event::ApprovalApproved(Approved(decision)) => {
-                approval.continuation = approval.usable_for(&choice_of(decision));
+                approval.continuation = approval.usable_for(&choice_of(decision), at);
                 approval.decision = Some(decision.clone());
                 approval.decided_at = Some(at);
                 ApprovalState::Approved

@@ -2,7 +2,7 @@
 
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
-use super::clearances::{self, Unasked};
+use super::clearances::{self, Submittal};
 use super::continuations::carry_on;
 use super::devices::devices_of_approvers;
 use super::follow_ups::follow;
@@ -20,7 +20,8 @@ use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
     ApplyAccepted, ApplyFollows, ApplyRefused, ApprovalRequested, AskedByPolicy, Authorisation,
-    CallbackOwner, CallbackSet, LockTarget, OnApproval, PermissionCheck, PolicyEvaluation,
+    CallbackOwner, CallbackSet, LockTarget, LockedOperation, OnApproval, PermissionCheck,
+    PolicyEvaluation,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
@@ -124,6 +125,20 @@ impl Command for SubmitApply {
         {
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
+        let asked_for = self.operations.iter();
+        let asked_for = asked_for.map(|operation| operation.entry.id.into());
+        let targets = targets(tx, &task, agent.as_deref(), &self.token, asked_for);
+        let submittal = Submittal {
+            task: &task,
+            submission: &submission,
+            targets: &targets,
+        };
+        match clearances::not_denied(tx, &submittal).await {
+            Err(Error::Rejected(refused @ Rejection::DeniedBefore { .. })) => {
+                return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
+            }
+            looked_at => looked_at?,
+        }
         let check =
             match permission_check(&task, agent.as_deref(), &self.operations, tx.context().now) {
                 Ok(check) => check,
@@ -174,28 +189,11 @@ impl Command for SubmitApply {
             ruled.exclude(excluded);
         }
         let cleared = match unanswered {
-            true => {
-                let targets = targets(tx, &task, agent.as_deref(), &self.token, &check);
-                let unasked = Unasked {
-                    task: &task,
-                    submission: &submission,
-                    requested: &check.requested,
-                    targets: &targets,
-                    ruled: ruled.as_ref(),
-                };
-                match clearances::answer(tx, &unasked).await {
-                    Err(Error::Rejected(refused @ Rejection::DeniedBefore { .. })) => {
-                        return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused)
-                            .await;
-                    }
-                    answered => answered?,
-                }
-            }
+            true => clearances::answer(tx, &submittal, &check.requested, ruled.as_ref()).await?,
             false => None,
         };
         let scheduled = match &self.token {
             Presented::Schedule(fires) if unanswered && cleared.is_none() => {
-                let targets = targets(tx, &task, agent.as_deref(), &self.token, &check);
                 match schedule_questions::answer(tx, *fires, &targets, ruled.as_ref()).await {
                     Err(Error::Rejected(refused)) => {
                         return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused)
@@ -208,7 +206,6 @@ impl Command for SubmitApply {
         };
         let follows = match unanswered && cleared.is_none() && scheduled.is_none() {
             true => {
-                let targets = targets(tx, &task, agent.as_deref(), &self.token, &check);
                 let by = (&self.token, &*task);
                 follow(tx, by, &self.operations, &targets, ruled.as_ref()).await?
             }
@@ -529,7 +526,7 @@ fn targets(
     task: &Task,
     agent: Option<&Agent>,
     token: &Presented,
-    check: &PermissionCheck,
+    operations: impl Iterator<Item = LockedOperation>,
 ) -> Vec<LockTarget> {
     if tx.locks().is_empty() {
         return Vec::new();
@@ -540,8 +537,7 @@ fn targets(
     if let Presented::Key(key) = token {
         targets.push(LockTarget::Key(key.key_id));
     }
-    let operations = check.requested.iter();
-    targets.extend(operations.map(|asked| LockTarget::Operation(asked.operation.into())));
+    targets.extend(operations.map(LockTarget::Operation));
     targets
 }
 

@@ -21,7 +21,7 @@ use crate::event::{
 use crate::fingerprint::operations_of;
 use crate::id::ClearanceId;
 use crate::operation::{Scope, ScopeId};
-use crate::policy::{NeedGroup, PreState, RetentionMode};
+use crate::policy::{PreState, RetentionMode};
 use crate::rejection::{KeptUntil, Rejection};
 use crate::retention::{Binding, Breadth, KeptMode, LONGEST, Retention};
 use crate::statement::{Decision, SignedRule};
@@ -38,11 +38,25 @@ pub(super) const CLEARANCE_ENDED: &str = "clearance_ended";
 ///
 /// # Errors
 /// [`Rejection::RetentionNotAllowed`].
-pub fn check_retention(
+pub fn check_kept(
     retention: &Retention,
     decision: Decision,
-    task: &Task,
-    (requested, policy): (&[CheckedOperation], Option<&AskedByPolicy>),
+    (approval, task, apply): (&Approval, &Task, &Apply),
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    check_retention(retention, decision, (approval, task, apply), now)?;
+    match ground_of(decision, approval, apply) {
+        Some(_) => Ok(()),
+        None => Err(Rejection::RetentionNotAllowed {
+            why: "what the policy read of the request's way here was not known",
+        }),
+    }
+}
+
+fn check_retention(
+    retention: &Retention,
+    decision: Decision,
+    (approval, task, apply): (&Approval, &Task, &Apply),
     now: Timestamp,
 ) -> Result<(), Rejection> {
     let refuse = |why| Err(Rejection::RetentionNotAllowed { why });
@@ -69,14 +83,37 @@ pub fn check_retention(
     if decision == Decision::Deny {
         return Ok(());
     }
-    match policy {
+    match approval.policy.as_deref() {
         Some(asked) if !offers(asked, retention, now) => {
             refuse("the policy that asked does not offer to keep an approval in this way")
         }
-        None if is_sensitive(task, requested) => {
+        None if is_sensitive(task, &apply.check.requested) => {
             refuse("an approval of a sensitive operation is not kept")
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Holds the shortened time of an approval for once to what it can shorten.
+///
+/// # Errors
+/// [`Rejection::RetentionNotAllowed`].
+pub fn check_use_until(
+    until: Timestamp,
+    decision: Decision,
+    approval: &Approval,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    let refuse = |why| Err(Rejection::RetentionNotAllowed { why });
+    match () {
+        () if decision == Decision::Deny => {
+            refuse("a denial for once has no time: nothing is carried out by it")
+        }
+        () if approval.apply().is_none() => {
+            refuse("what is asked has its effect with its approval, and not later")
+        }
+        () if until <= now => refuse("the time in which it was to be used is over"),
+        () => Ok(()),
     }
 }
 
@@ -96,14 +133,8 @@ pub(crate) fn offers(asked: &AskedByPolicy, retention: &Retention, now: Timestam
         KeptMode::Permanent => RetentionMode::Permanent,
         KeptMode::Cache => RetentionMode::Cache,
     };
-    // Of several people each would have to keep it, and be able to decide later.
-    let is_of_one = matches!(
-        requirement.needs.as_slice(),
-        [need] if need.n == 1 && need.group == NeedGroup::Default
-    );
     // What is bound to the state that its approver saw is not the same another time.
     asked.rule_digests.is_some()
-        && is_of_one
         && requirement.pre_state == PreState::Shown
         && offered.modes.contains(&mode)
         && is_in_time
@@ -191,6 +222,14 @@ fn key_with(
     })
 }
 
+/// The ground of a decision that is kept: none of a denial, which holds whatever asks.
+fn ground_of(decision: Decision, approval: &Approval, apply: &Apply) -> Option<Ground> {
+    match decision {
+        Decision::Deny => Some(Ground::default()),
+        Decision::Approve => Ground::of(approval.policy.as_deref(), apply.evaluation.as_deref()),
+    }
+}
+
 /// The event that keeps a decision.
 pub(super) fn made(
     approval: &Approval,
@@ -199,16 +238,8 @@ pub(super) fn made(
     (decision, retention): (Decision, Retention),
     context: &Context<'_>,
 ) -> Result<ClearanceMade, Error> {
-    let policy = approval.policy.as_deref();
-    let asked = (&*apply.check.requested, policy);
-    check_retention(&retention, decision, task, asked, context.now)?;
-    let ground = match decision {
-        Decision::Deny => Some(Ground::default()),
-        Decision::Approve => Ground::of(policy, apply.evaluation.as_deref()),
-    };
-    let ground = ground.ok_or(Rejection::RetentionNotAllowed {
-        why: "what the policy read of the request's way here was not known",
-    })?;
+    check_kept(&retention, decision, (approval, task, apply), context.now)?;
+    let ground = ground_of(decision, approval, apply).unwrap_or_default();
     let (binding, breadth) = (retention.binding, retention.breadth);
     Ok(ClearanceMade {
         clearance_id: context.id(),
@@ -230,76 +261,93 @@ pub(super) fn made(
     })
 }
 
-/// An apply that people would be asked about.
+/// An apply that a kept decision may be about.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Unasked<'a> {
+pub(super) struct Submittal<'a> {
     pub(super) task: &'a Task,
     /// Its operations, in canonical JSON.
     pub(super) submission: &'a str,
-    pub(super) requested: &'a [CheckedOperation],
     /// What can be locked of it.
     pub(super) targets: &'a [LockTarget],
-    /// What the policy asks, where one is in force.
-    pub(super) ruled: Option<&'a Ruled>,
 }
 
-/// The kept approval that answers for what would be asked, where there is one.
-///
-/// # Errors
-/// [`Rejection::DeniedBefore`] where a kept denial does, besides what keeps them from being read.
-pub(super) async fn answer(
-    tx: &mut Transaction<'_>,
-    unasked: &Unasked<'_>,
-) -> Result<Option<ClearanceId>, Error> {
-    // The operations may be large: nothing is made of them where no decision was ever kept.
-    if tx.has_none(LookupKind::Clearance).await? {
-        return Ok(None);
-    }
-    let task = unasked.task;
-    let operations = submitted(unasked.submission)?;
-    let exact = operations_digest(&operations, Breadth::Exact)?;
-    let scope = operations_digest(&operations, Breadth::Scope)?;
-    let mut keys = Vec::with_capacity(8);
-    let asked = unasked.ruled.and_then(Ruled::asked);
-    let said = unasked.ruled.map(|ruled| &ruled.recorded);
-    let ground = Ground::of(asked.as_ref(), said);
-    let grounds = [
-        Some((Decision::Deny, Ground::default())),
-        ground.map(|ground| (Decision::Approve, ground)),
-    ];
-    for (decision, ground) in grounds.iter().flatten() {
+impl Submittal<'_> {
+    /// The keys under which decisions on it are kept; none where no decision was ever kept.
+    async fn keys(
+        &self,
+        tx: &mut Transaction<'_>,
+        decision: Decision,
+        ground: &Ground,
+    ) -> Result<Vec<LookupKey>, Error> {
+        // The operations may be large: nothing is made of them where nothing was kept.
+        if tx.has_none(LookupKind::Clearance).await? {
+            return Ok(Vec::new());
+        }
+        let operations = submitted(self.submission)?;
+        let exact = operations_digest(&operations, Breadth::Exact)?;
+        let scope = operations_digest(&operations, Breadth::Scope)?;
+        let mut keys = Vec::with_capacity(4);
         for binding in [Binding::Task, Binding::Agent] {
             for breadth in [(Breadth::Exact, exact), (Breadth::Scope, scope)] {
-                let key = key_with(*decision, task, binding, breadth, ground);
+                let key = key_with(decision, self.task, binding, breadth, ground);
                 keys.push(LookupKey::clearance(&key));
             }
         }
+        tx.look_ahead(&keys).await?;
+        Ok(keys)
     }
-    tx.look_ahead(&keys).await?;
-    for key in keys {
+}
+
+/// Holds an apply to the denials that are kept, whatever grants and rules say of it.
+///
+/// # Errors
+/// [`Rejection::DeniedBefore`], besides what keeps them from being read.
+pub(super) async fn not_denied(
+    tx: &mut Transaction<'_>,
+    submittal: &Submittal<'_>,
+) -> Result<(), Error> {
+    // It holds whatever asks.
+    let ground = Ground::default();
+    for key in submittal.keys(tx, Decision::Deny, &ground).await? {
         let Some(clearance) = tx.find_state::<Clearance>(&key).await? else {
             continue;
         };
-        if !stands(tx, &clearance, task, unasked.targets).await? {
-            continue;
+        if stands(tx, &clearance, submittal.task, submittal.targets).await? {
+            return Err(Rejection::DeniedBefore {
+                clearance_id: clearance.id,
+                until: KeptUntil(clearance.retention.until),
+            }
+            .into());
         }
-        match clearance.decision {
-            Decision::Deny => {
-                return Err(Rejection::DeniedBefore {
-                    clearance_id: clearance.id,
-                    until: KeptUntil(clearance.retention.until),
-                }
-                .into());
-            }
-            Decision::Approve => {
-                let is_enough = match &asked {
-                    Some(asked) => offers(asked, &clearance.retention, clearance.made_at),
-                    None => !is_sensitive(task, unasked.requested),
-                };
-                if is_enough {
-                    return Ok(Some(clearance.id));
-                }
-            }
+    }
+    Ok(())
+}
+
+/// The kept approval that answers for what people would be asked about, where there is one.
+///
+/// # Errors
+/// What keeps them from being read.
+pub(super) async fn answer(
+    tx: &mut Transaction<'_>,
+    submittal: &Submittal<'_>,
+    requested: &[CheckedOperation],
+    ruled: Option<&Ruled>,
+) -> Result<Option<ClearanceId>, Error> {
+    let asked = ruled.and_then(Ruled::asked);
+    let said = ruled.map(|ruled| &ruled.recorded);
+    let Some(ground) = Ground::of(asked.as_ref(), said) else {
+        return Ok(None);
+    };
+    for key in submittal.keys(tx, Decision::Approve, &ground).await? {
+        let Some(clearance) = tx.find_state::<Clearance>(&key).await? else {
+            continue;
+        };
+        let is_enough = match &asked {
+            Some(asked) => offers(asked, &clearance.retention, clearance.made_at),
+            None => !is_sensitive(submittal.task, requested),
+        };
+        if is_enough && stands(tx, &clearance, submittal.task, submittal.targets).await? {
+            return Ok(Some(clearance.id));
         }
     }
     Ok(None)

@@ -5,6 +5,7 @@ use super::admissions::blocked;
 use super::approvals::{approval_and_task, expire, is_open};
 use super::authority::admit_key;
 use super::callbacks::of_question;
+use super::clearances::check_use_until;
 use super::continuations::carry_on;
 use super::passkeys::is_owner_enabled;
 use super::questions::take_effect;
@@ -161,6 +162,9 @@ impl Command for DecideApproval {
             counted,
             &tx.context(),
         )?;
+        if let Some(until) = choice.use_until {
+            check_use_until(until, self.decision, &approval, tx.context().now)?;
+        }
         if let Some(retention) = choice.retention {
             let why = "an answer is kept for later applies, and this is about none";
             let not_allowed = Rejection::RetentionNotAllowed { why };
@@ -170,7 +174,9 @@ impl Command for DecideApproval {
             let mut made = clearances::made(&approval, task, &apply, kept, &tx.context())?;
             // With others it is kept as all of them say.
             let all = match (self.decision, &tally) {
-                (Decision::Approve, Some(tally)) => tally.keeps(&approval, retention),
+                (Decision::Approve, Some(tally)) => {
+                    tally.keeps(&approval, retention, tx.context().now)
+                }
                 _ => Some(retention),
             };
             if let Some(all) = all.filter(|_| is_enough) {
@@ -322,8 +328,11 @@ fn decide(
         &approver.principal,
         command.reason.as_deref(),
         approval.fingerprint,
-        (command.decision == Decision::Approve)
-            .then(|| context.now.plus(approval.usable_for(&statement.choice()))),
+        (command.decision == Decision::Approve).then(|| {
+            context
+                .now
+                .plus(approval.usable_for(&statement.choice(), context.now))
+        }),
     );
     events.extend(of_question(context, task, approval, event, message));
     Ok(events)

@@ -64,8 +64,14 @@ impl Tally {
         }
     }
 
-    /// What is kept of an approval, by what who gives it chose: as all whose votes count say.
-    pub(super) fn keeps(&self, approval: &Approval, own: Retention) -> Option<Retention> {
+    /// What is kept of an approval that is given now, by what who gives it chose: as all whose votes count say, and
+    /// nothing where the time of one of them is over.
+    pub(super) fn keeps(
+        &self,
+        approval: &Approval,
+        own: Retention,
+        now: Timestamp,
+    ) -> Option<Retention> {
         let votes = approval.standing_votes().filter(|vote| {
             let mut lost = self.lost.iter();
             !lost.any(|(principal, _)| *principal == vote.cast.principal)
@@ -74,6 +80,7 @@ impl Tally {
             Some(own),
             votes.map(|vote| retention_of(&vote.cast.statement)),
         )
+        .filter(|kept| kept.lasts_at(now))
     }
 
     /// The events that void votes.

@@ -68,6 +68,8 @@ pub struct SignedRule {
 pub struct Choice {
     /// A decision that is kept; `None`: it is for this question alone.
     pub retention: Option<Retention>,
+    /// The time before which an approval for this question alone is to be used, where its maker shortens that.
+    pub use_until: Option<Timestamp>,
     /// A block of what asked.
     pub block: Option<SignedBlock>,
     /// An approval in an emergency.
@@ -108,6 +110,9 @@ pub struct SecondStatement {
     pub basis: Basis,
 }
 
+/// The mode of an approval for its question alone.
+const ONCE: &str = "once";
+
 fn text(value: &impl ToString) -> Value {
     Value::String(value.to_string())
 }
@@ -128,14 +133,18 @@ impl SecondStatement {
             choice,
             basis,
         } = self;
-        let retention = choice.retention.map_or(Value::Null, |kept| {
-            json!({
+        let retention = match (choice.retention, choice.use_until) {
+            (Some(kept), _) => json!({
                 "mode": kept.mode.as_str(),
                 "breadth": kept.breadth.as_str(),
                 "binding": kept.binding.as_str(),
                 "until": or_null(kept.until),
-            })
-        });
+            }),
+            (None, Some(until)) => {
+                json!({"mode": ONCE, "breadth": null, "binding": null, "until": text(&until)})
+            }
+            (None, None) => Value::Null,
+        };
         let block = choice.block.as_ref().map_or(Value::Null, |block| {
             json!({"kind": block.kind, "value": block.value, "until": or_null(block.until)})
         });
@@ -270,8 +279,15 @@ impl Choice {
             Some(2) => {}
             _ => return Err(InvalidStatement),
         }
+        let retention = present(member("retention")?);
+        let is_once = |kept: &&Value| kept.get("mode").and_then(Value::as_str) == Some(ONCE);
+        let once = retention.filter(is_once);
         Ok(Self {
-            retention: present(member("retention")?).map(retention).transpose()?,
+            use_until: once.map(use_until).transpose()?,
+            retention: retention
+                .filter(|kept| !is_once(kept))
+                .map(kept)
+                .transpose()?,
             block: present(member("block")?).map(block).transpose()?,
             break_glass: match member("break_glass")? {
                 Value::Null => false,
@@ -300,7 +316,16 @@ fn until(of: &Value) -> Result<Option<Timestamp>, InvalidStatement> {
         .map_err(|_| InvalidStatement)
 }
 
-fn retention(of: &Value) -> Result<Retention, InvalidStatement> {
+/// The end of an approval for once that its maker has shortened.
+fn use_until(of: &Value) -> Result<Timestamp, InvalidStatement> {
+    let is_null = |name: &str| of.get(name).is_some_and(Value::is_null);
+    match is_null("breadth") && is_null("binding") {
+        true => until(of)?.ok_or(InvalidStatement),
+        false => Err(InvalidStatement),
+    }
+}
+
+fn kept(of: &Value) -> Result<Retention, InvalidStatement> {
     Ok(Retention {
         mode: match word(of, "mode")? {
             "cache" => KeptMode::Cache,

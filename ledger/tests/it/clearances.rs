@@ -1,18 +1,21 @@
 //! Kept decisions: what they answer, and what ends them.
 
+use crate::ruled::{always, policy, put, rule};
 use crate::scene::{Scene, refusal, start};
 use fixtures::approver::SoftApprover;
 use fixtures::commands::{administrator, dns_create, purge, ssl_mode};
+use fixtures::history::History;
 use fixtures::rules::APPROVER;
-use ledger::aggregate::{Apply, Clearance};
+use ledger::aggregate::{Apply, ApprovalState, Clearance};
 use ledger::command::{
     DecideApproval, EndClearance, LiftLock, OperationStart, RevokeCredential, SetLock, Submitted,
 };
 use ledger::event::{Authorisation, Event, LockTarget};
 use ledger::operation::Operation;
+use ledger::policy::{Policy, RuleAction};
 use ledger::{
-    Binding, Breadth, ClearanceId, CredentialId, Decision, Error, KeptMode, Rejection, Retention,
-    Timestamp,
+    Binding, Breadth, Choice, ClearanceId, CredentialId, Decision, Error, KeptMode, Rejection,
+    Retention, Timestamp,
 };
 use std::time::Duration;
 
@@ -376,4 +379,86 @@ async fn there_is_none_of_another_id() {
     ));
     let none = scene.load::<Clearance>(end.clearance_id).await.unwrap();
     assert!(none.is_none());
+}
+
+/// A rule that decides alone about everything.
+fn says(action: RuleAction) -> Option<Policy> {
+    Some(policy([rule("says", action, always())]))
+}
+
+async fn refused_as(scene: &Scene) -> &'static str {
+    let refused = scene.submit(&scene.token, "again", vec![purge()]).await;
+    refused.unwrap().unwrap_err().code()
+}
+
+#[tokio::test]
+async fn a_kept_denial_holds_before_a_later_rule_and_a_later_grant_until_it_ends() {
+    let mut scene = Scene::new().await;
+    let retention = kept(&scene, Breadth::Exact, Binding::Agent);
+    decided(&scene, "first", vec![purge()], Decision::Deny, retention).await;
+    for (version, action) in [(1, RuleAction::Allow), (2, RuleAction::Deny)] {
+        put(&scene, version, says(action)).await;
+        assert_eq!(refused_as(&scene).await, "denied_cached", "{action:?}");
+    }
+    put(&scene, 3, None).await;
+    scene.ledger.grant_all().await;
+    scene.token = scene.ledger.task().await;
+    assert_eq!(refused_as(&scene).await, "denied_cached");
+    // What it was not kept for goes on by the grant.
+    let end = EndClearance {
+        clearance_id: newest(&scene).await,
+    };
+    scene.run(end).await.unwrap();
+    let granted = scene.submitted("again", vec![purge()]).await;
+    assert!(granted.apply.authorised && granted.approval.is_none());
+    let closed = scene.ledger.close().await;
+    assert_eq!(History::read(closed.path()).verify().findings, []);
+}
+
+#[tokio::test]
+async fn once_with_a_time_shortens_how_long_it_can_be_continued() {
+    let scene = Scene::new().await;
+    let minute = Duration::from_secs(60);
+    let asked = scene.submitted("k", vec![purge()]).await;
+    let approval = asked.approval.clone().unwrap();
+    let once = |decision, time| {
+        let choice = Choice {
+            use_until: Some(scene.now().plus(time)),
+            ..Choice::default()
+        };
+        scene
+            .alice
+            .choose(&scene.ledger, &approval, decision, None, choice)
+    };
+    for (decision, time) in [
+        (Decision::Deny, minute),
+        (Decision::Approve, Duration::ZERO),
+    ] {
+        let refused = refusal(scene.run(once(decision, time)).await);
+        assert_eq!(refused.code(), "retention_not_allowed");
+    }
+    let decided = scene.run(once(Decision::Approve, minute)).await;
+    let decided = decided.unwrap().accepted().unwrap();
+    assert_eq!(decided.continue_until(), Some(scene.now().plus(minute)));
+    assert_eq!(decided.kept(), None);
+    scene.clock.advance(minute);
+    let late = scene.approval(&asked).await;
+    assert_eq!(late.state_at(scene.now()), ApprovalState::Expired);
+    // A longer time than there is anyway makes it no longer.
+    let other = scene
+        .submitted("k2", vec![dns_create("a.example.com")])
+        .await;
+    let approval = other.approval.clone().unwrap();
+    let choice = Choice {
+        use_until: Some(scene.now().plus(100 * HOUR)),
+        ..Choice::default()
+    };
+    let long = scene
+        .alice
+        .choose(&scene.ledger, &approval, Decision::Approve, None, choice);
+    let decided = scene.run(long).await.unwrap().accepted().unwrap();
+    let until = scene.now().plus(approval.continuation);
+    assert_eq!(decided.continue_until(), Some(until));
+    let closed = scene.ledger.close().await;
+    assert_eq!(History::read(closed.path()).verify().findings, []);
 }

@@ -4,10 +4,13 @@ use crate::audit::{altered, is_found};
 use crate::passkeys::user;
 use crate::ruled::{always, policy, put, rule};
 use crate::scene::{Scene, refusal, start};
+use crate::votes::{People, of};
 use fixtures::commands::{AGENT, agent, dns_create, purge, ssl_mode, submit};
 use fixtures::history::History;
 use ledger::audit::Check;
-use ledger::command::{AgentChanges, DescribeAgent, OperationStart, SubmitApply, Submitted};
+use ledger::command::{
+    AgentChanges, ChangeGroup, DescribeAgent, OperationStart, SubmitApply, Submitted,
+};
 use ledger::event::Event;
 use ledger::operation::Operation;
 use ledger::policy::{
@@ -15,8 +18,8 @@ use ledger::policy::{
 };
 use ledger::statement::SignedRule;
 use ledger::{
-    AgentName, Binding, BoundTo, Breadth, ClearanceKey, Decision, KeptMode, KeyParts,
-    OperationsDigest, Retention, Role, operations_of,
+    AgentName, Binding, BoundTo, Breadth, Choice, ClearanceKey, Decision, GroupId, KeptMode,
+    KeyParts, OperationsDigest, Retention, Role, operations_of,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -271,4 +274,111 @@ async fn an_approval_is_kept_as_its_rule_offers() {
         &scene.submitted("k5", vec![ssl_mode("off")]).await
     ));
     audited(scene).await;
+}
+
+/// Those who have to answer, and what their rule offers to keep.
+async fn kept_by_two() -> (People, GroupId) {
+    let people = People::over(Scene::granted().await, ["anna", "ben", "carl"]).await;
+    let group = people.group("security", &[0, 1, 2]).await;
+    let modes = [
+        RetentionMode::Once,
+        RetentionMode::Cache,
+        RetentionMode::Permanent,
+    ];
+    let rule = Rule {
+        needs: vec![of(group, 2)],
+        retention: BTreeSet::from(modes),
+        ..asks()
+    };
+    put(&people.scene, 1, Some(policy([rule]))).await;
+    (people, group)
+}
+
+async fn signs(
+    people: &People,
+    who: usize,
+    asked: &Submitted,
+    choice: Choice,
+) -> Result<(), &'static str> {
+    let approval = people.approval(asked).await;
+    let passkey = &people.passkeys[who];
+    let signed = passkey.choose(&people.ledger, &approval, Decision::Approve, None, choice);
+    match people.run(signed).await {
+        Ok(ruling) => ruling.accepted().map(drop).map_err(|it| it.code()),
+        refused => Err(refusal(refused).code()),
+    }
+}
+
+fn keeping(retention: Retention) -> Choice {
+    Choice {
+        retention: Some(retention),
+        ..Choice::default()
+    }
+}
+
+#[tokio::test]
+async fn what_several_people_of_a_group_keep_is_kept_as_the_narrowest_of_them_says() {
+    let (people, group) = kept_by_two().await;
+    let asked = from(&people, "k1", Some("DE"), vec![purge()]).await;
+    let for_ever = Retention {
+        mode: KeptMode::Permanent,
+        breadth: Breadth::Scope,
+        binding: Binding::Agent,
+        until: None,
+    };
+    let short = kept(&people, MINUTE);
+    signs(&people, 0, &asked, keeping(for_ever)).await.unwrap();
+    signs(&people, 1, &asked, keeping(short)).await.unwrap();
+    assert_eq!(people.approval(&asked).await.kept(), Some(short));
+    let cleared = from(&people, "k2", Some("DE"), vec![purge()]).await;
+    assert!(is_cleared(&cleared));
+    // Each of them has to be able to decide, also later.
+    people
+        .run(ChangeGroup {
+            group_id: group,
+            name: None,
+            members: Some(vec![people.users[0], people.users[2]]),
+            reason: None,
+        })
+        .await
+        .unwrap();
+    assert!(!is_cleared(
+        &from(&people, "k3", Some("DE"), vec![purge()]).await
+    ));
+    let stopped = people.run(start(cleared.apply.id, 0)).await.unwrap();
+    assert_eq!(stopped, OperationStart::Stopped);
+    audited(people.scene).await;
+}
+
+#[tokio::test]
+async fn nothing_is_kept_where_one_of_several_approves_once_or_too_late() {
+    let (people, _) = kept_by_two().await;
+    let asked = from(&people, "k1", Some("DE"), vec![purge()]).await;
+    let short = kept(&people, MINUTE);
+    signs(&people, 0, &asked, keeping(short)).await.unwrap();
+    let once = Choice {
+        use_until: Some(people.now().plus(2 * MINUTE)),
+        ..Choice::default()
+    };
+    signs(&people, 1, &asked, once).await.unwrap();
+    let decided = people.approval(&asked).await;
+    assert_eq!(decided.kept(), None);
+    assert_eq!(
+        decided.continue_until(),
+        Some(people.now().plus(2 * MINUTE))
+    );
+    let asked = from(&people, "k2", Some("DE"), vec![purge()]).await;
+    assert!(!is_cleared(&asked));
+    let operations = vec![dns_create("a.example.com")];
+    let asked = from(&people, "k3", Some("DE"), operations.clone()).await;
+    let short = kept(&people, MINUTE);
+    signs(&people, 0, &asked, keeping(short)).await.unwrap();
+    people.clock.advance(MINUTE);
+    let long = kept(&people, 10 * MINUTE);
+    signs(&people, 1, &asked, keeping(long)).await.unwrap();
+    assert_eq!(people.approval(&asked).await.kept(), None);
+    assert!(!is_cleared(
+        &from(&people, "k4", Some("DE"), operations).await
+    ));
+    audited(people.scene).await;
 }

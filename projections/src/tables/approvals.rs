@@ -8,7 +8,6 @@ use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::status::ApprovalStatus;
 use crate::store::{Spec, Table, row};
 use crate::tables::fold::{Folding, parts};
-use ledger::aggregate::EMERGENCY_USE;
 use ledger::event::{
     ApprovalAsked, ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, Denied, Voted,
 };
@@ -21,7 +20,7 @@ use std::time::Duration;
 
 const SPEC: Spec = Spec {
     name: "approvals",
-    revision: 8,
+    revision: 9,
     definition: "(
     -- Approvals. The links and tokens that lead to one are not kept anywhere.
     approval_id           TEXT PRIMARY KEY,
@@ -33,6 +32,7 @@ const SPEC: Spec = Spec {
     state                 TEXT NOT NULL,     -- pending, approved, denied, expired, cancelled, consumed
     approvers             TEXT NOT NULL,     -- the principals who may decide, as a JSON list
     voters                TEXT NOT NULL,     -- those whose votes stand, as a JSON list
+    voted_until           TEXT NOT NULL,     -- until when each of them wants it used; empty where they do not say
     created_at            TEXT NOT NULL,
     expires_at            TEXT NOT NULL,     -- until then it can be decided
     continuation_seconds  INTEGER NOT NULL,  -- how long after an approval it can be continued
@@ -89,6 +89,8 @@ row! {
         pub approvers: Vec<ApproverName>,
         /// The principals whose votes stand, besides the one who decided.
         pub voters: Vec<ApproverName>,
+        /// Until when each of them wants it used, in the order of the voters; empty where they do not say.
+        pub voted_until: Vec<String>,
         pub created_at: Timestamp,
         /// Until when it can be decided.
         pub expires_at: Timestamp,
@@ -184,6 +186,20 @@ impl ApprovalView {
         }
     }
 
+    fn vote(&mut self, vote: &ApprovalDecided) {
+        let choice = Choice::of_statement(&vote.statement).unwrap_or_default();
+        let until = choice.use_until.map(moment::to_text);
+        self.voters.push(vote.principal.clone());
+        self.voted_until.push(until.unwrap_or_default());
+    }
+
+    fn drop_vote(&mut self, principal: &ApproverName) {
+        while let Some(index) = self.voters.iter().position(|voter| voter == principal) {
+            self.voters.remove(index);
+            self.voted_until.remove(index);
+        }
+    }
+
     fn end(&mut self, state: ApprovalStatus, reason: Option<&str>, at: Timestamp) {
         self.state = state;
         self.deadline = None;
@@ -221,10 +237,9 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
                 let choice = Choice::of_statement(&decided.statement).unwrap_or_default();
                 let window = Duration::from_secs(u64::from(approval.continuation_seconds));
                 approval.break_glass = choice.break_glass;
-                let window = match choice.break_glass {
-                    true => window.min(EMERGENCY_USE),
-                    false => window,
-                };
+                let votes = approval.voted_until.iter();
+                let votes = votes.filter_map(|until| moment::from_text(until));
+                let window = choice.usable_for(window, at, votes);
                 approval.deadline = Some(at.plus(window));
             }
         }
@@ -233,17 +248,9 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             approval.decide(decided, at);
             approval.end(ApprovalStatus::Denied, None, at);
         }
-        Event::ApprovalVoted(Voted(vote)) => edit(folding)?.voters.push(vote.principal.clone()),
-        Event::ApprovalVoteWithdrawn(gone) => {
-            edit(folding)?
-                .voters
-                .retain(|voter| *voter != gone.principal);
-        }
-        Event::ApprovalVoteVoided(gone) => {
-            edit(folding)?
-                .voters
-                .retain(|voter| *voter != gone.principal);
-        }
+        Event::ApprovalVoted(Voted(vote)) => edit(folding)?.vote(vote),
+        Event::ApprovalVoteWithdrawn(gone) => edit(folding)?.drop_vote(&gone.principal),
+        Event::ApprovalVoteVoided(gone) => edit(folding)?.drop_vote(&gone.principal),
         Event::ApprovalExpired(expired) => {
             let reason = if expired.was_approved {
                 "not_continued_in_time"
@@ -337,6 +344,7 @@ fn pending(
         state: ApprovalStatus::Pending,
         approvers: Vec::new(),
         voters: Vec::new(),
+        voted_until: Vec::new(),
         created_at: at,
         expires_at,
         continuation_seconds: 0,

@@ -5,7 +5,7 @@ use super::locks::LOCKED;
 use super::streams::{Seen, State};
 use super::votes::KnownVote;
 use super::{History, Now};
-use crate::aggregate::{EMERGENCY_USE, whole_seconds};
+use crate::aggregate::whole_seconds;
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
@@ -245,16 +245,14 @@ impl QuestionState {
         decided: &ApprovalDecided,
         approved_at: Timestamp,
     ) -> Timestamp {
-        approved_at.plus(self.usable_for(decided))
+        approved_at.plus(self.usable_for(decided, approved_at))
     }
 
-    /// The time in which it can be continued when it is approved so: short in an emergency.
-    fn usable_for(&self, decided: &ApprovalDecided) -> Duration {
+    /// The time in which it can be continued when it is approved so at that time.
+    fn usable_for(&self, decided: &ApprovalDecided, at: Timestamp) -> Duration {
         let choice = Choice::of_statement(&decided.statement).unwrap_or_default();
-        match choice.break_glass {
-            true => self.continuation.min(EMERGENCY_USE),
-            false => self.continuation,
-        }
+        let votes = self.votes.iter().filter_map(KnownVote::use_until);
+        choice.usable_for(self.continuation, at, votes)
     }
 
     /// Takes in an apply that waits for it. The first is the one that it says has asked, and has the key
@@ -334,7 +332,7 @@ impl History {
                 self.decided(now, &decided, Decision::Approve, true);
                 self.counts.approved += 1;
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
-                    question.continuation = question.usable_for(&decided);
+                    question.continuation = question.usable_for(&decided, now.at());
                     question.phase = Phase::Approved(now.at());
                     question.approved_by = Some(decided.principal);
                     question.approved_in = Some(now.envelope.command_id);

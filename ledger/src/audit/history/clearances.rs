@@ -1,6 +1,7 @@
 //! Kept decisions: made by the command of their decision as it was signed, and answering for nothing else.
 
 use super::streams::{Seen, State};
+use super::votes::{Count, KnownVote};
 use super::{History, Now};
 use crate::aggregate::{Aggregate as _, Clearance};
 use crate::audit::check::Check;
@@ -17,7 +18,7 @@ use crate::event::{
 use crate::fingerprint::operations_of;
 use crate::id::{ApprovalId, ClearanceId, CommandId, TaskId};
 use crate::name::{ApproverName, CredentialId};
-use crate::policy::Excluded;
+use crate::policy::{Excluded, Need, NeedGroup};
 use crate::retention::{Binding, Breadth, Retention};
 use crate::statement::{Decision, SignedRule};
 
@@ -52,7 +53,19 @@ impl Covers {
 #[derive(Debug, Clone)]
 pub(super) struct KnownClearance {
     clearance: Clearance,
-    maker: Option<(ApproverName, CredentialId)>,
+    made_by: Option<Makers>,
+}
+
+/// Those whose answers made a kept decision.
+#[derive(Debug, Clone)]
+struct Makers {
+    /// Each who approved it, or the one who denied.
+    signed: Vec<(ApproverName, CredentialId)>,
+    /// Those of them whom the configuration named.
+    approvers: Vec<ApproverName>,
+    /// What each of them had to count for, where a policy asked.
+    needs: Vec<Need>,
+    exclude: Vec<Excluded>,
 }
 
 /// The key of an apply for a kept decision.
@@ -74,7 +87,7 @@ pub(super) struct Keeping {
     retention: Retention,
     /// The keys of what was decided on, where they can be seen.
     keys: Option<Keys>,
-    maker: (ApproverName, CredentialId),
+    made_by: Makers,
 }
 
 impl History {
@@ -201,6 +214,20 @@ impl History {
             return now.wrong(Check::Clearance, "it is kept, and is not about an apply");
         };
         let policy = question.policy.clone();
+        let own = (decided.principal.clone(), decided.credential_id.clone());
+        let votes = question.votes.iter().map(KnownVote::signed_by);
+        let signed: Vec<_> = match decision {
+            Decision::Approve => votes.chain([own]).collect(),
+            Decision::Deny => vec![own],
+        };
+        let named = signed.iter().map(|(principal, _)| principal);
+        let named = named.filter(|principal| question.approvers.contains(*principal));
+        let made_by = Makers {
+            approvers: named.cloned().collect(),
+            needs: question.needs().to_vec(),
+            exclude: question.excluded().to_vec(),
+            signed,
+        };
         let covers = match self.streams.state(first_apply) {
             Some(State::Apply(apply)) => apply.covers.clone(),
             _ => None,
@@ -230,7 +257,7 @@ impl History {
             decision,
             retention,
             keys,
-            maker: (decided.principal.clone(), decided.credential_id.clone()),
+            made_by,
         });
     }
 
@@ -310,7 +337,7 @@ impl History {
         if let Some(clearance) = clearance {
             let known = KnownClearance {
                 clearance,
-                maker: kept.map(|kept| kept.maker),
+                made_by: kept.map(|kept| kept.made_by),
             };
             self.streams.put(stream, State::Clearance(Box::new(known)));
         }
@@ -393,12 +420,19 @@ impl History {
             Check::Clearance,
             || format!("clearance {id}, which authorises it, is for another task"),
         );
-        if let Some((principal, credential)) = &known.maker {
-            let status = self
-                .credentials
-                .get(credential)
-                .map(|known| known.put.status);
-            match status {
+        if let Some(made_by) = &known.made_by {
+            self.could_still_decide(now, id, made_by);
+        }
+        let signed = known.made_by.as_ref().map(|made_by| &*made_by.signed);
+        self.unlocked_since(now, made_at, signed.unwrap_or_default(), task_id);
+        Some(known)
+    }
+
+    /// Each whose answer made a kept decision could give it today.
+    fn could_still_decide(&mut self, now: &mut Now<'_>, id: ClearanceId, made_by: &Makers) {
+        for (principal, credential) in &made_by.signed {
+            let known = self.credentials.get(credential);
+            match known.map(|known| known.put.status) {
                 Some(status) => {
                     let is_active = status == CredentialStatus::Active;
                     now.expect(is_active, Check::Clearance, || {
@@ -410,10 +444,22 @@ impl History {
                 None => now.cannot(Check::Clearance, Obstacle::BeforeRange),
             }
             self.check_owner(now, principal);
+            // Whom the configuration names now is not in the log.
+            let names_group = |need: &Need| need.group != NeedGroup::Default;
+            if !made_by.needs.iter().any(names_group) {
+                continue;
+            }
+            let is_named = made_by.approvers.contains(principal);
+            let signed = (principal, credential);
+            match self.count_among(&made_by.needs, &made_by.exclude, is_named, signed) {
+                Count::For(_) => {}
+                Count::Nothing(why) => {
+                    let reason = format!("{principal:?}, who made clearance {id}, {why}");
+                    now.wrong(Check::Clearance, reason);
+                }
+                Count::Unknown(why) => now.cannot(Check::Clearance, why),
+            }
         }
-        let maker = known.maker.as_ref();
-        self.unlocked_since(now, made_at, maker, task_id);
-        Some(known)
     }
 
     /// Before each event, and at the end (`None`): what another command was to keep was kept.

@@ -262,6 +262,6 @@ impl History {
         if let Some(principal) = &given.by {
             self.check_owner(now, principal);
         }
-        self.unlocked_since(now, given.asked_at, None, follower.task_id);
+        self.unlocked_since(now, given.asked_at, &[], follower.task_id);
     }
 }

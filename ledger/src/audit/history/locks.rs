@@ -165,13 +165,13 @@ impl History {
         targets
     }
 
-    /// An apply of this event's stream, and who made the clearance that authorises it, were not locked since that
+    /// An apply of this event's stream, and those who made the clearance that authorises it, were not locked since that
     /// was made.
     pub(super) fn unlocked_since(
         &mut self,
         now: &mut Now<'_>,
         made: Timestamp,
-        maker: Option<&(ApproverName, CredentialId)>,
+        makers: &[(ApproverName, CredentialId)],
         task_id: TaskId,
     ) {
         if self.locks.is_empty() {
@@ -181,7 +181,7 @@ impl History {
             Some((targets, _)) => targets,
             None => self.of_task(task_id),
         };
-        if let Some((principal, credential)) = maker {
+        for (principal, credential) in makers {
             targets.extend(self.of_passkey(principal, credential));
         }
         self.is_unlocked(now, &targets, Some(made));

@@ -325,7 +325,7 @@ impl History {
                 format!("approval {whole}, which authorises it, is not enough for it")
             });
         }
-        self.unlocked_since(now, asked_at, None, accepted.task_id);
+        self.unlocked_since(now, asked_at, &[], accepted.task_id);
     }
 
     /// Those who approved a schedule as a whole are enough for what the policy asks of a firing.

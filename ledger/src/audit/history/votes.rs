@@ -13,8 +13,8 @@ use crate::id::{AgentId, GroupId, KeyId, StreamId, TaskId, UserId};
 use crate::name::{ApproverName, CredentialId};
 use crate::policy::{Assurance, Excluded, Exclusion, Need, NeedGroup, are_met};
 use crate::retention::Retention;
-use crate::statement::Decision;
-use crate::voters::{Counted, Person, candidates, narrowest, retention_of};
+use crate::statement::{Choice, Decision};
+use crate::voters::{Counted, Person, candidates, narrowest};
 use std::collections::BTreeSet;
 
 /// The number of `approval.vote_withdrawn`, which a user causes of a vote of their own.
@@ -29,6 +29,19 @@ pub(super) struct KnownVote {
     credential_id: CredentialId,
     at: Timestamp,
     retention: Option<Retention>,
+    use_until: Option<Timestamp>,
+}
+
+impl KnownVote {
+    /// Who cast it, and with which credential.
+    pub(super) fn signed_by(&self) -> (ApproverName, CredentialId) {
+        (self.principal.clone(), self.credential_id.clone())
+    }
+
+    /// The time before which the approval is to be used, where its voter shortens that.
+    pub(super) const fn use_until(&self) -> Option<Timestamp> {
+        self.use_until
+    }
 }
 
 /// What a vote counts for.
@@ -107,24 +120,29 @@ impl History {
         question
             .votes
             .retain(|known| known.principal != vote.principal);
+        let choice = Choice::of_statement(&vote.statement).unwrap_or_default();
         question.votes.push(KnownVote {
             principal: vote.principal.clone(),
             credential_id: vote.credential_id.clone(),
             at,
-            retention: retention_of(&vote.statement),
+            retention: choice.retention,
+            use_until: choice.use_until,
         });
     }
 
-    /// What of an approval is kept, by what who gave it chose: as all whose votes count say.
+    /// What of an approval is kept, by what who gave it chose: as all whose votes count say, and nothing where the time
+    /// of one of them was over.
     pub(super) fn all_keep(
         &mut self,
         stream: StreamId,
         own: Option<Retention>,
+        at: Timestamp,
     ) -> Option<Retention> {
         match self.streams.state(stream) {
-            Some(State::Approval(question)) => {
+            Some(State::Approval(question)) if !question.votes.is_empty() => {
                 let votes = question.votes.iter();
-                narrowest(own, votes.map(|vote| vote.retention))
+                let kept = narrowest(own, votes.map(|vote| vote.retention));
+                kept.filter(|kept| kept.lasts_at(at))
             }
             _ => own,
         }
@@ -215,6 +233,17 @@ impl History {
         };
         let exclude = question.excluded().to_vec();
         let is_approver = question.approvers.contains(principal);
+        self.count_among(needs, &exclude, is_approver, (principal, credential_id))
+    }
+
+    /// What a credential counts for among these needs, of whom the configuration names or not.
+    pub(super) fn count_among(
+        &mut self,
+        needs: &[Need],
+        exclude: &[Excluded],
+        is_approver: bool,
+        (principal, credential_id): (&ApproverName, &CredentialId),
+    ) -> Count {
         let status = self
             .credentials
             .get(credential_id)

@@ -137,6 +137,11 @@ fn others() -> Vec<SecondStatement> {
     ] {
         all.push(of(with(retention), Basis::default()));
     }
+    let once = Choice {
+        use_until: kept().until,
+        ..Choice::default()
+    };
+    all.push(of(once, Basis::default()));
     for first in crate::statement::tests::others(first()) {
         all.push(SecondStatement {
             first,
@@ -159,6 +164,22 @@ fn every_part_of_the_second_form_is_in_the_bytes() {
             assert_ne!(one.canonical_bytes(), other.canonical_bytes(), "{other:?}");
         }
     }
+}
+
+#[test]
+fn the_end_of_an_approval_for_once_is_read_as_it_is_written() {
+    let choice = Choice {
+        use_until: Some(Timestamp::from_seconds(1_800_000_000)),
+        ..Choice::default()
+    };
+    let basis = Basis::default();
+    let statement = DecisionStatement::of(first(), QuestionKind::Apply, choice.clone(), basis);
+    assert!(matches!(statement, DecisionStatement::Second(_)));
+    let text = statement.to_text();
+    assert_eq!(Choice::of_statement(&text).unwrap(), choice);
+    let broader = text.replace(r#""breadth":null"#, r#""breadth":"exact""#);
+    assert_ne!(broader, text);
+    Choice::of_statement(&broader).unwrap_err();
 }
 
 #[test]

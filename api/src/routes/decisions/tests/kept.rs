@@ -1,5 +1,6 @@
 //! Decisions that are kept: what is signed, what it means in words, and what answers from then on.
 
+use super::votes::{call, member};
 use super::{Asked, Person};
 use crate::testing::{Answer, SERVICE_TOKEN, Stage};
 use axum::body::Body;
@@ -139,21 +140,81 @@ async fn a_statement_of_another_question_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_sensitive_is_not_kept_and_the_page_does_not_offer_it() {
+async fn of_what_is_sensitive_a_denial_alone_is_kept_and_the_page_offers_nothing_else() {
     let stage = Stage::new().await;
     stage.enrol("default").await;
     let asked = stage.question().await;
     let (_, html) = stage.look(&asked.path).await;
-    assert!(!html.contains("Keep this decision"));
+    let (either, denial) = offered(&html);
+    assert!(!either.contains("For 1 hour"), "{either}");
+    for words in ["For 1 hour, in this task", "Until the task closes"] {
+        assert!(denial.contains(words), "{denial}");
+    }
     let options = format!("{}/options", asked.path);
     for (retention, code) in [
         (json!({"mode": "cache"}), "retention_not_allowed"),
         (json!({"mode": "permanent"}), "retention_not_allowed"),
         (json!({"mode": "always"}), "bad_request"),
         (json!({"mode": "cache", "duration": "soon"}), "bad_request"),
-        (json!({"mode": "once", "duration": "1h"}), "bad_request"),
+        (json!({"mode": "once", "breadth": "scope"}), "bad_request"),
     ] {
         let refused = stage.post(&options, &json!({"retention": retention})).await;
         assert_eq!((refused.status, refused.code()), (400, code), "{retention}");
     }
+}
+
+/// The times that the page offers for either decision, and for a denial alone.
+fn offered(html: &str) -> (&str, &str) {
+    let (_, choices) = html.split_once(r#"<select id="keep-for""#).unwrap();
+    let (choices, _) = choices.split_once("</select>").unwrap();
+    choices
+        .split_once("Only when you deny")
+        .unwrap_or((choices, ""))
+}
+
+#[tokio::test]
+async fn the_page_offers_what_the_rule_offers_to_the_people_whom_it_needs() {
+    let stage = Stage::new().await;
+    let (user, mut ann) = member(&stage, "ann").await;
+    let group = json!({"name": "ops", "members": [user.to_string()]});
+    assert_eq!(call(&stage, "POST", "/v1/groups", &group).await.status, 201);
+    let policy = json!({"engine": "lpp-cel/1", "rule": [{
+        "id": "kept", "priority": 1, "action": "ask", "pre_state": "shown", "max_duration": "10m",
+        "retention": ["once", "cache", "permanent"], "needs": [{"group": "ops"}],
+    }]});
+    let saved = call(&stage, "PUT", "/v1/policy", &policy).await;
+    assert_eq!(saved.status, 200, "{saved:?}");
+    let asked = stage.question_about(vec![purge()]).await;
+    let (_, html) = stage.look(&asked.path).await;
+    let (either, denial) = offered(&html);
+    for words in [
+        "For 10 minutes, in this task",
+        "Without an end, in any task of this agent",
+    ] {
+        assert!(either.contains(words), "{either}");
+    }
+    for words in ["For 1 hour, in this task", "Until the task closes"] {
+        assert!(denial.contains(words), "{denial}");
+    }
+    let words = json!({"retention": {"mode": "cache", "duration": "600"}});
+    let (_, done) = keep(&stage, &mut ann, &asked, &words).await;
+    assert_eq!(done.status, 200, "{done:?}");
+    let listed = clearances(&stage, "GET", "/v1/clearances").await;
+    assert_eq!(listed.body["clearances"][0]["decision"], "approve");
+}
+
+#[tokio::test]
+async fn once_with_a_duration_says_within_which_time() {
+    let stage = Stage::new().await;
+    stage.enrol("default").await;
+    let asked = stage.question_about(vec![purge()]).await;
+    let options = format!("{}/options", asked.path);
+    let words = json!({"retention": {"mode": "once", "duration": "1m"}});
+    let options = stage.post(&options, &words).await;
+    let means = options.body["means"].as_str().unwrap();
+    assert!(means.ends_with(", once, within 1 minute."), "{means}");
+    let statement: Value =
+        serde_json::from_str(options.body["statement"].as_str().unwrap()).unwrap();
+    assert_eq!(statement["retention"]["mode"], "once");
+    assert!(statement["retention"]["until"].is_string());
 }
