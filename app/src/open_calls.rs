@@ -141,7 +141,8 @@ async fn judge_anew(app: &App, call: &LetThrough) -> Result<(), Error> {
                 risk: *risk,
                 scope: scope.as_ref().map_err(|scope_type| *scope_type),
             };
-            proxied_reads::judge(app, (agent, call.task), read, &call.seen).await
+            let judged = proxied_reads::judge(app, (agent, call.task), read, &call.seen);
+            judged.await.map(drop)
         }
         _ => Ok(()),
     }

@@ -5,7 +5,7 @@ use crate::edge::{SeenFrom, edge};
 use crate::refusal::Error;
 use ledger::aggregate::{Agent, Task};
 use ledger::command::{Called, Calling, may_call};
-use ledger::event::{AgentDescribed, UpstreamKeyOwner, UsageCounts};
+use ledger::event::{AgentDescribed, CallRuling, RulingBasis, UpstreamKeyOwner, UsageCounts};
 use ledger::operation::{Scope, ScopeId};
 use ledger::policy::{Edge, PolicyInForce, Requirement, WindowClock, is_of_model, is_of_usage};
 use ledger::{
@@ -116,8 +116,16 @@ impl UsedHere {
 pub struct JudgedCall {
     /// Counts it as open, where it counts.
     pub open: Option<OpenCall>,
+    /// How the policy let it through, for its record.
+    pub ruling: CallRuling,
     /// It may be sent once people have approved it.
     pub asks: Option<AsksAbout>,
+}
+
+/// What holding a caller came to.
+pub(crate) struct Held {
+    pub(crate) open: Option<OpenCall>,
+    pub(crate) ruling: CallRuling,
 }
 
 /// What people have to be asked about a call before it is sent.
@@ -145,7 +153,8 @@ pub struct AskedCall<'a> {
     pub counts: bool,
 }
 
-/// Holds a call to the locks, blocks and policy of this moment. To rules a user is an agent with the name `user:ID`.
+/// Holds a call to the locks, blocks and policy of this moment, and says how they let it through. To rules a user is an
+/// agent with the name `user:ID`.
 ///
 /// # Errors
 /// The refusal: [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`],
@@ -172,9 +181,10 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<J
         id: ScopeId::parse(asked.upstream.as_str())
             .ok_or_else(|| Error::defect("the name of an upstream is no object"))?,
     };
-    if let Some(task) = asked.task {
-        allows(app, task, asked.operation, Ok(&scope)).await?;
-    }
+    let task = match asked.task {
+        Some(task) => Some(allows(app, task, asked.operation, Ok(&scope)).await?),
+        None => None,
+    };
     let model = asked
         .params
         .and_then(|params| params.get("model")?.as_str());
@@ -187,19 +197,19 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<J
         granted: true,
         params: asked.params,
     };
-    let caller = (&*agent, asked.owner, asked.task);
+    let caller = (&*agent, asked.owner, task.as_deref());
     let call = (model, asked.counts);
     let judged = hold(app, caller, call, seen, |calling, policy, clock| {
         may_call(calling, called, policy, clock)
     });
-    let (requirement, open, used) = judged.await?;
+    let (requirement, Held { open, ruling }, used) = judged.await?;
     let asks = requirement.map(|requirement| AsksAbout {
         entry,
         scope,
         requirement,
         used,
     });
-    Ok(JudgedCall { open, asks })
+    Ok(JudgedCall { open, ruling, asks })
 }
 
 /// Says what was used before a call, as far as the policy in force reads it.
@@ -219,16 +229,19 @@ pub(crate) fn say_used(app: &App, edge: &mut Edge, used: &UsedLately) {
 /// when the next one is judged, so that calls that come together do not pass a limit together.
 pub(crate) async fn hold<T>(
     app: &App,
-    (agent, owner, task): (&Agent, UpstreamKeyOwner, Option<TaskId>),
+    (agent, owner, in_task): (&Agent, UpstreamKeyOwner, Option<&Task>),
     (model, counts): (Option<&str>, bool),
     seen: &SeenFrom,
     judged: impl FnOnce(
         &Calling<'_>,
         Option<&PolicyInForce>,
         (&WindowClock, Timestamp),
-    ) -> Result<T, Rejection>,
-) -> Result<(T, Option<OpenCall>, UsedLately), Error> {
+    ) -> Result<(RulingBasis, T), Rejection>,
+) -> Result<(T, Held, UsedLately), Error> {
     let ledger = &app.ledger;
+    let task = in_task.map(|task| task.id);
+    // Looked up before the policy, which is published before the size that has it.
+    let size = *ledger.size().borrow();
     let policy = ledger.policy();
     let policy = policy.in_force.as_deref();
     let reads_used = reads_used(policy);
@@ -249,22 +262,24 @@ pub(crate) async fn hold<T>(
     };
     let calling = Calling {
         agent,
+        task: in_task,
         edge: &edge,
         locks: &ledger.locks(),
         admissions: &ledger.admissions(),
         lately: ledger.lately(&agent.name),
         used,
     };
-    let said = judged(&calling, policy, (&ledger.rules().windows, now))?;
+    let (basis, said) = judged(&calling, policy, (&ledger.rules().windows, now))?;
     let open = here.as_mut().filter(|_| counts).map(|here| OpenCall {
         used: Arc::clone(&app.used.here),
         owner,
         number: here.open(owner, task, model),
     });
-    Ok((said, open, used))
+    let ruling = CallRuling { size, basis };
+    Ok((said, Held { open, ruling }, used))
 }
 
-/// Holds a call with a task's token to what the task may use: the object, or all of a type.
+/// Holds a call with a task's token to what the task may use: the object, or all of a type. Gives the task.
 ///
 /// # Errors
 /// [`Rejection::CallNotAllowed`].
@@ -273,7 +288,7 @@ pub(crate) async fn allows(
     task: TaskId,
     operation: OperationId,
     scope: Result<&Scope, ScopeType>,
-) -> Result<(), Error> {
+) -> Result<Arc<Task>, Error> {
     let task = app.ledger.load::<Task>(task).await?;
     let task = task.ok_or(Rejection::TokenUnknown)?;
     let is_allowed = match scope {
@@ -285,7 +300,7 @@ pub(crate) async fn allows(
         }),
     };
     match is_allowed {
-        true => Ok(()),
+        true => Ok(task),
         false => Err(Rejection::CallNotAllowed { operation }.into()),
     }
 }

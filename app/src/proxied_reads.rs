@@ -6,10 +6,10 @@ use crate::proxied_calls::{allows, hold};
 use crate::refusal::Error;
 use ledger::aggregate::Agent;
 use ledger::command::{ReadAsked, may_read};
-use ledger::event::UpstreamKeyOwner;
+use ledger::event::{CallRuling, UpstreamKeyOwner};
 use ledger::{AgentId, Rejection, TaskId};
 
-/// Holds a read of an agent to the locks, blocks, grants and policy of this moment.
+/// Holds a read of an agent to the locks, blocks, grants and policy of this moment, and says how they let it through.
 ///
 /// # Errors
 /// The refusal: [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`],
@@ -19,19 +19,21 @@ pub async fn judge(
     (agent, task): (AgentId, Option<TaskId>),
     asked: ReadAsked<'_>,
     seen: &SeenFrom,
-) -> Result<(), Error> {
+) -> Result<CallRuling, Error> {
     let agent = app.ledger.load::<Agent>(agent).await?;
     let agent = agent.ok_or(Rejection::AgentNotFound)?;
-    if let Some(task) = task {
-        allows(app, task, asked.operation, asked.scope).await?;
-    }
-    let caller = (&*agent, UpstreamKeyOwner::Agent(agent.id), task);
+    let task = match task {
+        Some(task) => Some(allows(app, task, asked.operation, asked.scope).await?),
+        None => None,
+    };
+    let owner = UpstreamKeyOwner::Agent(agent.id);
+    let caller = (&*agent, owner, task.as_deref());
     let judged = hold(
         app,
         caller,
         (None, false),
         seen,
-        |calling, policy, clock| may_read(calling, asked, policy, clock),
+        |calling, policy, clock| Ok((may_read(calling, asked, policy, clock)?, ())),
     );
-    judged.await.map(drop)
+    judged.await.map(|(_, held, _)| held.ruling)
 }

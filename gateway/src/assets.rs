@@ -20,7 +20,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use ledger::event::{FileDigest, SentFile, UploadTokenDigest};
+use ledger::event::{CallRuling, FileDigest, SentFile, UploadTokenDigest};
 use ledger::operation::{Scope, ScopeId, UploadedFile};
 use ledger::{OperationId, TaskId, Timestamp};
 use providers::cloudflare::{WORKERS_DEPLOY, WORKERS_READ};
@@ -277,7 +277,7 @@ impl Shared {
         parts: &Parts,
         body: Body,
         (path, call, key): (&str, &Call, &SecretString),
-        (mut caller, credential): (Caller, Credential),
+        (mut caller, credential, ruling): (Caller, Credential, Option<CallRuling>),
     ) -> Result<Response<Body>, Refusal> {
         let found = script_of(path).and_then(|(account, script)| {
             Some((ScopeId::parse(account)?, ScopeId::parse(script)?))
@@ -296,7 +296,7 @@ impl Shared {
         let owner = caller.owner.clone();
         let (counted_for, task) = (caller.counted_for, caller.task);
         let mut answered = self
-            .relayed_whole(api, parts, (path, call), sent, caller)
+            .relayed_whole(api, parts, (path, call), sent, (caller, ruling))
             .await?;
         let said = said(answered.status, &answered.body);
         if let Some(Said {
@@ -358,12 +358,11 @@ impl Shared {
         let read = Access::Read(asked.clone());
         let call = Call::of(OPERATION, route, read, LONGEST);
         let mut caller = self.watched(api, caller, &call, &parts.extensions);
+        let mut ruling = None;
         if let Owner::Agent(id, _) = &caller.owner {
-            let agent = (*id, caller.task);
-            self.ports
-                .permits
-                .may_read(agent, &asked, &parts.extensions)
-                .await?;
+            let permits = &self.ports.permits;
+            let may = permits.may_read((*id, caller.task), &asked, &parts.extensions);
+            ruling = may.await?;
         }
         refuse_long(parts, &call)?;
         let whole = self.whole_of(body, &call, &mut caller).await?;
@@ -380,7 +379,7 @@ impl Shared {
             key: &key,
         };
         let mut answered = self
-            .relayed_whole(api, parts, (path, &call), sent, caller)
+            .relayed_whole(api, parts, (path, &call), sent, (caller, ruling))
             .await?;
         if let Some(Said {
             token: Some(completion),
@@ -415,11 +414,12 @@ impl Shared {
         parts: &Parts,
         (path, call): (&str, &Call),
         sent: Sent<'_>,
-        caller: Caller,
+        (caller, ruling): (Caller, Option<CallRuling>),
     ) -> Result<AnsweredWhole, Refusal> {
         let subject = subject(api, parts, call, &caller);
         let mut ended = caller.ended;
-        let mut recording = Recording::begin(&self.ports.records, subject, path).await?;
+        let begun = Recording::begin(&self.ports.records, subject, path, ruling);
+        let mut recording = begun.await?;
         let progress = Progress::begin();
         let length = sent.body.len();
         let upload = Upload::new(

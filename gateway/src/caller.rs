@@ -5,7 +5,7 @@ use crate::refusal::{Refusal, Word};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::Extensions;
-use ledger::event::{CallCredential, UpstreamKeyOwner};
+use ledger::event::{CallCredential, CallRuling, UpstreamKeyOwner};
 use ledger::operation::Scope;
 use ledger::policy::Requirement;
 use ledger::{
@@ -199,17 +199,33 @@ pub struct Asks {
 #[derive(Default)]
 pub struct Judged {
     pub open: Open,
+    /// How the policy let it through, for its record; none where something else judges it.
+    pub ruling: Option<CallRuling>,
     /// It may be sent once people have approved it.
     pub asks: Option<Asks>,
 }
 
 impl Judged {
+    /// The same call is also held to something else, and that lets it through as well.
+    ///
+    /// # Errors
+    /// [`Refusal::ruled_anew`] when the two were judged by two documents.
+    fn join(&mut self, also: Option<CallRuling>) -> Result<(), Refusal> {
+        match (&mut self.ruling, also) {
+            (Some(ruling), Some(also)) => ruling.join(also).map_err(|_| Refusal::ruled_anew()),
+            (None, None) => Ok(()),
+            _ => Err(Refusal::ruled_anew()),
+        }
+    }
+
     /// A call with many messages, of which this is what is said of one of them. Whoever is asked about the call is shown
     /// its messages, so that nobody is asked about them besides.
     ///
     /// # Errors
-    /// [`Word::Forbidden`] where people are asked about the message, and less or nobody is about the call.
-    pub(crate) fn covers(&self, message: &Self) -> Result<(), Refusal> {
+    /// [`Word::Forbidden`] where people are asked about the message, and less or nobody is about the call, and as of
+    /// [`Self::join`].
+    pub(crate) fn covers(&mut self, message: Self) -> Result<(), Refusal> {
+        self.join(message.ruling)?;
         let Some(of_message) = &message.asks else {
             return Ok(());
         };
@@ -247,7 +263,7 @@ pub trait Permits: Send + Sync + 'static {
         seen: &'a Extensions,
     ) -> BoxFuture<'a, Result<Judged, Refusal>>;
 
-    /// `seen` is what the surface knows of the request.
+    /// How the policy lets a read through. `seen` is what the surface knows of the request.
     ///
     /// # Errors
     /// Why the agent may not: a grant is missing, a rule, a block or a lock says so.
@@ -256,7 +272,7 @@ pub trait Permits: Send + Sync + 'static {
         agent: (AgentId, Option<TaskId>),
         asked: &'a Asked,
         seen: &'a Extensions,
-    ) -> BoxFuture<'a, Result<(), Refusal>>;
+    ) -> BoxFuture<'a, Result<Option<CallRuling>, Refusal>>;
 
     /// Becomes ready with the refusal that the call meets from then on, as soon as a lock on its operation, a block or the
     /// policy forbids it. What changes after this is called counts.

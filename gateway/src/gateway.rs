@@ -218,7 +218,8 @@ impl Shared {
         }
         if call.opens_upload {
             let opening = (path, &call, &key);
-            let opening = self.open_upload(api, &parts, body, opening, (caller, credential));
+            let caller = (caller, credential, judged.ruling);
+            let opening = self.open_upload(api, &parts, body, opening, caller);
             return opening.await;
         }
         if let Access::Write(asked) = &call.access {
@@ -237,7 +238,7 @@ impl Shared {
                 Body::from(read.insert(whole).bytes.clone())
             }
         };
-        let Judged { open, asks } = judged;
+        let Judged { open, ruling, asks } = judged;
         if let Some(asks) = asks {
             let unread = match read {
                 Some(whole) => Unread::Whole(whole),
@@ -256,7 +257,8 @@ impl Shared {
             mut ended,
             ..
         } = caller;
-        let mut recording = Recording::begin(&self.ports.records, subject, path).await?;
+        let begun = Recording::begin(&self.ports.records, subject, path, ruling);
+        let mut recording = begun.await?;
         if call.is_metered {
             recording.meter(open);
         }
@@ -327,14 +329,14 @@ impl Shared {
             let judged = permits.may_call(caller, KeyCall { params, ..asked }, seen);
             return Ok((whole, judged.await?));
         }
-        let judged = permits.may_call(caller, asked, seen).await?;
+        let mut judged = permits.may_call(caller, asked, seen).await?;
         for params in message::requests(&whole.bytes)? {
             let one = KeyCall {
                 operation: anthropic::CREATE,
                 params: Some(&params),
                 ..asked
             };
-            judged.covers(&permits.may_call(caller, one, seen).await?)?;
+            judged.covers(permits.may_call(caller, one, seen).await?)?;
         }
         Ok((whole, judged))
     }
@@ -496,17 +498,21 @@ impl Shared {
                     params: None,
                     counts: call.is_metered,
                 };
-                let judged = permits.may_call((owner, task), asked, seen).await?;
+                let mut judged = permits.may_call((owner, task), asked, seen).await?;
                 if call.has_messages {
                     let operation = anthropic::CREATE;
                     let messages = KeyCall { operation, ..asked };
-                    judged.covers(&permits.may_call((owner, task), messages, seen).await?)?;
+                    judged.covers(permits.may_call((owner, task), messages, seen).await?)?;
                 }
                 Ok(judged)
             }
             (Access::Read(asked), Owner::Agent(id, _)) => {
                 let may = self.ports.permits.may_read((*id, task), asked, seen);
-                may.await.map(|()| Judged::default())
+                let ruling = may.await?;
+                Ok(Judged {
+                    ruling,
+                    ..Judged::default()
+                })
             }
             (Access::Write(_), Owner::Agent(..)) if self.ports.writes.is_none() => {
                 Err(Refusal::new(

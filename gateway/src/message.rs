@@ -12,6 +12,8 @@ use std::marker::PhantomData;
 const READ: [&str; 3] = ["model", "max_tokens", "stream"];
 /// The most fields of a request.
 const MOST: usize = 256;
+/// The most bytes of the fields that rules read, as JSON: they are recorded with what the rules say.
+const MOST_BYTES: usize = 1024;
 
 /// The fields of a request that rules read, where they are there.
 ///
@@ -29,7 +31,7 @@ pub(crate) fn params(body: &[u8]) -> Result<Value, Refusal> {
     })
 }
 
-/// The same of each request in a batch of them; equal ones once.
+/// The same of each request in a batch of them; equal ones once. A batch of none is held to what holds of an empty one.
 ///
 /// # Errors
 /// As of [`params`].
@@ -37,11 +39,14 @@ pub(crate) fn requests(body: &[u8]) -> Result<Vec<Value>, Refusal> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = Batch::deserialize(&mut reader);
     let read = read.and_then(|read| reader.end().map(|()| read));
-    let Batch(read) = read.map_err(|error| {
+    let Batch(mut read) = read.map_err(|error| {
         Refusal::malformed(format!(
             "a rule of this service reads the requests, which cannot be read: {error}"
         ))
     })?;
+    if read.is_empty() {
+        read.push(Value::Object(Map::new()));
+    }
     Ok(read)
 }
 
@@ -164,7 +169,14 @@ impl<'de> Visitor<'de> for Fields {
             }
             seen.see(name)?;
         }
-        Ok(read)
+        let length: usize = read.values().map(|value| value.to_string().len()).sum();
+        match length > MOST_BYTES {
+            true => Err(A::Error::custom(format!(
+                "{} together are longer than {MOST_BYTES} bytes",
+                READ.join(", ")
+            ))),
+            false => Ok(read),
+        }
     }
 }
 
@@ -185,6 +197,7 @@ mod tests {
             json!({"model": "n"}),
         ];
         assert_eq!(requests(body.as_bytes()), Ok(expected));
+        assert_eq!(requests(br#"{"requests": []}"#), Ok(vec![json!({})]));
         for body in [
             "{}",
             "[]",
@@ -205,7 +218,10 @@ mod tests {
         let expected = json!({"model": "m", "max_tokens": 7, "stream": true});
         assert_eq!(params(body.as_bytes()), Ok(expected));
         assert_eq!(params(b"{}"), Ok(json!({})));
+        let long = |length| format!(r#"{{"model": "{}"}}"#, "m".repeat(length));
+        assert!(params(long(MOST_BYTES - 2).as_bytes()).is_ok());
         for body in [
+            &long(MOST_BYTES - 1),
             "",
             "[]",
             "{\"model\": \"a\", \"model\": \"b\"}",

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use ledger::CallId;
-use ledger::event::{BodyDigest, CallEnded, CallOutcome, CallSubject};
+use ledger::event::{BodyDigest, CallEnded, CallOutcome, CallRuling, CallSubject};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ pub trait Records: Send + Sync + 'static {
     /// A name for a call.
     fn call_id(&self) -> CallId;
 
-    /// Records that a call is about to be sent that changes something upstream.
+    /// Records that a call is about to be sent that changes something upstream, and how the policy let it through.
     ///
     /// # Errors
     /// The refusal of a call that may not be sent, or whose intent could not be made durable.
@@ -39,6 +39,7 @@ pub trait Records: Send + Sync + 'static {
         call_id: CallId,
         subject: CallSubject,
         path: String,
+        ruling: Option<CallRuling>,
     ) -> BoxFuture<'static, Result<(), Refusal>>;
 
     /// Is told how a call has ended, and what it used where it says so; once, and also of one whose beginning
@@ -92,6 +93,8 @@ pub(crate) struct Recording {
     call_id: CallId,
     /// None once nothing is to be told.
     subject: Option<CallSubject>,
+    /// How the policy let it through; none where its beginning says it.
+    ruling: Option<CallRuling>,
     is_begun: bool,
     begun: Instant,
     up: GoesUp,
@@ -117,12 +120,15 @@ impl Recording {
         records: &Arc<dyn Records>,
         subject: CallSubject,
         path: &str,
+        mut ruling: Option<CallRuling>,
     ) -> Result<Self, Refusal> {
         let changes = subject.changes();
+        let said_by_beginning = ruling.take_if(|_| changes);
         let mut recording = Self {
             records: Arc::clone(records),
             call_id: records.call_id(),
             subject: Some(subject.clone()),
+            ruling,
             // Who goes while it is being recorded has it told as ended, whatever became of that.
             is_begun: changes,
             begun: Instant::now(),
@@ -137,7 +143,8 @@ impl Recording {
             upstream_request_id: None,
         };
         if changes {
-            let begun = records.begin(recording.call_id, subject, path.to_owned());
+            let path = path.to_owned();
+            let begun = records.begin(recording.call_id, subject, path, said_by_beginning);
             if let Err(refused) = begun.await {
                 recording.subject = None;
                 return Err(refused);
@@ -242,6 +249,7 @@ impl Drop for Recording {
             response_digest: self.down.digest(),
             duration_micros: u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
             upstream_request_id: self.upstream_request_id.take(),
+            ruling: self.ruling.take(),
         };
         self.records.ended(ended, usage);
     }

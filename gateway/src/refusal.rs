@@ -204,6 +204,15 @@ impl Refusal {
         )
     }
 
+    /// The policy is another one than a moment ago.
+    #[must_use]
+    pub fn ruled_anew() -> Self {
+        Self::new(
+            Word::Busy,
+            "the policy has just been changed, and nothing was sent: try again",
+        )
+    }
+
     #[must_use]
     pub fn malformed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Word::Malformed, message)

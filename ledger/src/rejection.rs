@@ -233,6 +233,9 @@ refusals! {
         /// The operation.
         operation: OperationId,
     } => Forbidden, "call_not_allowed";
+    /// A call was judged by a document that is not in force any more.
+    #[error("the policy was changed while this call was on its way, and nothing was sent: try again")]
+    PolicyJustChanged => Conflict, "policy_just_changed";
     /// Approved under an earlier version of the policy, which asked for less.
     #[error("the policy has changed since this was asked for and wants another answer now; ask anew under a new key")]
     PolicyChanged => Conflict, "policy_changed";

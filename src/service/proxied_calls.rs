@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use gateway::{Records, Refusal, Usage, Word};
 use ledger::aggregate::Task;
 use ledger::command::{BeginCall, EndCalls, RecordUsage, UsageSum};
-use ledger::event::{CallEnded, CallSubject, UpstreamKeyOwner, UsageCounts};
+use ledger::event::{CallEnded, CallRuling, CallSubject, UpstreamKeyOwner, UsageCounts};
 use ledger::{CallId, Ledger, Origin, Rejection, StreamId, TaskId, Timestamp, with_sources};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -256,12 +256,14 @@ impl Records for ProxiedCalls {
         call_id: CallId,
         subject: CallSubject,
         path: String,
+        ruling: Option<CallRuling>,
     ) -> BoxFuture<'static, Result<(), Refusal>> {
         let ledger = self.ledger.clone();
         let begin = BeginCall {
             call_id,
             subject,
             path,
+            ruling,
         };
         async move {
             let begun = ledger.execute(Origin::system(COMPONENT), begin).await;
@@ -290,6 +292,7 @@ impl Records for ProxiedCalls {
 /// What a caller is told whose call cannot be recorded.
 fn refusal(error: &ledger::Error) -> Refusal {
     let word = match error {
+        ledger::Error::Rejected(Rejection::PolicyJustChanged) => return Refusal::ruled_anew(),
         ledger::Error::Rejected(Rejection::Locked { .. }) => Word::Locked,
         ledger::Error::Rejected(Rejection::KeyRevoked | Rejection::SessionEnded) => {
             Word::Unauthorized

@@ -18,7 +18,7 @@ use gateway::{
 };
 use http::Extensions;
 use ledger::command::ReadAsked;
-use ledger::event::UpstreamKeyOwner;
+use ledger::event::{CallRuling, UpstreamKeyOwner};
 use ledger::{
     AgentId, Ledger, OperationId, Rejection, SHARED_KEY, TaskId, UpstreamId, UpstreamName,
     with_sources,
@@ -312,6 +312,7 @@ impl Permits for OfService {
             let judged = judged.map_err(|error| judged_against(&error))?;
             Ok(Judged {
                 open: judged.open.map(|open| Box::new(open) as _),
+                ruling: Some(judged.ruling),
                 asks: judged.asks.map(|about| asks(about, seen.clone())),
             })
         }
@@ -323,7 +324,7 @@ impl Permits for OfService {
         (agent, task): (AgentId, Option<TaskId>),
         asked: &'a Asked,
         seen: &'a Extensions,
-    ) -> BoxFuture<'a, Result<(), Refusal>> {
+    ) -> BoxFuture<'a, Result<Option<CallRuling>, Refusal>> {
         async move {
             let read = ReadAsked {
                 operation: asked.operation,
@@ -337,7 +338,7 @@ impl Permits for OfService {
             let unseen = SeenFrom::default();
             let seen = seen.get::<SeenFrom>().unwrap_or(&unseen);
             let judged = proxied_reads::judge(&self.state.app, (agent, task), read, seen).await;
-            judged.map_err(|error| judged_against(&error))
+            judged.map(Some).map_err(|error| judged_against(&error))
         }
         .boxed()
     }

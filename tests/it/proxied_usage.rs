@@ -5,7 +5,7 @@ use crate::proxies::{SOON, Stage, rest};
 use fixtures::process::said;
 use fixtures::sandbox::{Sandbox, until};
 use ledger::Event;
-use ledger::event::{CallOutcome, UpstreamKeyOwner};
+use ledger::event::{CallOutcome, FactValue, RulingBasis, UpstreamKeyOwner};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
@@ -185,6 +185,22 @@ async fn a_spent_quota_is_told_as_one_and_holds_after_a_start() {
         session,
     };
     refuses(&stage).await;
+    assert!(stage.service.stop().await.success());
+    // Each call says what the rule read where it arrived, and an auditor comes to the same.
+    let events = sandbox.events().await;
+    let read = events.into_iter().filter_map(|recorded| {
+        let Event::CallEnded(ended) = recorded.event else {
+            return None;
+        };
+        let RulingBasis::Evaluated { operations, .. } = ended.ruling?.basis else {
+            return None;
+        };
+        Some(operations[0].evaluation.facts[0].value.clone())
+    });
+    let read: Vec<_> = read.collect();
+    assert_eq!(read, [0, 7, 0].map(FactValue::Int));
+    let (out, err) = verified(&sandbox);
+    assert!(out.contains("3 sent on"), "{out}{err}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::stage::{Answer, Stage, head_and_body, request};
 use gateway::Word;
-use ledger::event::{BodyDigest, CallOutcome};
+use ledger::event::{BodyDigest, CallOutcome, CallRuling, RulingBasis};
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncWriteExt as _;
 
@@ -130,4 +130,55 @@ async fn what_is_refused_before_it_is_sent_is_no_call() {
         stage.ask(request(line, "", "")).await;
     }
     assert!(stage.is_quiet() && stage.told.is_silent());
+}
+
+/// The operations that a policy was asked about, with what it read of the request.
+fn asked(ruling: Option<&CallRuling>) -> Vec<(String, Option<String>)> {
+    let Some(RulingBasis::Evaluated {
+        operations,
+        more: 0,
+    }) = ruling.map(|ruling| &ruling.basis)
+    else {
+        panic!("{ruling:?}")
+    };
+    let operations = operations.iter();
+    operations
+        .map(|one| (one.checked.operation.to_string(), one.params.clone()))
+        .collect()
+}
+
+#[tokio::test]
+async fn how_the_policy_let_a_call_through_is_recorded_with_it_once() {
+    let mut stage = Stage::ruled().await;
+    let own = |operation: &str| (operation.to_owned(), None);
+    let message = |params: &str| {
+        let operation = "anthropic.messages.create";
+        (operation.to_owned(), Some(params.to_owned()))
+    };
+    // Of a message its end says it, of a batch its beginning, with each of its messages.
+    let line = "POST /proxy/anthropic/v1/messages";
+    let mut client = stage.sent(request(line, "", "{\"model\":\"fine\"}")).await;
+    stage.answer_one(OK).await;
+    assert_eq!(Answer::read(&mut client).await.status, 200);
+    let (ended, _) = stage.ended().await;
+    assert_eq!(
+        asked(ended.ruling.as_ref()),
+        [message("{\"model\":\"fine\"}")]
+    );
+
+    let line = "POST /proxy/anthropic/v1/messages/batches";
+    let body =
+        "{\"requests\":[{\"params\":{\"model\":\"fine\"}},{\"params\":{\"model\":\"good\"}}]}";
+    let mut client = stage.sent(request(line, "", body)).await;
+    stage.answer_one(OK).await;
+    assert_eq!(Answer::read(&mut client).await.status, 200);
+    let (ended, _) = stage.ended().await;
+    assert!(ended.is_begun && ended.ruling.is_none());
+    let [ruling] = stage.rulings().try_into().unwrap();
+    let expected = [
+        own("anthropic.batches.write"),
+        message("{\"model\":\"fine\"}"),
+        message("{\"model\":\"good\"}"),
+    ];
+    assert_eq!(asked(ruling.as_ref()), expected);
 }

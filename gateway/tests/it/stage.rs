@@ -13,9 +13,15 @@ use http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use ledger::event::{CallEnded, CallSubject, SentFile, UploadTokenDigest, UpstreamKeyOwner};
+use ledger::event::{
+    CallEnded, CallRuling, CallSubject, CheckedOperation, EvaluatedOperation, PolicyEvaluation,
+    RuledOperation, RulingBasis, SentFile, UploadTokenDigest, UpstreamKeyOwner,
+};
+use ledger::operation::ScopeId;
+use ledger::policy::{PolicyDigest, RuleAction};
 use ledger::{
-    AgentId, AgentName, CallId, KeyId, OperationId, TaskId, Timestamp, UpstreamName, UserId,
+    AgentId, AgentName, CallId, KeyId, Level, OperationId, Risk, ScopeType, TaskId, Timestamp,
+    UpstreamName, UserId,
 };
 use secrecy::SecretString;
 use std::collections::HashMap;
@@ -90,6 +96,8 @@ impl Callers for Known {
 #[derive(Default)]
 pub(crate) struct Told {
     begun: Mutex<Vec<(CallId, CallSubject, String)>>,
+    /// What let each of these through.
+    rulings: Mutex<Vec<Option<CallRuling>>>,
     ended: Mutex<Vec<(CallEnded, Option<Usage>)>>,
     /// Nothing is recorded any more.
     pub(crate) fails: AtomicBool,
@@ -112,11 +120,13 @@ impl Records for Told {
         call_id: CallId,
         subject: CallSubject,
         path: String,
+        ruling: Option<CallRuling>,
     ) -> BoxFuture<'static, Result<(), Refusal>> {
         let recorded = match self.fails.load(Ordering::Relaxed) {
             true => Err(Refusal::new(Word::Internal, "the disk is full")),
             false => {
                 self.begun.lock().unwrap().push((call_id, subject, path));
+                self.rulings.lock().unwrap().push(ruling);
                 Ok(())
             }
         };
@@ -170,7 +180,10 @@ impl Permits for Granted {
         async move {
             match self.0 && is_denied {
                 true => Err(Refusal::new(Word::Quota, "no more of this model")),
-                false => Ok(Judged::default()),
+                false => Ok(Judged {
+                    ruling: self.0.then(|| allowed(call)),
+                    ..Judged::default()
+                }),
             }
         }
         .boxed()
@@ -181,14 +194,14 @@ impl Permits for Granted {
         _: (AgentId, Option<TaskId>),
         asked: &'a Asked,
         _: &'a Extensions,
-    ) -> BoxFuture<'a, Result<(), Refusal>> {
+    ) -> BoxFuture<'a, Result<Option<CallRuling>, Refusal>> {
         let is_granted = matches!(
             &asked.reach,
             Reach::One(scope) if ["z1", "a1"].contains(&scope.id.as_str())
         );
         async move {
             match is_granted {
-                true => Ok(()),
+                true => Ok(None),
                 false => Err(Refusal::new(Word::Forbidden, "no grant")),
             }
         }
@@ -202,6 +215,40 @@ impl Permits for Granted {
         _: &Extensions,
     ) -> BoxFuture<'static, Refusal> {
         std::future::pending().boxed()
+    }
+}
+
+/// The answer of a policy that allows a call.
+fn allowed(call: KeyCall<'_>) -> CallRuling {
+    let operation = RuledOperation {
+        checked: CheckedOperation {
+            operation: call.operation,
+            scope_type: ScopeType::of("upstream"),
+            scope_id: ScopeId::parse(call.upstream.as_str()).unwrap(),
+            required_level: Level::Write,
+        },
+        risk: Risk::Safe,
+        granted: true,
+        params: call.params.map(ToString::to_string),
+        evaluation: PolicyEvaluation {
+            version: 1,
+            digest: PolicyDigest::from_bytes([1; 32]),
+            outcome: RuleAction::Allow,
+            rules: Vec::new(),
+            operations: vec![EvaluatedOperation {
+                outcome: RuleAction::Allow,
+                level: None,
+                trace: None,
+            }],
+            facts: Vec::new(),
+        },
+    };
+    CallRuling {
+        size: 7,
+        basis: RulingBasis::Evaluated {
+            operations: vec![operation],
+            more: 0,
+        },
     }
 }
 
@@ -374,6 +421,11 @@ impl Stage {
     /// The calls that have begun so far.
     pub(crate) fn begun(&self) -> Vec<(CallId, CallSubject, String)> {
         self.told.begun.lock().unwrap().clone()
+    }
+
+    /// What let each of them through.
+    pub(crate) fn rulings(&self) -> Vec<Option<CallRuling>> {
+        self.told.rulings.lock().unwrap().clone()
     }
 
     /// Connects and sends, and does not read yet.

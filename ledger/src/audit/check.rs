@@ -81,7 +81,7 @@ checks! {
     Template = "template", "A task that an agent opens with its key is what a template says that stands and names the agent.";
     Lock = "lock", "Nothing of a locked target begins, is decided or goes on, and nothing is cancelled or stopped by a lock unless one was set.";
     QuestionLimit = "question_limit", "While a policy is in force no question is asked beyond its limits.";
-    Policy = "policy", "Versions of the policy count up by one, a document's digest is that of its tree, and what the policy in force says of an apply is what is recorded of it.";
+    Policy = "policy", "Versions of the policy count up by one, a document's digest is that of its tree, and what the policy in force says of an apply, or said of a call where it arrived, is what is recorded of it.";
     Clearance = "clearance", "A decision is kept as it was signed, in its own commit, and answers only for applies that are in all parts of its key as the one decided on, while its time lasts, its maker may decide and nothing was locked since.";
     Admission = "admission", "Nothing is accepted of a client that is blocked, as far as the record says who asked, and nothing is blocked that an allow covers.";
     Schedule = "schedule", "A schedule fires at an instant that its terms name, each once and in order, while it is active, for the operations and the agent that it was put with, where people are needed after they approved it as it was put and were enough, and the scheduler does nothing else.";

@@ -10,8 +10,8 @@ use crate::aggregate::{Agent, Call, Key, Task, User};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{
-    CallBegun, CallCredential, CallEnded, CallSubject, LockTarget, LockedOperation,
-    UpstreamKeyOwner, UsageCounts, UsageRecorded,
+    CallBegun, CallCredential, CallEnded, CallRuling, CallSubject, LockTarget, LockedOperation,
+    RulingBasis, UpstreamKeyOwner, UsageCounts, UsageRecorded,
 };
 use crate::id::{CallId, TaskId};
 use crate::rejection::Rejection;
@@ -27,6 +27,8 @@ pub struct BeginCall {
     pub subject: CallSubject,
     /// Its path as it was sent, without the query.
     pub path: String,
+    /// How the policy let it through where it arrived; none where that was not asked.
+    pub ruling: Option<CallRuling>,
 }
 
 impl Command for BeginCall {
@@ -41,11 +43,13 @@ impl Command for BeginCall {
         } = self.subject;
         may_call(tx, (owner, credential, task_id)).await?;
         may_do(tx, &self.subject).await?;
+        is_by_policy_in_force(tx, self.ruling.as_ref())?;
         tx.needs_room()?;
         let begun = CallBegun {
             call_id: self.call_id,
             subject: self.subject,
             path: self.path,
+            ruling: self.ruling.filter(says_more_than_nothing),
         };
         let event = tx.context().event(self.call_id, begun);
         tx.append(vec![event]).await
@@ -119,6 +123,24 @@ async fn may_do(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(), E
     }
 }
 
+/// Holds a call to the policy: the document that let it through where it arrived is the one in force.
+fn is_by_policy_in_force(
+    tx: &Transaction<'_>,
+    ruling: Option<&CallRuling>,
+) -> Result<(), Rejection> {
+    let ruled = ruling.and_then(|ruling| ruling.basis.document());
+    let in_force = tx.policy().map(|policy| (policy.version, policy.digest));
+    match ruled == in_force {
+        true => Ok(()),
+        false => Err(Rejection::PolicyJustChanged),
+    }
+}
+
+/// Whether a ruling is recorded where no document is in force.
+fn says_more_than_nothing(ruling: &CallRuling) -> bool {
+    ruling.basis != RulingBasis::NoDocument
+}
+
 /// Records how calls have ended. Each that begins no stream has its beginning on record.
 #[derive(Debug, Clone)]
 pub struct EndCalls {
@@ -131,10 +153,16 @@ impl Command for EndCalls {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
         let mut events: Vec<NewEvent> = Vec::with_capacity(self.ended.len());
-        for ended in self.ended {
+        let has_document = tx.policy().is_some();
+        for mut ended in self.ended {
             if ended.is_begun && !goes_on(tx, &ended).await? {
                 continue;
             }
+            let is_begun = ended.is_begun;
+            ended.ruling = ended.ruling.filter(|ruling| {
+                // Of one that has begun its beginning says it.
+                !is_begun && (has_document || says_more_than_nothing(ruling))
+            });
             events.push(tx.context().event(ended.call_id, ended));
         }
         tx.append(events).await

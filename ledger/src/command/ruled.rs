@@ -259,6 +259,14 @@ fn of_log(
     })
 }
 
+/// A fact of an agent that calls with a token of a task, which is bound to the task's subject.
+pub(super) fn of_task(name: &str, task: &Task, agent: &Agent) -> Option<Fact> {
+    match name {
+        "subject" => Some(Fact::text(Some(task.subject.as_str()), NOT_SET)),
+        _ => of_log(name, task, Some(agent), None),
+    }
+}
+
 /// A fact of an agent that calls by itself, for no task.
 pub(super) fn of_agent(name: &str, agent: &Agent) -> Option<Fact> {
     Some(match name {

@@ -1,12 +1,12 @@
-//! What the policy says of a call that goes through a proxy by itself, without a task and an apply.
+//! What the policy says of a call that goes through a proxy by itself, without an apply.
 
-use super::ruled::{denied, of_agent, of_windows, open_windows, prepared, say};
+use super::ruled::{denied, of_agent, of_task, of_windows, open_windows, prepared, say};
 use crate::admissions::{Admissions, Client};
-use crate::aggregate::Agent;
+use crate::aggregate::{Agent, Task};
 use crate::catalog::{Level, OperationId, Risk, ScopeType};
 use crate::clock::Timestamp;
 use crate::counts::Lately;
-use crate::event::LockTarget;
+use crate::event::{CheckedOperation, LockTarget, PolicyEvaluation, RuledOperation, RulingBasis};
 use crate::locks::Locks;
 use crate::operation::Scope;
 use crate::policy::{
@@ -21,6 +21,8 @@ use serde_json::Value;
 pub struct Calling<'a> {
     /// The agent.
     pub agent: &'a Agent,
+    /// The task, where it calls with a token of one.
+    pub task: Option<&'a Task>,
     /// What the service knows.
     pub edge: &'a Edge,
     /// The locks.
@@ -73,7 +75,7 @@ pub fn may_read(
     asked: ReadAsked<'_>,
     policy: Option<&PolicyInForce>,
     (windows, now): (&WindowClock, Timestamp),
-) -> Result<(), Rejection> {
+) -> Result<RulingBasis, Rejection> {
     let Calling { agent, .. } = calling;
     let operation = LockTarget::Operation(asked.operation.into());
     let targets = [Locks::targets_of_agent(Some(agent)), vec![operation]].concat();
@@ -82,7 +84,7 @@ pub fn may_read(
     let granted = is_granted(agent, asked, now);
     let Some(policy) = policy else {
         return match granted && asked.risk != Risk::Sensitive {
-            true => Ok(()),
+            true => Ok(RulingBasis::NoDocument),
             false => Err(not_granted(asked)),
         };
     };
@@ -101,7 +103,10 @@ pub fn may_read(
                 ),
                 rules: vec![rule.id.to_string()],
             }),
-            None if granted => Ok(()),
+            None if granted => Ok(RulingBasis::Listed {
+                version: policy.version,
+                digest: policy.digest,
+            }),
             None => Err(not_granted(asked)),
         };
     };
@@ -115,7 +120,7 @@ pub fn may_read(
     };
     let said = ruled_call(policy, calling, called, (windows, now))?;
     match said.outcome {
-        RuleAction::Allow => Ok(()),
+        RuleAction::Allow => Ok(recorded(policy, called, &said)),
         RuleAction::Ask if !granted => Err(not_granted(asked)),
         RuleAction::Ask | RuleAction::Deny => Err(denied(&said)),
     }
@@ -132,7 +137,7 @@ pub fn may_call(
     called: Called<'_>,
     policy: Option<&PolicyInForce>,
     clock: (&WindowClock, Timestamp),
-) -> Result<Option<Requirement>, Rejection> {
+) -> Result<(RulingBasis, Option<Requirement>), Rejection> {
     let (_, now) = clock;
     let operation = LockTarget::Operation(called.operation.into());
     let targets = [
@@ -143,18 +148,44 @@ pub fn may_call(
     calling.locks.admit(&targets, now)?;
     calling.admissions.admit(&client(calling), now)?;
     let Some(policy) = policy else {
-        return Ok(None);
+        return Ok((RulingBasis::NoDocument, None));
     };
     let said = ruled_call(policy, calling, called, clock)?;
     match said.outcome {
-        RuleAction::Allow => Ok(None),
-        RuleAction::Ask => Ok(Some(
-            said.requirement.unwrap_or_else(Requirement::without_policy),
-        )),
+        RuleAction::Allow => Ok((recorded(policy, called, &said), None)),
+        RuleAction::Ask => {
+            let basis = recorded(policy, called, &said);
+            let required = said.requirement;
+            let required = required.unwrap_or_else(Requirement::without_policy);
+            Ok((basis, Some(required)))
+        }
         RuleAction::Deny => Err(match reads_usage(policy, &said) {
             true => used_up(&said),
             false => denied(&said),
         }),
+    }
+}
+
+/// What a policy says of a call, as it is recorded: params only where a rule about it reads them.
+fn recorded(policy: &PolicyInForce, called: Called<'_>, said: &Evaluation) -> RulingBasis {
+    let prepared = policy.prepared.as_deref();
+    let reads = prepared.is_some_and(|prepared| prepared.reads_params(called.operation));
+    let params = called.params.filter(|_| reads);
+    let operation = RuledOperation {
+        checked: CheckedOperation {
+            operation: called.operation,
+            scope_type: called.scope.scope_type,
+            scope_id: called.scope.id.clone(),
+            required_level: called.level,
+        },
+        risk: called.risk,
+        granted: called.granted,
+        params: params.map(ToString::to_string),
+        evaluation: PolicyEvaluation::of(policy.version, policy.digest, said),
+    };
+    RulingBasis::Evaluated {
+        operations: vec![operation],
+        more: 0,
     }
 }
 
@@ -204,7 +235,10 @@ pub fn ruled_call(
             .or_else(|| calling.used.fact(name));
         let fact = fact.or_else(|| match name {
             "allowed" => Some(calling.admissions.allows(&client, now)),
-            _ => of_agent(name, calling.agent),
+            _ => match calling.task {
+                Some(task) => of_task(name, task, calling.agent),
+                None => of_agent(name, calling.agent),
+            },
         });
         let fact = fact.or_else(|| of_windows(name, &open));
         let fact = fact.unwrap_or_else(|| calling.edge.fact(name));
@@ -217,7 +251,7 @@ pub fn ruled_call(
 fn client<'a>(calling: &Calling<'a>) -> Client<'a> {
     let client = Client {
         agent: calling.agent.id,
-        subject: None,
+        subject: calling.task.map(|task| &task.subject),
         address: None,
         asn: None,
     };

@@ -122,7 +122,7 @@ impl Describe for ApplyAccepted {
 }
 
 /// What the policy says of it: `, as rule office of policy 3 says`.
-fn by_policy(said: &PolicyEvaluation) -> String {
+pub(super) fn by_policy(said: &PolicyEvaluation) -> String {
     let version = said.version;
     match said.rules.as_slice() {
         [] => format!(", under policy {version}"),

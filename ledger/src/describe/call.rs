@@ -1,12 +1,14 @@
 //! Calls that the proxies send on, and what they used.
 
+use super::apply::by_policy;
 use super::{
     Act, Call, Change, Describe, Effect, Facts, Reference, Status, Topic, Topics, counted, plain,
     took,
 };
 use crate::agent_key::SHARED_KEY;
 use crate::event::{
-    CallBegun, CallCredential, CallEnded, CallOutcome, CallSubject, UpstreamKeyOwner, UsageRecorded,
+    CallBegun, CallCredential, CallEnded, CallOutcome, CallRuling, CallSubject, RulingBasis,
+    UpstreamKeyOwner, UsageRecorded,
 };
 use crate::id::{StreamId, TaskId};
 
@@ -33,6 +35,21 @@ fn call(subject: &CallSubject) -> Call {
         method: Some(subject.method.clone()),
         path: Some(subject.route.clone()),
         ..Call::default()
+    }
+}
+
+/// What the policy said of it: `, since policy 3 says allow by office`, in detail alone.
+fn ruled(ruling: Option<&CallRuling>, topic: &Topic) -> String {
+    let basis = ruling
+        .filter(|_| topic.detailed)
+        .map(|ruling| &ruling.basis);
+    match basis {
+        None | Some(RulingBasis::NoDocument) => String::new(),
+        Some(RulingBasis::Listed { version, .. }) => format!(", under policy {version}"),
+        Some(RulingBasis::Evaluated { operations, .. }) => {
+            let own = operations.first();
+            own.map_or_else(String::new, |own| by_policy(&own.evaluation))
+        }
     }
 }
 
@@ -75,7 +92,8 @@ impl Describe for CallBegun {
             false => self.subject.route.clone(),
         };
         let of = of(self.subject.owner, topic);
-        format!("call {operation}{of} is sent on: {method} {path}")
+        let ruled = ruled(self.ruling.as_ref(), topic);
+        format!("call {operation}{of} is sent on: {method} {path}{ruled}")
     }
 
     fn facts(&self, _: &Topic) -> Facts {
@@ -111,7 +129,8 @@ impl Describe for CallEnded {
             false => String::new(),
         };
         let of = of(self.subject.owner, topic);
-        format!("call {}{of} {how}{more}", self.subject.operation)
+        let ruled = ruled(self.ruling.as_ref(), topic);
+        format!("call {}{of} {how}{more}{ruled}", self.subject.operation)
     }
 
     fn facts(&self, _: &Topic) -> Facts {

@@ -2,7 +2,7 @@
 //!
 //! Owners stand in them by their ids, so that nothing of a call names an agent or a user that is erased.
 
-use super::UpstreamKeyOwner;
+use super::{CallRuling, UpstreamKeyOwner};
 use crate::catalog::ScopeType;
 use crate::clock::Timestamp;
 use crate::digest::digest;
@@ -82,6 +82,25 @@ impl CallSubject {
         })
     }
 
+    /// The operation that rules hold it to. Files of an upload are sent by who may read scripts: what they are for is a
+    /// write of its own.
+    #[must_use]
+    pub fn held_to(&self) -> &str {
+        match self.route.as_str() {
+            "/accounts/{account}/workers/assets/upload" => "workers.read",
+            _ => &self.operation,
+        }
+    }
+
+    /// The operation of the messages that it brings, to whose rules it is held as well.
+    #[must_use]
+    pub fn messages(&self) -> Option<&'static str> {
+        let is_batch = self.method == "POST"
+            && self.route == "/v1/messages/batches"
+            && self.operation == "anthropic.batches.write";
+        is_batch.then_some("anthropic.messages.create")
+    }
+
     /// Whether it changes something upstream, as its operation's name says.
     #[must_use]
     pub fn changes(&self) -> bool {
@@ -90,7 +109,7 @@ impl CallSubject {
     }
 }
 
-/// `call.begun` 1: a call that changes something upstream, recorded before its first byte leaves. One without an end
+/// `call.begun` 2: a call that changes something upstream, recorded before its first byte leaves. One without an end
 /// was under way when the service stopped: upstream may have carried it out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallBegun {
@@ -100,9 +119,33 @@ pub struct CallBegun {
     pub subject: CallSubject,
     /// Its path as it was sent, without the query.
     pub path: String,
+    /// How the policy in force lets it through. Absent where no document was in force, and in the first form.
+    pub ruling: Option<CallRuling>,
 }
 
-/// `call.ended` 1. The only event of a call that changes nothing upstream.
+/// `call.begun` 1: it does not say how the policy let it through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallBegunV1 {
+    /// The call, which is also its stream.
+    pub call_id: CallId,
+    /// The call.
+    pub subject: CallSubject,
+    /// Its path as it was sent, without the query.
+    pub path: String,
+}
+
+impl From<CallBegunV1> for CallBegun {
+    fn from(old: CallBegunV1) -> Self {
+        Self {
+            call_id: old.call_id,
+            subject: old.subject,
+            path: old.path,
+            ruling: None,
+        }
+    }
+}
+
+/// `call.ended` 2. The only event of a call that changes nothing upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallEnded {
     /// The call, which is also its stream.
@@ -125,6 +168,52 @@ pub struct CallEnded {
     pub duration_micros: u64,
     /// The request id that upstream gave, where it gave one.
     pub upstream_request_id: Option<String>,
+    /// How the policy let it through where it arrived. Absent where its beginning says it, where no document was in
+    /// force then and none is at this event, and in the first form.
+    pub ruling: Option<CallRuling>,
+}
+
+/// `call.ended` 1: it does not say how the policy let it through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallEndedV1 {
+    /// The call, which is also its stream.
+    pub call_id: CallId,
+    /// There is a `call.begun` before it in its stream.
+    pub is_begun: bool,
+    /// The call.
+    pub subject: CallSubject,
+    /// How it ended.
+    pub outcome: CallOutcome,
+    /// How many bytes of its body went up.
+    pub request_bytes: u64,
+    /// The digest of these.
+    pub request_digest: BodyDigest,
+    /// How many bytes of the answer's body went down.
+    pub response_bytes: u64,
+    /// The digest of these.
+    pub response_digest: BodyDigest,
+    /// From the first byte up to the last one down, in microseconds.
+    pub duration_micros: u64,
+    /// The request id that upstream gave, where it gave one.
+    pub upstream_request_id: Option<String>,
+}
+
+impl From<CallEndedV1> for CallEnded {
+    fn from(old: CallEndedV1) -> Self {
+        Self {
+            call_id: old.call_id,
+            is_begun: old.is_begun,
+            subject: old.subject,
+            outcome: old.outcome,
+            request_bytes: old.request_bytes,
+            request_digest: old.request_digest,
+            response_bytes: old.response_bytes,
+            response_digest: old.response_digest,
+            duration_micros: old.duration_micros,
+            upstream_request_id: old.upstream_request_id,
+            ruling: None,
+        }
+    }
 }
 
 /// `usage.recorded` 1: what calls used that ended in a time of a few seconds, added up.

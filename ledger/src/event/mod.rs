@@ -25,6 +25,7 @@ mod kind;
 mod lock;
 mod policy;
 mod question;
+mod ruling;
 mod schedule;
 mod session;
 #[macro_use]
@@ -59,8 +60,8 @@ pub use asset_upload::{
     UploadTokenDigest,
 };
 pub use call::{
-    BodyDigest, CallBegun, CallCredential, CallEnded, CallOutcome, CallSubject, UsageCounts,
-    UsageRecorded,
+    BodyDigest, CallBegun, CallBegunV1, CallCredential, CallEnded, CallEndedV1, CallOutcome,
+    CallSubject, UsageCounts, UsageRecorded,
 };
 pub use clearance::{ClearanceEnd, ClearanceEnded, ClearanceMade};
 pub use delivery::{
@@ -84,6 +85,7 @@ pub use policy::{PolicyChanged, PolicyChangedV1, PolicyDocument, PolicyFormat, S
 pub use question::{
     ApprovalAsked, AskedSubject, EmergencyReview, PolicyProposal, ScheduleProposal,
 };
+pub use ruling::{CallRuling, OtherDocument, RuledOperation, RulingBasis};
 pub use schedule::{
     Misfire, MissReason, ScheduleAsked, ScheduleDeleted, ScheduleFired, ScheduleMissed,
     SchedulePut, ScheduleTerms,
@@ -358,9 +360,9 @@ events! {
         in UpstreamKey by MANAGERS under UpstreamKey [looked_up];
     195, 1, "upstream_secret.sealed" => UpstreamKeySealed(UpstreamKeySealed)
         in UpstreamSecret by KEEPERS under UpstreamKey [begins];
-    200, 1, "call.begun" => CallBegun(CallBegun)
+    200, 2, "call.begun" => CallBegun(CallBegun) { 1 => CallBegunV1 }
         in Call by GATEWAY under Call [begins] within subject.task_id;
-    201, 1, "call.ended" => CallEnded(CallEnded)
+    201, 2, "call.ended" => CallEnded(CallEnded) { 1 => CallEndedV1 }
         in Call by GATEWAY under Call [alone] within subject.task_id;
     202, 1, "usage.recorded" => UsageRecorded(UsageRecorded)
         in Usage by GATEWAY under Usage [begins, alone] within task_id;

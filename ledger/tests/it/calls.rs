@@ -57,6 +57,7 @@ pub(crate) fn begin(number: u8, subject: CallSubject) -> BeginCall {
         call_id: call_id(number),
         subject,
         path: "/v1/messages/batches".to_owned(),
+        ruling: None,
     }
 }
 
@@ -72,6 +73,7 @@ pub(crate) fn ended(number: u8, subject: CallSubject, is_begun: bool) -> CallEnd
         response_digest: BodyDigest::from_bytes([2; 32]),
         duration_micros: 30_000,
         upstream_request_id: Some("req_1".to_owned()),
+        ruling: None,
     }
 }
 

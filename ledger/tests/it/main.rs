@@ -51,6 +51,7 @@ mod refusals;
 mod releases;
 mod renewals;
 mod ruled;
+mod ruled_calls;
 mod scene;
 mod schedules;
 mod sessions;

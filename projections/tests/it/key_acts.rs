@@ -182,6 +182,7 @@ impl Story {
                     call_id,
                     subject: subject.clone(),
                     path: subject.route.clone(),
+                    ruling: None,
                 };
                 let begun = self.run(gateway(), begin).await;
                 if begun.is_some() && *ends {
@@ -196,6 +197,7 @@ impl Story {
                         response_digest: BodyDigest::from_bytes([2; 32]),
                         duration_micros: 30_000,
                         upstream_request_id: None,
+                        ruling: None,
                     };
                     let ended = vec![ended];
                     self.run(gateway(), EndCalls { ended }).await;

@@ -52,6 +52,7 @@ impl History {
         }
         self.operation_unlocked(now, &begun.subject.operation);
         self.caller_admitted(now, &begun.subject);
+        self.begins_by_policy(now, (&begun.subject, begun.ruling.as_ref()));
         self.counts.calls += 1;
         self.counts.calls_without_end += 1;
         self.streams
@@ -168,8 +169,12 @@ impl History {
             now.expect(same, Check::Call, || {
                 "it ends as another call than the one that began".to_owned()
             });
+            now.expect(ended.ruling.is_none(), Check::Policy, || {
+                "it says how it was let through, which its beginning says".to_owned()
+            });
         } else {
             self.counts.calls += 1;
+            self.was_by_policy(now, (&ended.subject, ended.ruling.as_ref()));
             // A call can end behind the erasure of its owner.
             self.was_there(now, ended.subject.owner, Check::Call);
             now.expect(!ended.subject.changes(), Check::Call, || {

@@ -35,6 +35,7 @@ mod policies;
 mod questions;
 mod reports;
 mod requests;
+mod ruled_calls;
 mod schedules;
 mod sessions;
 mod streams;

@@ -18,6 +18,8 @@ pub(super) struct Policies {
     digests: HashMap<u64, Option<PolicyDigest>>,
     /// The document of the newest version.
     pub(super) in_force: Option<Arc<PolicyInForce>>,
+    /// The position of each version, with its document, in order.
+    versions: Vec<(u64, Option<Arc<PolicyInForce>>)>,
 }
 
 impl History {
@@ -35,7 +37,7 @@ impl History {
         self.is_document_sound(now, changed.document.as_ref());
         self.change_is_permitted(now, &changed);
         self.restores_what_was(now, &changed);
-        self.policies.take(changed);
+        self.policies.take(now.position(), changed);
         self.streams
             .put(stream, State::Ended(AggregateKind::Policy));
     }
@@ -107,7 +109,26 @@ impl Policies {
         self.newest.is_none()
     }
 
-    fn take(&mut self, changed: PolicyChanged) {
+    /// The document that was in force at a size of the log, and those that came after it, as far as versions are
+    /// known. `None`: none was in force.
+    pub(super) fn since(&self, size: u64) -> impl Iterator<Item = Option<&Arc<PolicyInForce>>> {
+        let later = self
+            .versions
+            .partition_point(|(position, _)| *position < size);
+        // Before the first version none is in force.
+        let before = (later == 0).then_some(None);
+        let known = self.versions.iter().skip(later.saturating_sub(1));
+        let known = known.map(|(_, policy)| policy.as_ref());
+        before.into_iter().chain(known)
+    }
+
+    /// Whether no version was seen up to that size.
+    pub(super) fn is_unknown_at(&self, size: u64) -> bool {
+        let first = self.versions.first();
+        first.is_none_or(|(position, _)| *position >= size)
+    }
+
+    fn take(&mut self, position: u64, changed: PolicyChanged) {
         let digest = changed.document.as_ref().map(|document| document.digest);
         let in_force = |document: &PolicyDocument| {
             let policy = Arc::clone(document.tree.policy());
@@ -116,5 +137,6 @@ impl Policies {
         self.newest = Some(changed.version);
         self.digests.insert(changed.version, digest);
         self.in_force = changed.document.as_ref().map(in_force);
+        self.versions.push((position, self.in_force.clone()));
     }
 }

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub(super) struct KnownUpstream {
     operations: BTreeMap<OperationId, CatalogEntry>,
     pub(super) base_url: String,
+    /// The position at which it was described.
+    defined_at: u64,
 }
 
 impl History {
@@ -24,6 +26,14 @@ impl History {
             let operation = operation.parse().ok()?;
             let mut opened = self.upstreams.values();
             opened.find_map(|upstream| upstream.operations.get(&operation).copied())
+        })
+    }
+
+    /// Whether the API of an operation was open at a size of the log as it is now.
+    pub(super) fn is_opened_before(&self, operation: OperationId, size: u64) -> bool {
+        let mut opened = self.upstreams.values();
+        opened.any(|upstream| {
+            upstream.defined_at < size && upstream.operations.contains_key(&operation)
         })
     }
 
@@ -75,6 +85,7 @@ impl History {
                 Ok(api) => api.described().base_url.clone(),
                 Err(_) => String::new(),
             },
+            defined_at: now.position(),
         };
         let mut others = self.upstreams.iter();
         let shared = others.find(|(name, theirs)| {

@@ -26,6 +26,7 @@ mod records;
 mod releases;
 mod roles;
 mod ruled;
+mod ruled_calls;
 mod schedules;
 mod software_keys;
 mod streams;
