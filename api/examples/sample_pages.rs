@@ -3,8 +3,8 @@
 
 use api::pages::{
     AccountPage, Answer, ApprovalPage, Ended, EndedOperation, EndedPage, EnrolmentPage,
-    EnrolmentUsedPage, MayDecide, Moment, NoticePage, OperationCard, OutcomeShown, Param, Says,
-    ShownFiles, ShownPerson, ShownText, ShownWarning, UpstreamState, assets, respond,
+    EnrolmentUsedPage, KeepChoices, MayDecide, Moment, NoticePage, OperationCard, OutcomeShown,
+    Param, Says, ShownFiles, ShownPerson, ShownText, ShownWarning, UpstreamState, assets, respond,
 };
 use axum::routing::get;
 use axum::{Json, Router};
@@ -142,6 +142,7 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations,
         about: None,
+        keep: KeepChoices::default(),
         approvers: [("alice@example.com", 2), ("ops-oncall", 0)]
             .map(|(name, passkeys)| MayDecide {
                 name: ShownPerson::principal(name),

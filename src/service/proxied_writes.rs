@@ -41,8 +41,7 @@ use workers::{Forwarder, Forwarding, NotForwarded};
 /// The longest that an answer is waited for to close the task of its write.
 const LONGEST_ANSWER: Duration = Duration::from_secs(2 * 3600);
 /// What people are asked about has levels of its own around the body.
-const TOO_DEEP: &str =
-    "the body is nested too deeply: people are asked about 60 levels of JSON, and 58 in a part of a form";
+const TOO_DEEP: &str = "the body is nested too deeply: people are asked about 60 levels of JSON, and 58 in a part of a form";
 
 /// Headers that belong to one sending of a request, and not to the request.
 const OF_ONE_SENDING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::ACCEPT_ENCODING];

@@ -70,6 +70,7 @@ fn about() -> AboutAgent {
         state: projections::ApprovalStatus::Denied,
         approvers: Vec::new(),
         voters: Vec::new(),
+        voted_until: Vec::new(),
         created_at: at,
         expires_at: at,
         continuation_seconds: 1,

@@ -7,15 +7,15 @@ use fixtures::commands::{
 };
 use ledger::aggregate::Key;
 use ledger::command::{
-    CloseTask, CreateTask, ForwardUnasked, ForwardWrite, IssuedToken, OWED, Standing, SubmitApply, Submitted,
-    WriteBy, standing,
+    CloseTask, CreateTask, ForwardUnasked, ForwardWrite, IssuedToken, OWED, Standing, SubmitApply,
+    Submitted, WriteBy, standing,
 };
 use ledger::event::OnApproval;
 use ledger::operation::{ForwardedRequest, Method, Operation, Scope, ScopeId};
 use ledger::policy::Edge;
 use ledger::{
-    Actor, ApplyId, Decision, Error, Level, OperationId, Origin, Purpose, Rejection, Risk, ScopeType,
-    UpstreamName,
+    Actor, ApplyId, Decision, Error, Level, OperationId, Origin, Purpose, Rejection, Risk,
+    ScopeType, UpstreamName,
 };
 use std::time::Duration;
 
