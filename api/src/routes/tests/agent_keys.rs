@@ -234,7 +234,7 @@ async fn a_key_is_shown_once_and_listed_with_its_last_use() {
     for (path, code) in [
         (format!("/v1/agents/another/keys/{other}"), "key_not_found"),
         (format!("/v1/agents/none/keys/{other}"), "agent_not_found"),
-        (format!("/v1/agents/{AGENT}/keys/{AGENT}"), "not_found"),
+        (format!("/v1/agents/{AGENT}/keys/{AGENT}"), "key_not_found"),
     ] {
         let refused = keyed.ask("DELETE", &path, &Value::Null).await;
         assert_eq!(refusal(&refused), (404, code), "{path}");
