@@ -35,7 +35,7 @@ async fn a_demo_that_is_kept_ends_at_an_installation_of_ones_own_and_at_the_inbo
     let told = until("the link", async || {
         assert!(demo.has_ended().is_none(), "{}", demo.log());
         let told = demo.log();
-        told.contains("your inbox").then_some(told)
+        told.contains("here is the inbox").then_some(told)
     })
     .await;
     for words in [

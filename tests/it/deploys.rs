@@ -245,7 +245,10 @@ async fn one_approval_covers_the_version_its_deployment_settings_and_address_onc
         .await
         .link();
     let page = stage.page(&link).await;
-    assert!(page.contains("It follows a request that was carried out"), "{page}");
+    assert!(
+        page.contains("It follows a request that was carried out"),
+        "{page}"
+    );
     assert_eq!(sandbox.upstream.mutations("deployments").len(), 1);
     stage.check(&sandbox).await;
 }

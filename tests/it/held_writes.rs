@@ -666,7 +666,7 @@ async fn the_page_of_an_upload_shows_its_address_and_each_part_of_its_form() {
     let page = page.send().await.unwrap().text().await.unwrap();
     let base = sandbox.upstream.base_url();
     for expected in [
-        "Upload the Worker shop, and put it into use",
+        "Upload the new Worker shop, and put it into use",
         "A client of the API sent this itself.",
         base.trim_start_matches("http://"),
         "excludeScript=true",

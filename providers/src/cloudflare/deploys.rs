@@ -80,7 +80,7 @@ pub(super) fn also_allowed(sent: Sent<'_>) -> Vec<AlsoAllowed> {
     let text = format!("set observability and tags of {script}, and nothing else of its settings");
     all.push(allowed(SCRIPT_SETTINGS, text));
     let text = format!(
-        "publish {script} and its previews at their addresses on workers.dev, or take them from there"
+        "publish {script} at its address on workers.dev, or take it from there, without previews"
     );
     all.push(allowed(SUBDOMAIN, text));
     all
