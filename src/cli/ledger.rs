@@ -80,7 +80,7 @@ Examples:
   llm-permission-proxy ledger verify ledger.bundle --key @log.vkey --witness-policy witnesses.policy
   llm-permission-proxy ledger verify /var/lib/proxy/proxy.ledger.db --key @log.vkey --hashes-only
   llm-permission-proxy ledger verify https://proxy.example --key @log.vkey
-  llm-permission-proxy ledger verify https://proxy.example --key @log.vkey --token @t --subject audit
+  llm-permission-proxy ledger verify https://proxy.example --key @k --token @t --subject audit
 
 The key must come from somewhere else than the file. An operator who rewrites everything and signs
 it again is caught by nobody but those who remember: give a checkpoint that you kept (--since), or
