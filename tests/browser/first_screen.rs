@@ -307,9 +307,9 @@ async fn how_dangerous_it_is_needs_no_colour() {
     }
 }
 
-/// A phone on its side has one row for the decision.
+/// A phone on its side has one row for the decision, and loses nothing of what a decision may hold.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_phone_on_its_side_keeps_the_decision_in_one_row() {
+async fn a_phone_on_its_side_keeps_the_buttons_in_one_row_and_every_choice_within_reach() {
     let service = Service::start().await;
     let driver = Driver::start();
     let person = enrol(&service, &driver, "default").await;
@@ -323,20 +323,42 @@ async fn a_phone_on_its_side_keeps_the_decision_in_one_row() {
     let ten: Value = records.collect();
     for (name, operations) in [("off", off), ("ten", ten)] {
         let asked = service.ask(&operations).await;
-        for (width, height) in [(740, 360), (640, 360)] {
-            browser.look_with(width, height, "light").await;
+        for (width, height, scheme) in
+            [(740, 360, "light"), (740, 360, "dark"), (640, 360, "light")]
+        {
+            browser.look_with(width, height, scheme).await;
             browser.goto(&asked.url).await;
-            let row = "const box = (id) => document.getElementById(id).getBoundingClientRect(); \
-                return [box('actions').height, box('approve').top - box('deny').top, \
-                  document.querySelector('h1').getBoundingClientRect().bottom - box('actions').top]";
+            let place = format!("on-its-side-{name}-{width}-{scheme}");
+            let row = "const box = (at) => document.querySelector(at).getBoundingClientRect(); \
+                const row = box('.actions .buttons'); \
+                return [row.height, box('#approve').top - box('#deny').top, \
+                  box('h1').bottom - row.top, row.bottom - document.documentElement.clientHeight]";
             let row = browser.script(row, Vec::new()).await;
-            assert!(row[0].as_f64() < Some(76.0), "{name} at {width}: {row}");
-            assert_eq!(row[1].as_f64(), Some(0.0), "{name} at {width}: {row}");
-            assert!(row[2].as_f64() < Some(0.0), "{name} at {width}: {row}");
-            browser
-                .screenshot(&format!("on-its-side-{name}-{width}"))
-                .await;
+            assert!(row[0].as_f64() < Some(76.0), "{place}: {row}");
+            assert_eq!(row[1].as_f64(), Some(0.0), "{place}: {row}");
+            assert!(row[2].as_f64() < Some(0.0), "{place}: {row}");
+            assert!(row[3].as_f64() <= Some(0.5), "{place}: {row}");
+            browser.screenshot(&place).await;
+            let reached = "window.scrollTo(0, document.documentElement.scrollHeight); \
+                return ['#note', '#keep'].map((at) => { \
+                  const box = document.querySelector(`${at} > summary`).getBoundingClientRect(); \
+                  const found = document.elementFromPoint(box.left + 20, (box.top + box.bottom) / 2); \
+                  return Boolean(found?.closest(at)); })";
+            let reached = browser.script(reached, Vec::new()).await;
+            assert_eq!(reached, json!([true, true]), "{place}");
+            browser.screenshot(&format!("{place}-end")).await;
         }
+        browser.look_with(740, 360, "light").await;
+        browser.click("#keep > summary").await;
+        browser.click("#deny").await;
+        // It asks for a reason in the box that it opens.
+        let written = "const field = document.activeElement; const box = field.getBoundingClientRect(); \
+            return [field.id, document.elementFromPoint(box.left + 20, box.top + 20)?.id]";
+        let written = browser.script(written, Vec::new()).await;
+        assert_eq!(written, json!(["reason", "reason"]), "{name}");
+        browser
+            .screenshot(&format!("on-its-side-{name}-open"))
+            .await;
     }
 }
 
