@@ -80,7 +80,7 @@ async fn a_blocked_client_is_refused_on_record_and_its_key_stays_free() {
         .await;
     assert_eq!(scene.refused("last").await, None);
     let closed = scene.ledger.close().await;
-    assert_eq!(History::read(closed.path()).verify().findings, []);
+    History::read(closed.path()).assert_verified();
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn what_an_allow_covers_cannot_be_blocked_and_a_wider_block_wins() {
         Rejection::AdmissionNotFound
     );
     let closed = scene.ledger.close().await;
-    assert_eq!(History::read(closed.path()).verify().findings, []);
+    History::read(closed.path()).assert_verified();
 }
 
 #[tokio::test]

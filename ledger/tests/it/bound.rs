@@ -84,7 +84,7 @@ async fn apply(scene: &Scene, asked: &Submitted) -> Arc<Apply> {
 async fn audited(scene: Scene) -> History {
     let closed = scene.ledger.close().await;
     let history = History::read(closed.path());
-    assert_eq!(history.verify().findings, []);
+    history.assert_verified();
     history
 }
 

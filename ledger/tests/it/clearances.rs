@@ -412,7 +412,7 @@ async fn a_kept_denial_holds_before_a_later_rule_and_a_later_grant_until_it_ends
     let granted = scene.submitted("again", vec![purge()]).await;
     assert!(granted.apply.authorised && granted.approval.is_none());
     let closed = scene.ledger.close().await;
-    assert_eq!(History::read(closed.path()).verify().findings, []);
+    History::read(closed.path()).assert_verified();
 }
 
 #[tokio::test]
@@ -460,5 +460,5 @@ async fn once_with_a_time_shortens_how_long_it_can_be_continued() {
     let until = scene.now().plus(approval.continuation);
     assert_eq!(decided.continue_until(), Some(until));
     let closed = scene.ledger.close().await;
-    assert_eq!(History::read(closed.path()).verify().findings, []);
+    History::read(closed.path()).assert_verified();
 }

@@ -69,7 +69,7 @@ async fn restarted(scene: Scene) -> Scene {
 
 async fn audited(scene: Scene) {
     let closed = scene.ledger.close().await;
-    assert_eq!(History::read(closed.path()).verify().findings, []);
+    History::read(closed.path()).assert_verified();
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn refusal_of_the_next(scene: &Scene, key: &str) -> Option<Rejection> {
 async fn audited(scene: Scene) -> History {
     let closed = scene.ledger.close().await;
     let history = History::read(closed.path());
-    assert_eq!(history.verify().findings, []);
+    history.assert_verified();
     history
 }
 

@@ -86,7 +86,7 @@ fn is_cleared(submitted: &Submitted) -> bool {
 
 async fn audited(scene: Scene) {
     let closed = scene.ledger.close().await;
-    assert_eq!(History::read(closed.path()).verify().findings, []);
+    History::read(closed.path()).assert_verified();
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn a_key_that_does_not_say_whom_it_excludes_holds_until_one_has_said_it() 
     keep(&scene, &second, kept(&scene, MINUTE)).await.unwrap();
     let closed = scene.ledger.close().await;
     let history = History::read(closed.path());
-    assert_eq!(history.verify().findings, []);
+    history.assert_verified();
     let (of_first, of_second) = (
         history.first("clearance.made"),
         history.last("clearance.made"),

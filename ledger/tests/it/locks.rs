@@ -1,6 +1,6 @@
 //! Locks: one event, and from its commit on nothing of the target begins, is decided or goes on.
 
-use crate::scene::{Scene, end, refusal, start, succeeded};
+use crate::scene::{Scene, end, failed, refusal, start, succeeded};
 use fixtures::approver::SoftApprover;
 use fixtures::commands::{
     AGENT, agent, agent_with_key, create_key, create_task, create_template, dns_create, key,
@@ -57,8 +57,7 @@ fn is_locked<T: std::fmt::Debug>(result: Result<T, Error>) -> bool {
 /// Ends the ledger, and has everything that it recorded audited.
 async fn audited(ledger: TestLedger) {
     let closed = ledger.close().await;
-    let report = History::read(closed.path()).verify();
-    assert_eq!(report.findings, []);
+    History::read(closed.path()).assert_verified();
 }
 
 /// The targets that stop the scene's task and its apply of `ssl.mode.write`.
@@ -117,6 +116,30 @@ async fn a_lock_of_each_kind_refuses_new_applies_decisions_and_what_was_approved
             matches!(refused, Rejection::QuestionLocked { .. }),
             "{refused}"
         );
+        audited(scene.ledger).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_each_kind_ends_an_approval_that_its_failed_apply_gave_back() {
+    let kinds = targets(&Scene::granted().await).await.len();
+    for kind in 0..kinds {
+        let scene = Scene::granted().await;
+        let target = targets(&scene).await.swap_remove(kind);
+        let asked = scene.submitted("k1", vec![ssl_mode("full")]).await;
+        scene.decided(&asked, Decision::Approve).await;
+        scene.continued(&asked).await.unwrap();
+        let apply = asked.apply.id;
+        assert_eq!(
+            scene.run(start(apply, 0)).await.unwrap(),
+            OperationStart::Go
+        );
+        scene.run(end(apply, 0, failed())).await.unwrap();
+        assert_eq!(scene.approval(&asked).await.state, ApprovalState::Approved);
+        scene.clock.advance(Duration::from_secs(1));
+        scene.run(lock(target.clone())).await.unwrap();
+        let approval_id = asked.approval.as_ref().unwrap().id;
+        assert!(scene.run(CancelLocked { approval_id }).await.unwrap());
         audited(scene.ledger).await;
     }
 }

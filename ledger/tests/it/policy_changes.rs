@@ -92,9 +92,7 @@ async fn audited(people: People) {
     let ledger = people.scene.ledger.restart().await;
     crate::consistency::check(&ledger).await;
     let closed = ledger.close().await;
-    let report = History::read(closed.path()).verify();
-    assert_eq!(report.findings, []);
-    assert!(report.impossible.is_empty(), "{report}");
+    History::read(closed.path()).assert_verified();
 }
 
 #[tokio::test]
@@ -384,7 +382,7 @@ async fn notifiers_are_told_of_a_change_that_people_decide_about() {
     }
     let closed = people.scene.ledger.close().await;
     let history = History::read(closed.path());
-    assert_eq!(history.verify().findings, []);
+    history.assert_verified();
     // A task's callback is never told of it.
     let at = history.first("delivery.owed");
     let other = altered(&history, |history| {
@@ -434,7 +432,7 @@ async fn the_machines_operator_puts_a_policy_that_nobody_is_left_to_approve() {
     assert_eq!(made.changed().unwrap().version, 2);
     let closed = people.scene.ledger.close().await;
     let history = History::read(closed.path());
-    assert_eq!(history.verify().findings, []);
+    history.assert_verified();
     let at = history.last("policy.changed");
     let (_, event) = history.event(at);
     let Event::PolicyChanged(changed) = event else {

@@ -41,8 +41,7 @@ fn too_many(limit: &'static str, most: u32) -> Rejection {
 /// Ends the ledger, and has everything that it recorded audited.
 async fn audited(scene: Scene) {
     let closed = scene.ledger.close().await;
-    let report = History::read(closed.path()).verify();
-    assert_eq!(report.findings, []);
+    History::read(closed.path()).assert_verified();
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ async fn scene(
 
 async fn audited(scene: Scene) {
     let closed = scene.ledger.close().await;
-    assert_eq!(History::read(closed.path()).verify().findings, []);
+    History::read(closed.path()).assert_verified();
 }
 
 #[tokio::test]

@@ -84,8 +84,7 @@ async fn put_policy(people: &People, policy: Policy, follows: u64) {
 /// Ends the ledger, and has everything that it recorded audited.
 async fn audited(ledger: TestLedger) {
     let closed = ledger.close().await;
-    let report = History::read(closed.path()).verify();
-    assert_eq!(report.findings, []);
+    History::read(closed.path()).assert_verified();
 }
 
 #[tokio::test]

@@ -180,10 +180,11 @@ impl History {
                 key: accepted.idempotency_key.clone(),
                 executes_for: executes_for(accepted),
                 operations: requests.len(),
+                locked_by: targets_of(accepted, &now.envelope.actor),
             };
             let about = (accepted.task_id, fingerprint);
             if let Some(question) = self.waits_for(now, about, approval) {
-                question.is_asked_by(now, &asker);
+                question.is_asked_by(now, asker);
             }
             self.question_opened(now, accepted);
         }
@@ -349,6 +350,7 @@ impl History {
             key: apply.idempotency_key.clone(),
             executes_for: apply.executes_for,
             operations: apply.requests.len(),
+            locked_by: apply.locked_by.clone(),
         };
         let (fingerprint, task_id) = (apply.fingerprint, apply.task_id);
         if let Some(mut covers) = covers {
@@ -371,7 +373,7 @@ impl History {
         if let Some(question) = self.waits_for(now, (task_id, fingerprint), asked) {
             let policy = question.policy.as_ref();
             let is_same = policy.is_some_and(|asked| asked.rules == *rules);
-            question.is_asked_by(now, &asker);
+            question.is_asked_by(now, asker);
             let is_another = drifted_from.is_none() || question.state != drifted_from;
             now.expect(is_another, Check::ApprovalState, || {
                 "it is asked about anew for another state upstream, which is the same".to_owned()

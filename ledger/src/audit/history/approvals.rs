@@ -65,6 +65,8 @@ pub(super) struct QuestionState {
     pub(super) approvers: HashSet<ApproverName>,
     /// That apply was accepted, with so many operations.
     pub(super) asked: Option<usize>,
+    /// What of that apply can be locked beside its task; an approval outlives the apply where that fails.
+    pub(super) locked_by: Box<[LockTarget]>,
     /// The idempotency key that a delivery told of it.
     pub(super) told_key: Option<IdempotencyKey>,
     /// The digest of the state upstream, once it was read.
@@ -103,6 +105,8 @@ pub(super) struct Asker {
     pub(super) executes_for: Option<TokenId>,
     /// How many operations it has.
     pub(super) operations: usize,
+    /// What of it can be locked beside its task.
+    pub(super) locked_by: Box<[LockTarget]>,
 }
 
 impl QuestionState {
@@ -115,6 +119,7 @@ impl QuestionState {
             continuation: put.continuation,
             approvers: put.approvers.into_iter().collect(),
             asked: None,
+            locked_by: Box::default(),
             told_key: None,
             state: None,
             executes_for: None,
@@ -257,7 +262,7 @@ impl QuestionState {
 
     /// Takes in an apply that waits for it. The first is the one that it says has asked, and has the key
     /// that callbacks were told.
-    pub(super) fn is_asked_by(&mut self, now: &mut Now<'_>, asker: &Asker) {
+    pub(super) fn is_asked_by(&mut self, now: &mut Now<'_>, asker: Asker) {
         if self.asked.replace(asker.operations).is_some() {
             let fits = asker.executes_for.is_none() || self.executes_for.is_some();
             return now.expect(fits, Check::ApprovalState, || {
@@ -265,6 +270,7 @@ impl QuestionState {
             });
         }
         self.executes_for = asker.executes_for;
+        self.locked_by = asker.locked_by;
         let is_first = self.is_first(asker.apply_id);
         let first = self.apply();
         now.expect(is_first, Check::Reference, || match first {

@@ -122,22 +122,22 @@ impl History {
         Some(([self.of_task(task_id), own].concat(), at))
     }
 
+    /// The targets of a question, and when it was asked. An approval outlives the apply that asked.
     fn of_question(&mut self, stream: StreamId) -> Option<(Vec<LockTarget>, Timestamp)> {
         let question = match self.streams.state(stream) {
             Some(State::Approval(question)) => question,
             _ => return None,
         };
-        match question.apply() {
-            Some((_, first)) => self.of_apply(first.into()),
-            None => {
-                let (authors, asked_at) = (question.authors(), question.asked_at);
-                let targets = match question.schedule() {
-                    Some(schedule) => self.of_schedule(schedule)?,
-                    None => authors,
-                };
-                Some((targets, asked_at))
+        let asked_at = question.asked_at;
+        let targets = match (question.apply(), question.schedule()) {
+            (Some((task_id, _)), _) => {
+                let own = question.locked_by.to_vec();
+                [self.of_task(task_id), own].concat()
             }
-        }
+            (None, Some(schedule)) => self.of_schedule(schedule)?,
+            (None, None) => question.authors(),
+        };
+        Some((targets, asked_at))
     }
 
     /// What of a schedule can be locked; `None` where it is not to be seen, or was deleted.

@@ -68,7 +68,7 @@ fn asked_otherwise(history: &History, change: impl FnOnce(&mut ApprovalRequested
 #[tokio::test]
 async fn an_evaluation_that_is_not_what_the_policy_says_is_found() {
     let history = told().await;
-    assert_eq!(history.verify().findings, []);
+    history.assert_verified();
     accepted_otherwise(&history, |accepted| {
         accepted.evaluation.as_mut().unwrap().outcome = RuleAction::Allow;
     });
@@ -141,7 +141,7 @@ fn anew_otherwise(history: &History, check: Check, change: impl FnOnce(&mut Appl
 #[tokio::test]
 async fn a_question_asked_anew_is_held_to_the_policy_and_to_what_it_replaces() {
     let history = told_anew().await;
-    assert_eq!(history.verify().findings, []);
+    history.assert_verified();
     anew_otherwise(&history, Check::Policy, |anew| anew.evaluation.version = 1);
     anew_otherwise(&history, Check::Policy, |anew| {
         anew.evaluation.outcome = RuleAction::Allow;

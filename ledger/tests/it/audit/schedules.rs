@@ -33,7 +33,7 @@ async fn told() -> History {
 #[tokio::test]
 async fn a_firing_that_its_schedule_does_not_name_is_found() {
     let history = told().await;
-    assert!(history.verify().findings.is_empty());
+    history.assert_verified();
     let (put, fired) = (
         history.first("schedule.put"),
         history.first("schedule.fired"),
@@ -197,7 +197,7 @@ async fn approved() -> History {
 #[tokio::test]
 async fn a_firing_that_nobody_approved_with_its_schedule_is_found() {
     let history = approved().await;
-    assert_eq!(history.verify().findings, []);
+    history.assert_verified();
     let accepted = history.last("apply.accepted");
     let by = |whole: Authorisation| {
         altered(&history, |history| {

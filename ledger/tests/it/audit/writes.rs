@@ -23,7 +23,7 @@ async fn told() -> History {
 #[tokio::test]
 async fn a_task_that_was_opened_for_another_write_or_by_nobodys_key_is_found() {
     let history = told().await;
-    assert!(history.verify().findings.is_empty());
+    history.assert_verified();
     let (created, accepted) = (history.last("task.created"), history.last("apply.accepted"));
     let with = |change: &dyn Fn(&mut Envelope, &mut Event)| {
         altered(&history, |history| history.alter_all(created, change))
@@ -72,7 +72,7 @@ async fn a_request_in_the_task_of_a_token_is_under_its_own_key_and_by_that_token
     assert!(ruling.accepted().unwrap().apply.authorised);
     let closed = scene.ledger.close().await;
     let history = History::read(closed.path());
-    assert!(history.verify().findings.is_empty());
+    history.assert_verified();
     let accepted = history.last("apply.accepted");
     let other = altered(&history, |history| {
         history.alter(accepted, |event| {
