@@ -43,6 +43,7 @@ async fn a_decision_is_kept_once_its_maker_has_read_what_it_means_and_is_ended_f
     let browser = &person.browser;
     let asked = service.ask_for_purge().await;
     browser.goto(&asked.url).await;
+    browser.look_with(1280, 900, "light").await;
     choose(browser, 1, true).await;
     assert_eq!(
         chosen(browser).await,

@@ -69,5 +69,5 @@ async fn with_thirty_tabs_of_a_task_open_other_pages_still_load() {
         watcher.new_tab().await;
     }
     watcher.goto(&asked.url).await;
-    shown(&watcher, "#name").await;
+    shown(&watcher, "#question").await;
 }
