@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How far back an agent's record goes.
 pub const PERIOD: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How many answers to an agent are looked at for one to the same request.
+/// The most answers to an agent that are searched for one to the same request.
 pub const LOOKED_AT: u32 = 30;
 
 /// How long a page waits for the read tables; it is shown without them rather than late.

@@ -122,20 +122,20 @@ pub struct JudgedCall {
     pub asks: Option<AsksAbout>,
 }
 
-/// What holding a caller came to.
+/// A caller that may go on.
 pub(crate) struct Held {
     pub(crate) open: Option<OpenCall>,
     pub(crate) ruling: CallRuling,
 }
 
-/// What people have to be asked about a call before it is sent.
+/// The question that people have to answer before a call is sent.
 #[derive(Debug)]
 pub struct AsksAbout {
     pub entry: CatalogEntry,
     pub scope: Scope,
-    /// What their answer needs.
+    /// The people whose answer it needs.
     pub requirement: Requirement,
-    /// What was used when it was judged.
+    /// The use by its caller when it was judged.
     pub used: UsedLately,
 }
 

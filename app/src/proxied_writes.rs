@@ -107,7 +107,7 @@ pub struct ToHold<'a> {
     pub told: Option<ApplyId>,
     /// Where its call comes from.
     pub seen: &'a SeenFrom,
-    /// What was used before it, where it was judged by that.
+    /// The use by its caller before it, where it was judged by that.
     pub used: Option<UsedLately>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn answered_here(method: &Method, path: &str) -> Option<StatusCode> {
     }
 }
 
-/// What people read of a request that is no message; `None` for one that is.
+/// The heading of a request that is no message; `None` for a message.
 pub(crate) fn title(method: &Method, path: &str) -> Option<String> {
     let path = path.strip_prefix("/v1/")?;
     let segments: Vec<&str> = path.split('/').collect();

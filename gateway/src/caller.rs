@@ -185,11 +185,11 @@ pub enum LetThroughBy<'a> {
 /// Counts a call as open for as long as it lives, where it counts.
 pub type Open = Option<Box<dyn Send + Sync>>;
 
-/// What people have to be asked about before a call is sent for which a stored key is enough.
+/// The question that people have to answer before a call is sent for which a stored key is enough.
 #[derive(Debug)]
 pub struct Asks {
     pub asked: Asked,
-    /// What their answer needs.
+    /// The people whose answer it needs.
     pub requirement: Requirement,
     /// What the surface knows of the request, and what was known when it was judged.
     pub seen: Extensions,

@@ -138,10 +138,9 @@ pub fn deserialize_strict_or_all_mistakes<T: DeserializeOwned>(
         Ok(read) => return Ok(read),
         Err(first) => first,
     };
-    let all = match parse_strict(bytes) {
-        Ok(value) if bytes.len() <= MAX_TOLD_WHOLE => mistakes::mistakes::<T>(value),
-        _ => Vec::new(),
-    };
+    let is_short = bytes.len() <= MAX_TOLD_WHOLE;
+    let value = is_short.then(|| parse_strict(bytes).ok()).flatten();
+    let all = value.map(mistakes::mistakes::<T>).unwrap_or_default();
     Err(if all.is_empty() { vec![first] } else { all })
 }
 

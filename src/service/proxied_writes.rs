@@ -646,24 +646,18 @@ impl HeldWrites {
         self.state.app.keys.short_link.url(base_url, approval.id)
     }
 
-    /// The same once the write has ended, whose answer is on its way.
+    /// Closes the task, beside the answer, once its write has ended: that answer is on its way.
     fn close_when_ended(&self, writer: Writer, apply: Arc<Apply>) {
         let state = self.state.clone();
         tokio::spawn(async move {
             let has_ended = |apply: &Apply| apply.end.is_some();
-            let ended = state
-                .app
-                .ledger
-                .wait_for(apply.id, LONGEST_ANSWER, has_ended);
-            let ended = state.app.ending.run_until_cancelled(ended).await;
+            let app = &state.app;
+            let ended = app.ledger.wait_for(apply.id, LONGEST_ANSWER, has_ended);
+            let ended = app.ending.run_until_cancelled(ended).await;
             if let Some(Ok(apply)) = ended
                 && apply.end.is_some()
-                && let Err(error) = close(&state.app, &writer, &apply).await
             {
-                tracing::debug!(
-                    error = with_sources(&error),
-                    "the task of a write stays open"
-                );
+                close_or_tell(&state, &writer, &apply).await;
             }
         });
     }
@@ -671,14 +665,16 @@ impl HeldWrites {
     /// Closes the task, beside the answer: nothing more is asked for in it.
     fn close(&self, writer: Writer, apply: Arc<Apply>) {
         let state = self.state.clone();
-        tokio::spawn(async move {
-            if let Err(error) = close(&state.app, &writer, &apply).await {
-                tracing::debug!(
-                    error = with_sources(&error),
-                    "the task of a write stays open"
-                );
-            }
-        });
+        tokio::spawn(async move { close_or_tell(&state, &writer, &apply).await });
+    }
+}
+
+async fn close_or_tell(state: &AppState, writer: &Writer, apply: &Apply) {
+    if let Err(error) = close(&state.app, writer, apply).await {
+        tracing::debug!(
+            error = with_sources(&error),
+            "the task of a write stays open"
+        );
     }
 }
 

@@ -203,7 +203,7 @@ fn judged_against(error: &Error) -> Refusal {
     Refusal::new(word, told_to_client(rejection))
 }
 
-/// What people have to be asked about a call, with what was known when it was judged.
+/// The question about a call, with the facts that were known when it was judged.
 fn asks(about: AsksAbout, mut seen: Extensions) -> Asks {
     let AsksAbout {
         entry,

@@ -77,7 +77,7 @@ async fn every_route_refuses_whom_its_action_does_not_admit() {
     }
 }
 
-/// What a path names by a text that is no id does not exist: nobody is told of a fault of the service.
+/// A path with a text in the place of an id names nothing that exists, and is no fault of the service.
 #[tokio::test]
 async fn an_id_that_does_not_parse_is_not_found_and_never_a_fault() {
     let service = TestService::build().await;

@@ -73,7 +73,7 @@ impl ShownFiles {
         let known = files.known_hosts;
         let of = |file| ShownFile::of(file, known.as_deref());
         let gone = |gone: GoneFile| (ShownText::line(gone.name), gone.bytes, gone.sha256);
-        // What a person must look at is never among what is left out for want of room.
+        // Files that a person must look at come first, so that none of them is left out for want of room.
         let (plain, odd): (Vec<_>, Vec<_>) =
             files.uploads.iter().partition(|file| is_plain(&file.path));
         let odd_uploads = odd.len();

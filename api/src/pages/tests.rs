@@ -834,23 +834,23 @@ fn form(uploads: Vec<UploadedFile>) -> Operation {
     providers::all().forward(id, scope, request).unwrap()
 }
 
+/// The page of a question about this operation alone.
+fn page_of(operation: &Operation) -> String {
+    let upstream = UpstreamState::NotApplicable;
+    let card = OperationCard::of(1, operation, upstream, &Before::default());
+    let page = ApprovalPage {
+        operations: vec![card],
+        ..approval()
+    };
+    page.bounded("https://gate/x").render().unwrap()
+}
+
 #[test]
 fn a_file_of_unknown_content_is_told_though_it_is_not_listed() {
     let known = (0..600).map(|number| upload(&format!("/{number}"), Some("0f".repeat(32))));
     let mut uploads: Vec<_> = known.collect();
     let told = |uploads: Vec<UploadedFile>| {
-        let operation = form(uploads);
-        let card = OperationCard::of(
-            1,
-            &operation,
-            UpstreamState::NotApplicable,
-            &Before::default(),
-        );
-        let page = ApprovalPage {
-            operations: vec![card],
-            ..approval()
-        };
-        let html = page.bounded("https://gate/x").render().unwrap();
+        let html = page_of(&form(uploads));
         assert!(html.contains("and 100 more") || html.contains("and 101 more"));
         html.contains("does not know the content")
     };
@@ -864,13 +864,7 @@ fn a_file_whose_name_hides_something_is_never_among_those_that_are_left_out() {
     let plain = (0..600).map(|number| upload(&format!("/a/{number}"), None));
     let odd = ["/z/\u{202e}gnp.exe", "/z/p\u{430}ypal.html"].map(|path| upload(path, None));
     let operation = form(plain.chain(odd).collect());
-    let upstream = UpstreamState::NotApplicable;
-    let card = OperationCard::of(1, &operation, upstream, &Before::default());
-    let page = ApprovalPage {
-        operations: vec![card],
-        ..approval()
-    };
-    let html = page.bounded("https://gate/x").render().unwrap();
+    let html = page_of(&operation);
     assert!(html.contains("gnp.exe") && html.contains("ypal"), "{html}");
     assert!(html.contains("The names of 2 of them"));
     assert!(html.contains("and 102 more, in whose names nothing hides"));
@@ -888,17 +882,8 @@ fn what_a_page_hides_is_spelled_once_everywhere() {
     });
     let purge = json!({"files": ["https://a.example/\u{202e}gnp.exe"]});
     for (id, params) in [("dns.record.write", params), ("cache.purge.execute", purge)] {
-        // What upstream refuses is never asked.
-        let Ok(operation) = providers::all().parse(id, "zone", "z1", &params) else {
-            continue;
-        };
-        let upstream = UpstreamState::NotApplicable;
-        let card = OperationCard::of(1, &operation, upstream, &Before::default());
-        let page = ApprovalPage {
-            operations: vec![card],
-            ..approval()
-        };
-        let html = page.bounded("https://gate/x").render().unwrap();
+        let operation = providers::all().parse(id, "zone", "z1", &params);
+        let html = page_of(&operation.unwrap());
         assert!(
             html.contains("U+202E") && !html.contains("U+2039"),
             "{html}"

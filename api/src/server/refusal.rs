@@ -41,7 +41,7 @@ impl Refusal {
         }
     }
 
-    /// Whether it passes by itself.
+    /// True for a want of room, which passes by itself.
     const fn is_busy(self) -> bool {
         matches!(self, Self::NoSlot | Self::TooManyHeads)
     }

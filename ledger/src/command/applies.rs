@@ -128,11 +128,7 @@ impl Command for SubmitApply {
         let asked_for = self.operations.iter();
         let asked_for = asked_for.map(|operation| operation.entry.id.into());
         let targets = targets(tx, &task, agent.as_deref(), &self.token, asked_for);
-        let submittal = Submittal {
-            task: &task,
-            submission: &submission,
-            targets: &targets,
-        };
+        let submittal = Submittal::of(tx, &task, &submission, &targets).await?;
         match clearances::not_denied(tx, &submittal).await {
             Err(Error::Rejected(refused @ Rejection::DeniedBefore { .. })) => {
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;

@@ -84,11 +84,7 @@ pub(super) async fn ask_anew(tx: &mut Transaction<'_>, anew: Anew<'_>) -> Result
     tx.admissions().admit(&client, now)?;
     let excluded = excluded(tx, task, agent, key).await?;
     ruled.exclude(excluded);
-    let submittal = Submittal {
-        task,
-        submission: &apply.submission,
-        targets: &targets,
-    };
+    let submittal = Submittal::of(tx, task, &apply.submission, &targets).await?;
     // One that was asked about is answered by no kept approval: its approver was told of a question.
     not_denied(tx, &submittal).await?;
     let known = LookupKey::fingerprint(task.id, &apply.fingerprint);

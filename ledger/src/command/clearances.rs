@@ -264,32 +264,52 @@ pub(super) fn made(
 /// An apply that a kept decision may be about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Submittal<'a> {
-    pub(super) task: &'a Task,
-    /// Its operations, in canonical JSON.
-    pub(super) submission: &'a str,
+    task: &'a Task,
+    /// The digests of its operations; none where no decision was ever kept.
+    operations: Option<[(Breadth, OperationsDigest); 2]>,
     /// What can be locked of it.
-    pub(super) targets: &'a [LockTarget],
+    targets: &'a [LockTarget],
 }
 
-impl Submittal<'_> {
-    /// The keys under which decisions on it are kept; none where no decision was ever kept.
+impl<'a> Submittal<'a> {
+    /// Of operations in canonical JSON.
+    pub(super) async fn of(
+        tx: &mut Transaction<'_>,
+        task: &'a Task,
+        submission: &str,
+        targets: &'a [LockTarget],
+    ) -> Result<Self, Error> {
+        // The operations may be large: nothing is made of them where nothing was kept.
+        let operations = match tx.has_none(LookupKind::Clearance).await? {
+            true => None,
+            false => {
+                let operations = submitted(submission)?;
+                let exact = operations_digest(&operations, Breadth::Exact)?;
+                let scope = operations_digest(&operations, Breadth::Scope)?;
+                Some([(Breadth::Exact, exact), (Breadth::Scope, scope)])
+            }
+        };
+        Ok(Self {
+            task,
+            operations,
+            targets,
+        })
+    }
+
+    /// The keys under which decisions on it are kept.
     async fn keys(
         &self,
         tx: &mut Transaction<'_>,
         decision: Decision,
         ground: &Ground,
     ) -> Result<Vec<LookupKey>, Error> {
-        // The operations may be large: nothing is made of them where nothing was kept.
-        if tx.has_none(LookupKind::Clearance).await? {
+        let Some(operations) = self.operations else {
             return Ok(Vec::new());
-        }
-        let operations = submitted(self.submission)?;
-        let exact = operations_digest(&operations, Breadth::Exact)?;
-        let scope = operations_digest(&operations, Breadth::Scope)?;
+        };
         let mut keys = Vec::with_capacity(4);
         for binding in [Binding::Task, Binding::Agent] {
-            for breadth in [(Breadth::Exact, exact), (Breadth::Scope, scope)] {
-                let key = key_with(decision, self.task, binding, breadth, ground);
+            for of in operations {
+                let key = key_with(decision, self.task, binding, of, ground);
                 keys.push(LookupKey::clearance(&key));
             }
         }

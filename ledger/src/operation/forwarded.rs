@@ -625,12 +625,11 @@ impl Providers {
             scope_type,
             id: ScopeId::of_route(text("scope_id")?).ok_or_else(|| name("scope_id"))?,
         };
-        let request = ForwardedRequest::read(forward)?;
-        let read = self.forward(id, scope.clone(), request.clone())?;
+        let read = self.forward(id, scope.clone(), ForwardedRequest::read(forward)?)?;
         if read.to_json() == *operation {
             return Ok(read);
         }
-        let read = self.forward_as(id, scope, request, false)?;
+        let read = self.forward_as(id, scope, ForwardedRequest::read(forward)?, false)?;
         match read.to_json() == *operation {
             true => Ok(read),
             false => Err(InvalidOperation::new(

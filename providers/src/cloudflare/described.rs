@@ -6,6 +6,7 @@ use super::acts::{rule_named, rule_of};
 use super::object_id::{ObjectId, ScriptName};
 use super::read_back::Reader;
 use super::state::recorded;
+use super::waf_rule::is_every_request;
 use super::{
     Before, DNS_RECORD_WRITE, DnsRecordFields, DnsRecordWrite, Params, Scope, UpstreamRequest,
     WAF_RULES_WRITE, WORKERS_DEPLOY, Warning, WorkersDeploy, shown,
@@ -124,8 +125,7 @@ fn rule_line(rule: &Value) -> String {
 fn rule_warnings(rules: &[Value], first: Option<Warning>) -> Vec<Warning> {
     let matches_all = |rule: &&Value| {
         let expression = text(rule, "expression").unwrap_or_default();
-        let bare = expression.trim_matches(['(', ')', ' ', '\t', '\r', '\n']);
-        bare == "true" && rule.get("enabled") != Some(&Value::Bool(false))
+        is_every_request(expression) && rule.get("enabled") != Some(&Value::Bool(false))
     };
     let all: Vec<&Value> = rules.iter().filter(matches_all).collect();
     let skips = |rule: &&Value| text(rule, "action") == Some("skip");
@@ -246,7 +246,9 @@ enum Kind {
 #[derive(Debug)]
 struct Upload {
     kind: Kind,
-    deploy: WorkersDeploy,
+    script: ScriptName,
+    /// `2 modules, 1200 bytes`
+    modules: String,
     params: Params,
 }
 
@@ -264,11 +266,11 @@ impl Upload {
             _ => return None,
         };
         let deploy = WorkersDeploy::as_sent(ScriptName::of(script)?, request, body)?;
-        let params = Params::WorkersDeploy(deploy.clone());
         Some(Self {
             kind,
-            deploy,
-            params,
+            script: deploy.script_name().clone(),
+            modules: deploy.counted(),
+            params: Params::WorkersDeploy(deploy),
         })
     }
 }
@@ -279,7 +281,7 @@ impl Effect for Upload {
     }
 
     fn summary(&self, _: &Scope) -> String {
-        let (name, modules) = (self.deploy.script_name(), self.deploy.counted());
+        let (name, modules) = (&self.script, &self.modules);
         match self.kind {
             Kind::Script => format!("Upload the Worker {name}, and put it into use ({modules})"),
             Kind::Version => format!("Upload a version of the Worker {name} ({modules})"),
@@ -294,7 +296,7 @@ impl Effect for Upload {
     fn act(&self, scope: &Scope, before: &Before<'_>) -> Option<String> {
         match self.kind {
             Kind::Script if before.is_absent("script") => {
-                let (name, modules) = (self.deploy.script_name(), self.deploy.counted());
+                let (name, modules) = (&self.script, &self.modules);
                 Some(format!(
                     "Upload the new Worker {name}, and put it into use ({modules})"
                 ))
@@ -357,7 +359,7 @@ impl Effect for Upload {
     }
 
     fn files(&self, before: &Before<'_>) -> Option<OperationFiles<'_>> {
-        Some(self.deploy.files(before))
+        self.params.files(before)
     }
 
     fn read_state<'a>(

@@ -135,7 +135,7 @@ impl WafRule {
     /// The risks of the rule, the strongest first.
     fn risks(&self) -> Vec<RuleRisk> {
         let mut risks = Vec::new();
-        match (self.action, self.matches_every_request()) {
+        match (self.action, is_every_request(&self.expression)) {
             (RuleAction::Skip, true) => risks.push(RuleRisk::SkipsEverything),
             (RuleAction::Skip, false) => risks.push(RuleRisk::SkipsProtection),
             (_, true) => risks.push(RuleRisk::MatchesEverything),
@@ -145,13 +145,6 @@ impl WafRule {
             risks.push(RuleRisk::IsOff);
         }
         risks
-    }
-
-    /// True where its expression says so in the plainest way.
-    fn matches_every_request(&self) -> bool {
-        self.expression
-            .trim_matches(['(', ')', ' ', '\t', '\r', '\n'])
-            == "true"
     }
 
     /// True where a rule as upstream shows it says the same.
@@ -170,6 +163,11 @@ impl WafRule {
     pub(super) fn described(&self) -> String {
         format!("{}: {}", self.action.as_str(), shown(&self.expression, 80))
     }
+}
+
+/// True where an expression matches every request in the plainest way.
+pub(super) fn is_every_request(expression: &str) -> bool {
+    expression.trim_matches(['(', ')', ' ', '\t', '\r', '\n']) == "true"
 }
 
 /// The fields by which a rule does what it does: without those that upstream writes, and without those

@@ -179,7 +179,7 @@ async fn a_login_that_fails_takes_the_same_time_whoever_it_is_for() {
     assert!(are_alike(&times), "{times:?}");
 }
 
-/// Whether the least times of all names are within 5 % of each other. A machine that does other things makes single
+/// True where the least times of all names are within 5 % of each other. A machine that does other things makes single
 /// times longer, and none shorter.
 fn are_alike(times: &[Vec<Duration>]) -> bool {
     let least = times.iter().filter_map(|times| times.iter().min());
