@@ -200,7 +200,19 @@ fn an_outcome_that_is_not_true_is_found() {
     let found = after(|evidence| evidence.sent = vec![sent("m1", false)]);
     assert!(found.contains("m1 is said to be done"));
     let found = after(|evidence| the_apply(evidence).operations = vec![OperationStory::Failed]);
-    assert!(found.contains("m1 is said to have failed"));
+    assert!(found.contains("upstream did m1 1 times, and the ledger says that 0 may have done it"));
+    // The same was asked for again, and done by the second apply.
+    let failed_first = |applied: &[bool]| {
+        after(|evidence| {
+            let mut first = the_apply(evidence).clone();
+            first.operations = vec![OperationStory::Failed];
+            evidence.story.applies.insert("b".to_owned(), first);
+            evidence.sent = applied.iter().map(|done| sent("m1", *done)).collect();
+        })
+    };
+    assert!(!failed_first(&[false, true]).contains("m1"));
+    let found = failed_first(&[true, true]);
+    assert!(found.contains("upstream did m1 2 times, and the ledger says that 1 may have done it"));
 }
 
 #[test]

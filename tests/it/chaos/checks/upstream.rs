@@ -26,8 +26,10 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
     for (id, apply) in &evidence.story.applies {
         for (marker, state) in apply.markers.iter().zip(&apply.operations) {
             let count = counts.get(marker.as_str()).copied().unwrap_or_default();
-            if let Some(why) = untrue(marker, *state, count) {
-                findings.push(format!("apply {id}: {why}"));
+            if *state == OperationStory::Succeeded && !marker.is_empty() && count.applied == 0 {
+                findings.push(format!(
+                    "apply {id}: {marker} is said to be done, and upstream did not do it"
+                ));
             }
         }
         if !apply.authorised
@@ -62,13 +64,22 @@ fn unlicensed(evidence: &Evidence, marker: &str, count: Count) -> Vec<String> {
         ));
     }
     let begun = |apply: &&ApplyStory| {
-        let states = apply.markers.iter().zip(&apply.operations);
-        states
-            .filter(|(found, _)| *found == marker)
-            .any(|(_, state)| *state != OperationStory::NotTried)
+        states_of(apply, marker).any(|state| state != OperationStory::NotTried)
     };
     if count.seen > of_it().filter(begun).count() {
         findings.push(format!("{marker} was sent without an intent on record"));
+    }
+    // The same may be asked for again, where it failed or its decision was kept.
+    let may_be_done = of_it().filter(|apply| {
+        states_of(apply, marker)
+            .any(|state| !matches!(state, OperationStory::NotTried | OperationStory::Failed))
+    });
+    let may_be_done = may_be_done.count();
+    if count.applied > may_be_done {
+        findings.push(format!(
+            "upstream did {marker} {} times, and the ledger says that {may_be_done} may have done it",
+            count.applied
+        ));
     }
     let mut asked = clients
         .applies
@@ -82,6 +93,14 @@ fn unlicensed(evidence: &Evidence, marker: &str, count: Count) -> Vec<String> {
         ));
     }
     findings
+}
+
+/// Where the operations of the apply stand that bear the marker.
+fn states_of(apply: &ApplyStory, marker: &str) -> impl Iterator<Item = OperationStory> {
+    let states = apply.markers.iter().zip(&apply.operations);
+    states
+        .filter(move |(found, _)| *found == marker)
+        .map(|(_, state)| *state)
 }
 
 /// As far as the clients know, who did not ask for everything that would be needed.
@@ -122,22 +141,6 @@ fn was_scheduled(evidence: &Evidence, marker: &str, apply: &ApplyStory) -> bool 
         .as_ref()
         .or(apply.approval.as_ref());
     is_fired && (is_granted || by.is_some_and(|by| clients.approving.contains(by)))
-}
-
-/// Whether the ledger says something else of an operation than upstream.
-fn untrue(marker: &str, state: OperationStory, count: Count) -> Option<String> {
-    if marker.is_empty() {
-        return None;
-    }
-    match state {
-        OperationStory::Succeeded if count.applied == 0 => Some(format!(
-            "{marker} is said to be done, and upstream did not do it"
-        )),
-        OperationStory::Failed if count.applied > 0 => Some(format!(
-            "{marker} is said to have failed, and upstream did it"
-        )),
-        _ => None,
-    }
 }
 
 /// What was to be carried out once it is approved, and was not. Nobody takes the right to ask away.
