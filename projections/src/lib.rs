@@ -33,6 +33,6 @@ pub use tables::{
     AdmissionView, AgentFilter, AgentKeyView, AgentView, ApplyView, ApprovalFilter, ApprovalView,
     ApproverView, AttemptView, CallbackView, Carried, ClearanceView, CredentialView, DecidedKind,
     DeliveryView, DoneUnasked, DueDelivery, DueSearch, ErasedView, HistoryFilter, LockView,
-    OperationSummary, PermissionView, ScheduleRunView, TaskFilter, TaskView, TemplateView,
-    TimelineEntry, TimelineTopic, Unproven, UsageFilter, UsageView,
+    OperationSummary, PermissionView, ReadyApply, ScheduleRunView, TaskFilter, TaskView,
+    TemplateView, TimelineEntry, TimelineTopic, Unproven, UsageFilter, UsageView,
 };

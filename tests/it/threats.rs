@@ -91,8 +91,8 @@ fn forge_read_tables(file: &Path) {
     db.execute_batch(
         "UPDATE callbacks SET url = replace(url, '/hooks', '/stolen');
          UPDATE approvals SET state = 'approved', deadline = NULL, decided_by = 'alice';
-         INSERT INTO execution_queue (apply_id, task_id, authorised_at, position)
-             SELECT apply_id, task_id, accepted_at, 0 FROM applies;
+         INSERT INTO execution_queue (apply_id, task_id, agent, authorised_at, position)
+             SELECT apply_id, task_id, agent, accepted_at, 0 FROM applies;
          UPDATE permissions SET granted_level = 'admin';",
     )
     .unwrap();

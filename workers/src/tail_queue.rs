@@ -70,6 +70,11 @@ impl<K> TailQueue<K> {
         self.passed_over = Some(*self.size.borrow());
     }
 
+    /// The size of the log up to which it was read.
+    pub(crate) const fn taken_in(&self) -> u64 {
+        self.next
+    }
+
     /// The oldest that waits here.
     pub(crate) fn pop(&mut self) -> Option<K> {
         self.waiting.pop_front()

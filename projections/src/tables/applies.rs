@@ -2,7 +2,7 @@
 
 use super::operation_summary::OperationSummary;
 use crate::error::Error;
-use crate::projections::{Projections, read_all, read_one};
+use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::status::{ApplyState, ApprovalStatus, OperationProgress, TaskStatus};
 use crate::store::{Columns, Spec, Stored, Table, row};
 use crate::tables::approvals::ApprovalView;
@@ -362,6 +362,22 @@ impl Projections {
         );
         let query = query.bind(serde_json::to_string(&tasks).unwrap_or_default());
         read_all(self.readers(), query).await
+    }
+
+    /// The newest applies of an agent that people approved and that were carried out, newest first, of its newest
+    /// thousand.
+    pub async fn approved_and_done(
+        &self,
+        agent: &AgentName,
+        limit: u32,
+    ) -> Result<Vec<ApplyId>, Error> {
+        let query = sqlx::query(
+            "SELECT apply_id FROM (SELECT apply_id, approval_id, status, position FROM applies
+                                   WHERE agent = ? ORDER BY position DESC LIMIT 1000)
+             WHERE approval_id IS NOT NULL AND status = 'completed' ORDER BY position DESC LIMIT ?",
+        );
+        let query = query.bind(agent.as_str().to_owned()).bind(limit);
+        read_ids(self.readers(), query, SPEC.name, "apply_id").await
     }
 
     /// The applies of a task, newest first; those before a given one, when one is given (none when

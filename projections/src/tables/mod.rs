@@ -51,6 +51,7 @@ pub use deliveries::{DeliveryView, DueDelivery, DueSearch, Unproven};
 pub use delivery_attempts::AttemptView;
 pub use erased_streams::ErasedView;
 pub(crate) use execution_queue::QueueRow;
+pub use execution_queue::ReadyApply;
 pub(crate) use key_uses::KeyUseRow;
 pub use locks::LockView;
 pub use operation_summary::OperationSummary;

@@ -5,6 +5,7 @@ use fixtures::approver::SoftApprover;
 use fixtures::commands;
 use fixtures::rules::APPROVER;
 use fixtures::test_ledger::TestLedger;
+use ledger::aggregate::Apply;
 use ledger::command::{
     CloseTask, Command, ContinueApply, EndOperation, ExpireApproval, IssuedToken, ResolveApply,
     StartOperation, Submitted,
@@ -14,7 +15,8 @@ use ledger::operation::Operation;
 use ledger::policy::{Assurance, RuleAction};
 use ledger::{ApplyId, Decision};
 use projections::{
-    ApplyState, ApplyView, ApprovalStatus, Paging, Projections, Runner, TaskFilter, TaskStatus,
+    ApplyState, ApplyView, ApprovalStatus, Paging, Projections, ReadyApply, Runner, TaskFilter,
+    TaskStatus,
 };
 use std::time::Duration;
 
@@ -227,6 +229,32 @@ async fn an_apply_that_is_asked_anew_waits_for_the_new_question() {
     assert_eq!(scene.stands(apply).await.1, TaskStatus::Applying);
 }
 
+async fn ready_before(scene: &Scene, size: u64) -> Vec<ApplyId> {
+    let ready = scene.projections.ready_applies_besides(&[], Some(size), 9);
+    let ready = ready.await.unwrap();
+    ready.into_iter().map(|ready| ready.apply_id).collect()
+}
+
+#[tokio::test]
+async fn what_is_ready_of_an_agent_that_has_its_share_is_left_out() {
+    let mut scene = Scene::begin().await;
+    let apply = scene.submit("k", vec![commands::purge()]).await.apply.id;
+    catch_up(&mut scene.runner).await;
+    let agent = scene.ledger.load::<Apply>(apply).await.unwrap().unwrap();
+    let agent = agent.agent.clone();
+    for before in [None, Some(0)] {
+        let ready = scene.projections.ready_applies_besides(&[], before, 9);
+        let expected = ReadyApply {
+            apply_id: apply,
+            agent: agent.clone(),
+        };
+        assert_eq!(ready.await.unwrap(), [expected], "{before:?}");
+        let full = [agent.clone()];
+        let ready = scene.projections.ready_applies_besides(&full, before, 9);
+        assert_eq!(ready.await.unwrap(), [], "{before:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_was_approved_is_ready_before_a_size_only_below_it_or_once_it_has_begun() {
     let mut scene = Scene::begin().await;
@@ -247,8 +275,7 @@ async fn what_was_approved_is_ready_before_a_size_only_below_it_or_once_it_has_b
         (position, vec![granted], 1),
         (position + 1, vec![approved, granted], 0),
     ] {
-        let found = scene.projections.ready_applies_approved_before(size, 9);
-        assert_eq!(found.await.unwrap(), ready, "{size}");
+        assert_eq!(ready_before(&scene, size).await, ready, "{size}");
         let found = scene.projections.applies_approved_from(size);
         assert_eq!(found.await.unwrap(), waiting, "{size}");
     }
@@ -256,12 +283,8 @@ async fn what_was_approved_is_ready_before_a_size_only_below_it_or_once_it_has_b
     scene.start(approved, 0).await;
     catch_up(&mut scene.runner).await;
 
-    let begun = scene.projections.ready_applies_approved_before(0, 9);
-    assert_eq!(
-        begun.await.unwrap(),
-        [approved, granted],
-        "it is to be ended"
-    );
+    let begun = ready_before(&scene, 0).await;
+    assert_eq!(begun, [approved, granted], "it is to be ended");
     let waiting = scene.projections.applies_approved_from(0);
     assert_eq!(waiting.await.unwrap(), 0);
 }

@@ -45,6 +45,47 @@ async fn what_may_run_does_not_wait_for_the_read_tables() {
 }
 
 #[tokio::test]
+async fn an_agent_whose_requests_are_not_answered_leaves_places_to_others() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let service = Service::start(Outside::cloudflare(&upstream)).await;
+    for _ in 0..400 {
+        upstream.on_next_of("POST", "/dns_records", Fault::Hold);
+    }
+    let token = service.ledger.task().await;
+    let names: Vec<String> = (0..400).map(|number| format!("n{number}")).collect();
+    let asked = names
+        .iter()
+        .map(|name| service.submit(&token, name, vec![create(name)]));
+    let asked = join_all(asked).await;
+    upstream.wait_for_mutations(48).await.unwrap();
+
+    let other = AgentName::unchecked("other");
+    let grants = ReplacePermissions {
+        agent: other.clone(),
+        ..commands::grant_all()
+    };
+    service.ledger.run(grants).await.unwrap();
+    let task = CreateTask {
+        agent: other,
+        ..commands::create_task()
+    };
+    let task = service.ledger.run(task).await.unwrap();
+    let purged = service.submit(&task, "key", vec![commands::purge()]).await;
+    let purged = ended(&service.ledger, purged.apply.id).await;
+    assert_eq!(purged.end, COMPLETED);
+    assert_eq!(upstream.mutations("/dns_records").len(), 48);
+
+    // What waited for a place, here and in the read table, comes to its turn.
+    upstream.release();
+    for submitted in asked {
+        let apply = ended(&service.ledger, submitted.apply.id).await;
+        assert_eq!(apply.end, COMPLETED);
+    }
+    assert_eq!(upstream.mutations("/dns_records").len(), 400);
+    service.end().await;
+}
+
+#[tokio::test]
 async fn an_apply_is_carried_out_in_order_with_an_intent_before_each_request() {
     let upstream = FakeUpstream::start().await.unwrap();
     let service = Service::start(Outside::cloudflare(&upstream)).await;

@@ -16,12 +16,13 @@ use fixtures::receiver::Receiver;
 use fixtures::test_ledger::{Closed, Setup, TestLedger};
 use fixtures::upstream::FakeUpstream;
 use ledger::aggregate::{Apply, Approval, Delivery, DeliveryState, OperationState};
-use ledger::command::{CreateTask, IssuedToken, Submitted};
+use ledger::command::{CreateTask, IssuedToken, ReplacePermissions, Submitted};
 use ledger::event::{ApplyEnd, OperationOutcome};
 use ledger::operation::Operation;
 use ledger::storage::{StorageError, StorageErrorKind};
 use ledger::{
-    ApplyId, CallbackPolicy, CommitFaults, CommitPoint, Decision, DeliveryId, Event, Recorded,
+    AgentName, ApplyId, CallbackPolicy, CommitFaults, CommitPoint, Decision, DeliveryId, Event,
+    Recorded,
 };
 use projections::{ProjectionOptions, Projections};
 use std::future::Future;
