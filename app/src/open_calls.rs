@@ -6,6 +6,7 @@ use crate::edge::{SeenFrom, edge};
 use crate::proxied_calls::{AskedCall, judge, reads_body};
 use crate::proxied_reads;
 use crate::refusal::Error;
+use ledger::aggregate::Task;
 use ledger::command::ReadAsked;
 use ledger::event::{LockTarget, UpstreamKeyOwner};
 use ledger::operation::Scope;
@@ -15,7 +16,11 @@ use ledger::{
     StreamId, TaskId, UpstreamName,
 };
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long what could not be read is let rest before it is read again.
+const REST: Duration = Duration::from_secs(1);
 
 /// A call that was let through.
 #[derive(Debug, Clone)]
@@ -23,8 +28,16 @@ pub struct LetThrough {
     pub owner: UpstreamKeyOwner,
     pub task: Option<TaskId>,
     pub operation: OperationId,
+    /// The operation of the messages that it brings, to which it was held besides.
+    pub brings: Option<OperationId>,
     pub by: LetThroughBy,
     pub seen: SeenFrom,
+}
+
+impl LetThrough {
+    fn operations(&self) -> impl Iterator<Item = OperationId> {
+        std::iter::once(self.operation).chain(self.brings)
+    }
 }
 
 /// The permission by which it was.
@@ -74,17 +87,35 @@ pub async fn broken_off(app: &App, call: LetThrough, mut changes: Changes) -> Er
             // The ledger is closed, and with it the service.
             return std::future::pending().await;
         };
-        let stopped = match (admit(app, &call), is_of_policy) {
-            (Err(stopped), _) => Err(stopped.into()),
-            (Ok(()), true) => judge_anew(app, &call).await,
-            (Ok(()), false) => Ok(()),
-        };
-        if let Err(stopped) = stopped
-            && is_end(&stopped)
-        {
-            return stopped;
+        loop {
+            match holds(app, &call, is_of_policy).await {
+                Ok(()) => break,
+                Err(stopped) if is_end(&stopped) => return stopped,
+                Err(refused) if is_rejected(&refused) => break,
+                // What cannot be read now may forbid it.
+                Err(error) => {
+                    tracing::warn!(
+                        error = ledger::with_sources(&error),
+                        "an open call cannot be judged anew and is judged again"
+                    );
+                    tokio::time::sleep(REST).await;
+                }
+            }
         }
     }
+}
+
+/// Holds the call to what has changed.
+async fn holds(app: &App, call: &LetThrough, is_of_policy: bool) -> Result<(), Error> {
+    admit(app, call).await?;
+    match is_of_policy {
+        true => judge_anew(app, call).await,
+        false => Ok(()),
+    }
+}
+
+const fn is_rejected(refused: &Error) -> bool {
+    matches!(refused, Error::Ledger(ledger::Error::Rejected(_)))
 }
 
 fn is_end(refused: &Error) -> bool {
@@ -97,42 +128,58 @@ fn is_end(refused: &Error) -> bool {
     )
 }
 
-/// Holds the call to locks on its operation and blocks on its client.
-fn admit(app: &App, call: &LetThrough) -> Result<(), Rejection> {
+/// Holds the call to locks on its operations and blocks on its client.
+async fn admit(app: &App, call: &LetThrough) -> Result<(), Error> {
     let ledger = &app.ledger;
     let now = ledger.now();
-    let operation = LockTarget::Operation(call.operation.into());
-    ledger.locks().admit(&[operation], now)?;
+    for operation in call.operations() {
+        let operation = LockTarget::Operation(operation.into());
+        ledger.locks().admit(&[operation], now)?;
+    }
     let admissions = ledger.admissions();
     // A write that was asked for before a block goes on.
     if matches!(call.by, LetThroughBy::Write) || admissions.is_empty() {
         return Ok(());
     }
+    let task = match call.task {
+        Some(id) => Some(ledger.existing::<Task>(id).await?),
+        None => None,
+    };
     let client = Client {
         agent: match call.owner {
             UpstreamKeyOwner::Agent(id) => id,
             UpstreamKeyOwner::User(id) => AgentId::from(StreamId::from(id)),
         },
-        subject: None,
+        subject: task.as_ref().map(|task| &task.subject),
         address: None,
         asn: None,
     };
-    admissions.admit(&client.seen(&edge(app, &call.seen)), now)
+    Ok(admissions.admit(&client.seen(&edge(app, &call.seen)), now)?)
 }
 
 /// Holds the call to the policy of this moment.
 async fn judge_anew(app: &App, call: &LetThrough) -> Result<(), Error> {
     match (&call.by, call.owner) {
-        (LetThroughBy::Key(upstream), owner) if !reads_body(app, call.operation) => {
-            let asked = AskedCall {
-                owner,
-                task: call.task,
-                upstream,
-                operation: call.operation,
-                params: None,
-                counts: false,
-            };
-            judge(app, asked, &call.seen).await.map(drop)
+        (LetThroughBy::Key(upstream), owner) => {
+            for operation in call.operations() {
+                if reads_body(app, operation) {
+                    continue;
+                }
+                let asked = AskedCall {
+                    owner,
+                    task: call.task,
+                    upstream,
+                    operation,
+                    params: None,
+                    counts: false,
+                };
+                match judge(app, asked, &call.seen).await.map(drop) {
+                    // Not of what ends an open call: the next operation may be.
+                    Err(stopped) if !is_end(&stopped) && is_rejected(&stopped) => {}
+                    judged => judged?,
+                }
+            }
+            Ok(())
         }
         (LetThroughBy::Read { level, risk, scope }, UpstreamKeyOwner::Agent(agent)) => {
             let read = ReadAsked {

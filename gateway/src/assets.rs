@@ -343,7 +343,7 @@ impl Shared {
                 "this token is of an upload to another account",
             ));
         }
-        let _place = self.places.take(caller.counted_for)?;
+        let _place = self.places.take(&caller)?;
         brings.judge_query(parts.uri.query())?;
         let asked = Asked {
             operation: WORKERS_READ.id,
@@ -399,7 +399,7 @@ impl Shared {
         call: &Call,
         caller: &mut Caller,
     ) -> Result<Whole, Refusal> {
-        let of = (caller.counted_for, self.settings.idle);
+        let of = (caller.owner.recorded(), self.settings.idle);
         tokio::select! {
             biased;
             refused = &mut caller.ended => Err(refused),

@@ -1,13 +1,13 @@
 //! Bodies of writes: read whole, within a budget of memory of all calls together, and judged, so that nobody reads two
 //! things in one.
 
-use crate::caller::CountedFor;
 use crate::refusal::{Refusal, Word};
 use axum::body::{Body, Bytes};
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body as _;
 use ledger::canonical::{StrictJsonError, parse_strict};
+use ledger::event::UpstreamKeyOwner;
 use ledger::operation::{Form, InvalidForm, form_boundary};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -27,13 +27,13 @@ const LEAST_SHARE: usize = 33 * 1024 * 1024;
 const LOWEST_RATE: u64 = 16 * 1024;
 const BEGINS: Duration = Duration::from_secs(30);
 
-/// The memory that bodies which are read whole may take together; one caller has a quarter of it.
+/// The memory that bodies which are read whole may take together; one caller has a quarter of it, with all its credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Buffers {
     all: Arc<Semaphore>,
     /// In units, as what is taken.
     share: usize,
-    taken: Arc<Mutex<HashMap<CountedFor, usize>>>,
+    taken: Arc<Mutex<HashMap<UpstreamKeyOwner, usize>>>,
 }
 
 /// A body that was read, with the memory that it takes.
@@ -46,9 +46,9 @@ pub(crate) struct Whole {
 /// The memory that one body takes.
 #[derive(Debug)]
 struct Memory {
-    of: CountedFor,
+    of: UpstreamKeyOwner,
     units: usize,
-    taken: Arc<Mutex<HashMap<CountedFor, usize>>>,
+    taken: Arc<Mutex<HashMap<UpstreamKeyOwner, usize>>>,
     permits: Vec<OwnedSemaphorePermit>,
 }
 
@@ -100,7 +100,7 @@ impl Buffers {
         Ok(())
     }
 
-    /// Reads a body of at most so many bytes, for who is counted so.
+    /// Reads a body of at most so many bytes, of that caller.
     ///
     /// # Errors
     /// [`Word::TooLarge`], [`Word::Busy`] where there is no memory for it, [`Word::Malformed`] where it does not come
@@ -109,7 +109,7 @@ impl Buffers {
         &self,
         mut body: Body,
         most: u64,
-        (of, idle): (CountedFor, Duration),
+        (of, idle): (UpstreamKeyOwner, Duration),
     ) -> Result<Whole, Refusal> {
         let mut bytes = BytesMut::new();
         let mut memory = Memory {
@@ -341,8 +341,8 @@ mod tests {
         drop(second);
     }
 
-    const fn of(agent: u8) -> CountedFor {
-        CountedFor::Agent(ledger::AgentId::from_bytes([agent; 16]))
+    const fn of(agent: u8) -> UpstreamKeyOwner {
+        UpstreamKeyOwner::Agent(ledger::AgentId::from_bytes([agent; 16]))
     }
 
     #[tokio::test]

@@ -168,6 +168,8 @@ pub struct KeyCall<'a> {
 pub struct OpenCall<'a> {
     pub upstream: &'a UpstreamName,
     pub operation: OperationId,
+    /// The operation of the messages that it brings.
+    pub brings: Option<OperationId>,
     pub by: LetThroughBy<'a>,
 }
 

@@ -32,7 +32,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use ledger::RequestId;
 use ledger::TaskId;
-use ledger::event::CallSubject;
+use ledger::event::{CallSubject, UpstreamKeyOwner};
 use secrecy::SecretString;
 use serde_json::json;
 use std::fmt;
@@ -206,7 +206,7 @@ impl Shared {
         let upstream = (api.name.as_str(), api.described);
         let key = self.ports.keys.key_of(&caller.owner, upstream);
         let key = key.await?.ok_or_else(|| api.keyless(&caller.owner))?;
-        let place = self.places.take(caller.counted_for)?;
+        let place = self.places.take(&caller)?;
         refuse_long(&parts, &call)?;
         let mut caller = caller;
         if let (Some(pace), Owner::Agent(id, _)) = (&api.pace, &caller.owner) {
@@ -309,11 +309,11 @@ impl Shared {
         caller: &mut Caller,
         seen: &Extensions,
     ) -> Result<(Whole, Judged), Refusal> {
-        let counted_for = (caller.counted_for, self.settings.idle);
+        let of = (caller.owner.recorded(), self.settings.idle);
         let whole = tokio::select! {
             biased;
             refused = &mut caller.ended => return Err(refused),
-            whole = self.buffers.read(body, call.most, counted_for) => whole?,
+            whole = self.buffers.read(body, call.most, of) => whole?,
         };
         let permits = &self.ports.permits;
         let caller = (&caller.owner, caller.task);
@@ -354,11 +354,11 @@ impl Shared {
             let text = format!("the policy has people asked about this, and {why}");
             Err(Refusal::new(Word::Forbidden, text))
         };
-        if matches!(caller.owner, Owner::User(_)) {
-            return refused(
-                "a person's own call cannot wait for others: call with the key of an agent, or have an administrator \
-                 allow it to people",
-            );
+        if let Owner::User(id) = caller.owner {
+            return refused(&format!(
+                "a person's own call cannot wait for others: nobody was asked, and nothing was sent. Call with the key of \
+                 an agent, or have an administrator leave people out of the rule, to which you are the agent user:{id}"
+            ));
         }
         if matches!(parts.method, Method::GET | Method::HEAD) {
             return refused("nobody is asked about a call that only reads");
@@ -405,7 +405,7 @@ impl Shared {
                 "this is not carried out through the proxy",
             ));
         };
-        let counted = (counted_for, self.settings.idle);
+        let counted = (UpstreamKeyOwner::Agent(id), self.settings.idle);
         let whole = match unread {
             Unread::Whole(whole) => whole,
             Unread::Body(body) => tokio::select! {
@@ -470,6 +470,7 @@ impl Shared {
         let open = OpenCall {
             upstream: &api.name,
             operation: call.operation,
+            brings: call.has_messages.then_some(anthropic::CREATE),
             by: match &call.access {
                 Access::Key => LetThroughBy::Key,
                 Access::Read(asked) => LetThroughBy::Read(asked),

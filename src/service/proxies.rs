@@ -355,6 +355,7 @@ impl Permits for OfService {
             owner: owner.recorded(),
             task,
             operation: call.operation,
+            brings: call.brings,
             by: match call.by {
                 gateway::LetThroughBy::Key => LetThroughBy::Key(call.upstream.clone()),
                 gateway::LetThroughBy::Read(asked) => LetThroughBy::Read {

@@ -239,6 +239,39 @@ async fn an_open_call_ends_with_a_lock_on_its_operation_a_block_and_a_policy() {
 }
 
 #[tokio::test]
+async fn an_open_call_ends_with_a_block_on_the_subject_of_its_task_and_a_lock_on_what_it_brings() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox).await;
+    let task = json!({
+        "task_name": "answer", "agent": "ci", "subject": "client-a", "proxy": true,
+        "operations": [{
+            "operation_id": "anthropic.messages.create", "scope_type": "upstream", "scope_id": "anthropic",
+        }],
+    });
+    let made = ask(&stage.service, "POST", "/v1/tasks", TOKEN, &task).await;
+    let made = made.unwrap().1;
+    let token = made["capability_token"].as_str().unwrap();
+    let block =
+        json!({"kind": "subject", "value": "client-a", "duration": "1h", "reason": "it loops"});
+    let lock = json!({
+        "target": {"kind": "operation", "id": "anthropic.messages.create"}, "reason": "it loops",
+    });
+    for (credential, path, change) in [
+        (token, "/v1/messages", ("/v1/blocks", &block)),
+        (&*stage.key.0, "/v1/messages/batches", ("/v1/locks", &lock)),
+    ] {
+        let line = format!("POST /proxy/anthropic{path}");
+        let mut client = stage.sends(&line, credential).await;
+        let (mut upstream, _) = stage.asked().await;
+        set(&stage.service, change.0, change.1).await;
+        let gone = tokio::time::timeout(SOON, upstream.read(&mut [0; 1])).await;
+        assert!(gone.is_ok(), "{path} is open after {change:?}");
+        let answer = rest(&mut client).await;
+        assert!(answer.contains("x-llm-proxy-code: "), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_cannot_be_read_is_refused_in_the_form_of_its_api() {
     let mut sandbox = Sandbox::new().await;
     let stage = Stage::new(&mut sandbox).await;
