@@ -21,8 +21,11 @@ use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde_json::Value;
 use std::cell::RefCell;
 
-/// How many arrays and objects may stand inside one another.
+/// How many arrays and objects may stand inside one another in what is sent to us.
 pub const MAX_DEPTH: usize = 64;
+
+/// The same in what the program puts together: what was sent has room in it.
+const MAX_MADE_DEPTH: usize = MAX_DEPTH + 8;
 
 /// The largest integer, of either sign, that is taken: 2^53. Beyond it a double skips integers.
 pub const MAX_INTEGER: u64 = 1 << 53;
@@ -61,11 +64,13 @@ pub enum StrictJsonError {
         /// Where it stands.
         path: String,
     },
-    /// Arrays and objects are nested deeper than [`MAX_DEPTH`].
-    #[error("{}nested deeper than {MAX_DEPTH} levels", before(path))]
+    /// Arrays and objects are nested too deeply.
+    #[error("{}nested deeper than {most} levels", before(path))]
     Depth {
         /// Where the limit was passed.
         path: String,
+        /// The limit: [`MAX_DEPTH`], and 8 more where the program put the value together.
+        most: usize,
     },
     /// Valid JSON, but not what is expected here: an unknown or missing field, or a wrong type.
     #[error("{}{problem}", before(path))]
@@ -90,12 +95,25 @@ fn before(path: &str) -> String {
 /// # Errors
 /// See [`StrictJsonError`]; never its `Shape`.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, StrictJsonError> {
+    parse_within(bytes, MAX_DEPTH)
+}
+
+/// Reads what [`canonicalise`] has written, as strictly.
+///
+/// # Errors
+/// As [`parse_strict`].
+pub(crate) fn parse_made(bytes: &[u8]) -> Result<Value, StrictJsonError> {
+    parse_within(bytes, MAX_MADE_DEPTH)
+}
+
+fn parse_within(bytes: &[u8], most: usize) -> Result<Value, StrictJsonError> {
     let refused = RefCell::new(None);
     let numbers = number::Written::in_text(bytes);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let seed = strict::Strict {
         at: &Step::Root,
         depth: 0,
+        most,
         refused: &refused,
         numbers: &numbers,
     };
@@ -147,8 +165,8 @@ pub fn deserialize_strict_or_all_mistakes<T: DeserializeOwned>(
 /// The canonical bytes of a value (RFC 8785).
 ///
 /// # Errors
-/// `Number` or `Depth` for a value that [`parse_strict`] would refuse: it was put together in the
-/// program, and its canonical form would not be its own.
+/// `Number` for a value that [`parse_strict`] would refuse: it was put together in the program, and its canonical form
+/// would not be its own. `Depth` for one that is nested deeper than what was sent, with 8 levels around it.
 pub fn canonicalise(value: &Value) -> Result<Vec<u8>, StrictJsonError> {
     strict::check(value, &Step::Root, 0)?;
     written(value, is_plain(value))

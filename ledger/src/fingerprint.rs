@@ -6,7 +6,7 @@
 //! `operations` are as they will be sent upstream. The apply's payload keeps exactly these bytes and
 //! the executor sends from them, so what was approved and what is sent cannot come apart.
 
-use crate::canonical::{StrictJsonError, canonicalise_struct, parse_strict};
+use crate::canonical::{StrictJsonError, canonicalise_struct, parse_made};
 use crate::digest::digest;
 use crate::id::{LedgerId, TaskId};
 use crate::name::AgentName;
@@ -98,7 +98,7 @@ impl Submission {
     /// # Errors
     /// When the bytes are anything but the canonical bytes of a submission.
     pub fn read(canonical_bytes: &[u8]) -> Result<Self, SubmissionError> {
-        let Value::Object(mut fields) = parse_strict(canonical_bytes)? else {
+        let Value::Object(mut fields) = parse_made(canonical_bytes)? else {
             return Err(SubmissionError::NotCanonical);
         };
         let mut text = |name: &str| match fields.remove(name) {

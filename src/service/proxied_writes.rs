@@ -2,7 +2,7 @@
 //! said.
 
 use super::answers::{Answers, Asked, Given, given};
-use super::followed::Followed;
+use super::followed::{Followed, without_body};
 use super::in_hand::InHand;
 use super::tries::Tries;
 use super::uploads::KnownUploads;
@@ -40,8 +40,6 @@ use workers::{Forwarder, Forwarding, NotForwarded};
 
 /// The longest that an answer is waited for to close the task of its write.
 const LONGEST_ANSWER: Duration = Duration::from_secs(2 * 3600);
-/// What people are asked about has levels of its own around the body.
-const TOO_DEEP: &str = "the body is nested too deeply: people are asked about 60 levels of JSON, and 58 in a part of a form";
 
 /// Headers that belong to one sending of a request, and not to the request.
 const OF_ONE_SENDING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::ACCEPT_ENCODING];
@@ -325,6 +323,22 @@ fn forward_of(request: &ForwardedRequest) -> Result<Forward, String> {
     })
 }
 
+/// A call that is counted as held until this goes.
+struct HeldCall;
+
+impl HeldCall {
+    fn begin() -> Self {
+        metrics::gauge!("proxy_calls_held").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for HeldCall {
+    fn drop(&mut self) {
+        metrics::gauge!("proxy_calls_held").decrement(1.0);
+    }
+}
+
 /// Holds writes and answers them.
 pub(super) struct HeldWrites {
     state: AppState,
@@ -354,9 +368,10 @@ impl HeldWrites {
         let upload = write.upload.as_ref().map(|upload| upload.token);
         let (operation, secrets) = self.operation_of(write).await?;
         let digest = operation.forwarded().map(|request| request.match_digest());
-        let Some(Ok(digest)) = digest else {
-            return Err(Refusal::malformed(TOO_DEEP));
+        let Some(digest) = digest else {
+            return Err(Refusal::malformed("this is no request that is sent on"));
         };
+        let digest = digest.map_err(|error| Refusal::malformed(error.to_string()))?;
         let asked: Asked = (writer.agent_id, task, digest);
         let in_hand = &self.kept.in_hand;
         let _holding =
@@ -372,11 +387,7 @@ impl HeldWrites {
         };
         let allows_more = operation.forwarded();
         let allows_more = allows_more.filter(|request| !request.also_allowed.is_empty());
-        let allows_more = allows_more.map(|request| ForwardedRequest {
-            body: Vec::new(),
-            uploads: Vec::new(),
-            ..ForwardedRequest::clone(request)
-        });
+        let allows_more = allows_more.map(|request| without_body(request));
         let write = ToHold {
             operation,
             digest,
@@ -387,10 +398,13 @@ impl HeldWrites {
         };
         let begun = |apply| self.kept.answers.begun(apply).boxed();
         let begun = reads_on.then_some(&begun as BegunAnswer<'_>);
+        let counted = HeldCall::begin();
         let held = hold(app, &writer, write, patience, begun).await;
+        drop(counted);
         let held = held.map_err(|error| refusal(&error))?;
         if let Some(request) = allows_more {
-            self.kept.followed.see(writer.agent_id, request, &held);
+            let of = (writer.agent_id, app.ledger.now());
+            self.kept.followed.see(of, request, &held.apply);
         }
         self.answer(&writer, (asked, told, reads_on), held)
     }
@@ -494,7 +508,11 @@ impl HeldWrites {
         if let Some((provider, _)) = providers.find(write.operation.as_str()) {
             request.also_allowed = provider.also_allowed(request.without_body());
             let followed = &self.kept.followed;
-            request.follows = followed.first_of(write.agent.0, &**provider, &request);
+            followed
+                .recall(&self.state.app, (write.agent.0, &write.agent.1))
+                .await;
+            let of = (write.agent.0, self.state.app.ledger.now());
+            request.follows = followed.first_of(of, &**provider, &request);
         }
         let forwarded = providers.forward(write.operation, write.scope, request);
         let operation = forwarded.map_err(|error| Refusal::malformed(error.to_string()))?;
@@ -798,10 +816,6 @@ fn refusal(error: &Error) -> Refusal {
 /// A refusal of the ledger in words for a client that names no apply: the only key that it knows is its own.
 pub(super) fn told_to_client(rejection: &Rejection) -> String {
     let said = rejection.to_string();
-    // It names a place in what is made of the body here.
-    if said.contains("nested deeper than") {
-        return TOO_DEEP.to_owned();
-    }
     said.replace(
         "ask anew under a new key",
         "send the same request again to ask anew",

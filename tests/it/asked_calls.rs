@@ -1,6 +1,7 @@
 //! Calls of a client of Anthropic's API about which people are asked, through the real binary: held while they decide, sent
 //! once, answered with what upstream says while it says it.
 
+use crate::held_writes::until_held;
 use crate::logins::{TOKEN, ask};
 use crate::proxied_usage::{ruled, verified};
 use crate::proxies::{SOON, Stage};
@@ -311,8 +312,11 @@ async fn what_is_approved_while_nobody_waits_is_sent_when_it_comes_again_and_not
     let mut sandbox = Sandbox::new().await;
     let asking = Asking::new(&mut sandbox).await;
     let asked = asking.asked(HELLO).await;
-    let held = tokio::time::timeout(SOON / 3, asking.send(HELLO, LONG)).await;
-    assert!(held.is_err(), "it is held");
+    tokio::select! {
+        _ = asking.send(HELLO, LONG) => panic!("it is not held"),
+        () = until_held(&asking.stage.service, 1) => {}
+    }
+    until_held(&asking.stage.service, 0).await;
     asking.decide(&asked, "approve").await;
     sandbox.event("approval.approved").await;
     // Who looks later than any worker would have sent it finds nothing.
@@ -333,7 +337,7 @@ async fn equal_calls_that_wait_together_get_the_one_answer() {
     let asked = asking.asked(HELLO).await;
     let held = join_all((0..8).map(|_| asking.send(HELLO, LONG)));
     let approve = async {
-        tokio::time::sleep(SOON / 5).await;
+        until_held(&asking.stage.service, 8).await;
         asking.decide(&asked, "approve").await;
         asking.upstream_answers("200 OK", ANSWER).await;
     };
@@ -426,6 +430,13 @@ async fn a_task_asks_with_its_token_and_a_person_cannot() {
     assert_eq!(refused.headers()["x-llm-proxy-code"], "forbidden");
     let text = refused.text().await.unwrap();
     assert!(text.contains("a person's own call cannot wait"), "{text}");
+    assert!(text.contains("you are the agent user:"), "{text}");
+    let events = sandbox.events().await;
+    let asked = events
+        .iter()
+        .any(|event| matches!(event.event, Event::ApprovalRequested(_)));
+    assert!(!asked, "nobody is asked");
+    asking.is_quiet().await;
     let task = json!({
         "task_name": "answer", "agent": "ci", "subject": "client-a", "proxy": true,
         "operations": [{

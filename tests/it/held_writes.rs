@@ -9,6 +9,7 @@ use fixtures::upstream::Fault;
 use futures_util::future::join_all;
 use ledger::Event;
 use ledger::event::ApplyEnd;
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -65,9 +66,19 @@ impl Stage {
     }
 
     async fn try_send(&self, path: &str, body: String, declared: u32) -> Option<(u16, Value)> {
+        self.send((&Method::POST, path), body, declared).await
+    }
+
+    async fn send(
+        &self,
+        (method, path): (&Method, &str),
+        body: String,
+        declared: u32,
+    ) -> Option<(u16, Value)> {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("http://{}{path}", self.service.address);
         let request = client
-            .post(format!("http://{}{path}", self.service.address))
+            .request(method.clone(), url)
             .header("host", BASE_URL.trim_start_matches("http://"))
             .header("content-type", "application/json")
             .header("x-stainless-timeout", declared.to_string())
@@ -126,6 +137,71 @@ fn link(body: &Value) -> String {
         .next()
         .unwrap()
         .to_owned()
+}
+
+/// Waits until so many calls are held.
+pub(crate) async fn until_held(service: &Service, count: u32) {
+    let line = format!("proxy_calls_held {count}");
+    until("calls are held", async || {
+        let metrics = service.caller.ask(Method::GET, "/metrics", None).await;
+        let metrics = metrics.unwrap().text;
+        metrics.lines().any(|known| known == line).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn json_of_64_levels_is_asked_about_and_a_deeper_one_is_refused_by_its_own_fields() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox, &[]).await;
+    // Of a catalog's operation, and of none.
+    for path in [
+        RECORDS,
+        "/proxy/cloudflare/client/v4/accounts/a1/workers/scripts/w/script-settings",
+    ] {
+        let body = |levels: usize| {
+            let data = ["[".repeat(levels - 1), "]".repeat(levels - 1)].concat();
+            format!(
+                "{{\"type\":\"A\",\"name\":\"deep\",\"content\":\"192.0.2.1\",\"data\":{data}}}"
+            )
+        };
+        let method = match path {
+            RECORDS => Method::POST,
+            _ => Method::PATCH,
+        };
+        let deepest = stage.send((&method, path), body(64), SHORT).await.unwrap();
+        assert_eq!(
+            (deepest.0, number(&deepest.1)),
+            (403, 99202),
+            "{}",
+            deepest.1
+        );
+        let page = link(&deepest.1);
+        let page = page.strip_prefix(BASE_URL).unwrap();
+        let page = stage
+            .service
+            .caller
+            .ask(Method::GET, page, None)
+            .await
+            .unwrap();
+        assert_eq!(page.status, 200, "{}", page.text);
+        let asked = link(&deepest.1);
+        let (held, ()) = tokio::join!(
+            stage.send((&method, path), body(64), LONG),
+            stage.decide(&asked, "approve"),
+        );
+        let held = held.unwrap();
+        assert_ne!(held.1["errors"][0]["code"], 99400, "{}", held.1);
+        let (status, said) = stage.send((&method, path), body(65), SHORT).await.unwrap();
+        assert_eq!((status, number(&said)), (400, 99400), "{said}");
+        let message = said["errors"][0]["message"].as_str().unwrap();
+        assert!(message.starts_with("data[0]"), "{message}");
+        assert!(
+            message.ends_with("nested deeper than 64 levels"),
+            "{message}"
+        );
+    }
+    stage.check(&sandbox).await;
 }
 
 #[tokio::test]
@@ -273,7 +349,7 @@ async fn equal_calls_that_wait_together_get_the_one_answer() {
     let asked = stage.asked("www").await;
     let held = join_all((0..16).map(|_| stage.post("www", LONG)));
     let approve = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        until_held(&stage.service, 16).await;
         stage.decide(&asked, "approve").await;
     };
     let (answers, ()) = tokio::join!(held, approve);
@@ -333,8 +409,11 @@ async fn a_client_that_goes_before_the_decision_finds_nothing_changed() {
     let mut sandbox = Sandbox::new().await;
     let stage = Stage::new(&mut sandbox, &[]).await;
     let asked = stage.asked("www").await;
-    let held = tokio::time::timeout(Duration::from_millis(300), stage.post("www", LONG)).await;
-    assert!(held.is_err(), "it is held");
+    tokio::select! {
+        _ = stage.post("www", LONG) => panic!("it is not held"),
+        () = until_held(&stage.service, 1) => {}
+    }
+    until_held(&stage.service, 0).await;
     stage.decide(&asked, "approve").await;
     // Whoever looks later than any worker would have sent it finds nothing.
     let other = stage.asked("other").await;

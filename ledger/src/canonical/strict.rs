@@ -2,7 +2,7 @@
 
 use super::number::Written;
 use super::path::Step;
-use super::{MAX_DEPTH, MAX_INTEGER, StrictJsonError};
+use super::{MAX_INTEGER, MAX_MADE_DEPTH, StrictJsonError};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::cell::RefCell;
@@ -13,6 +13,8 @@ use std::fmt;
 pub(super) struct Strict<'a> {
     pub(super) at: &'a Step<'a>,
     pub(super) depth: usize,
+    /// The most that it may come to.
+    pub(super) most: usize,
     pub(super) refused: &'a RefCell<Option<StrictJsonError>>,
     /// The numbers of the text; each that is visited is the next one there.
     pub(super) numbers: &'a Written<'a>,
@@ -26,7 +28,7 @@ impl Strict<'_> {
     }
 
     fn enter<E: Error>(&self) -> Result<usize, E> {
-        deeper(self.at, self.depth).map_err(|why| self.refuse(why))
+        deeper(self.at, self.depth, self.most).map_err(|why| self.refuse(why))
     }
 
     fn integer<E: Error>(&self, magnitude: u64, number: Number) -> Result<Value, E> {
@@ -104,6 +106,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
             let seed = Strict {
                 at: &at,
                 depth,
+                most: self.most,
                 refused: self.refused,
                 numbers: self.numbers,
             };
@@ -128,6 +131,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
             let value = map.next_value_seed(Strict {
                 at: &at,
                 depth,
+                most: self.most,
                 refused: self.refused,
                 numbers: self.numbers,
             })?;
@@ -153,13 +157,13 @@ pub(super) fn check(value: &Value, at: &Step<'_>, depth: usize) -> Result<(), St
                 .ok_or_else(|| StrictJsonError::Number { path: at.shown() })
         }
         Value::Array(values) => {
-            let depth = deeper(at, depth)?;
+            let depth = deeper(at, depth, MAX_MADE_DEPTH)?;
             values.iter().enumerate().try_for_each(|(index, value)| {
                 check(value, &Step::Index { above: at, index }, depth)
             })
         }
         Value::Object(values) => {
-            let depth = deeper(at, depth)?;
+            let depth = deeper(at, depth, MAX_MADE_DEPTH)?;
             values
                 .iter()
                 .try_for_each(|(key, value)| check(value, &Step::Key { above: at, key }, depth))
@@ -167,11 +171,12 @@ pub(super) fn check(value: &Value, at: &Step<'_>, depth: usize) -> Result<(), St
     }
 }
 
-fn deeper(at: &Step<'_>, depth: usize) -> Result<usize, StrictJsonError> {
-    if depth < MAX_DEPTH {
+fn deeper(at: &Step<'_>, depth: usize, most: usize) -> Result<usize, StrictJsonError> {
+    if depth < most {
         Ok(depth + 1)
     } else {
-        Err(StrictJsonError::Depth { path: at.shown() })
+        let path = at.shown();
+        Err(StrictJsonError::Depth { path, most })
     }
 }
 

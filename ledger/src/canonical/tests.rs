@@ -55,7 +55,7 @@ fn everything_that_two_readers_could_read_differently_is_refused() {
             StrictJsonError::DuplicateKey { path } => ("duplicate_key", Some(path.clone())),
             StrictJsonError::Number { path } => ("number", Some(path.clone())),
             StrictJsonError::Inexact { path } => ("inexact", Some(path.clone())),
-            StrictJsonError::Depth { path } => ("depth", Some(path.clone())),
+            StrictJsonError::Depth { path, .. } => ("depth", Some(path.clone())),
             StrictJsonError::Shape { .. } => ("shape", None),
         };
         assert_eq!(
@@ -103,9 +103,16 @@ fn a_value_from_inside_the_program_is_held_to_the_same_rules() {
     assert!(canonicalise(&json!(i64::MIN)).is_err());
     assert!(canonicalise(&json!(1e17)).is_err());
     let mut deep = json!(1);
-    for _ in 0..=MAX_DEPTH {
+    for _ in 0..MAX_MADE_DEPTH {
         deep = json!([deep]);
     }
+    let canonical = canonicalise(&deep).unwrap();
+    assert_eq!(parse_made(&canonical), Ok(deep.clone()));
+    assert!(matches!(
+        parse_strict(&canonical),
+        Err(StrictJsonError::Depth { most: 64, .. })
+    ));
+    deep = json!([deep]);
     assert!(matches!(
         canonicalise(&deep),
         Err(StrictJsonError::Depth { .. })
