@@ -254,6 +254,34 @@ async fn one_approval_covers_the_version_its_deployment_settings_and_address_onc
 }
 
 #[tokio::test]
+async fn what_a_deploys_approval_allows_besides_outlives_a_restart_and_is_still_allowed_once() {
+    let mut sandbox = Sandbox::new().await;
+    let mut stage = Stage::new(&mut sandbox).await;
+    let asked = stage.version(None, SHORT).await.link();
+    let (made, ()) = tokio::join!(stage.version(None, LONG), stage.decide(&asked, "approve"));
+    assert_eq!(made.status, 200, "{made:?}");
+    let version = made.body["result"]["id"].as_str().unwrap().to_owned();
+    let subdomain = format!("{SCRIPT}/subdomain");
+    let subdomain = ("POST", subdomain.as_str());
+    let published = stage
+        .json(subdomain, &json!({"enabled": true}), SHORT)
+        .await;
+    assert_eq!(published.status, 200, "{published:?}");
+    assert!(stage.service.stop().await.success());
+    stage.service = sandbox.start().await;
+    // What is in force is the same; what was used up stays used up.
+    stage
+        .json(subdomain, &json!({"enabled": false}), SHORT)
+        .await
+        .link();
+    let deployed = stage.deploy(&version, SHORT).await;
+    assert_eq!(deployed.status, 200, "{deployed:?}");
+    stage.deploy(&version, SHORT).await.link();
+    assert_eq!(sandbox.upstream.mutations("deployments").len(), 1);
+    stage.check(&sandbox).await;
+}
+
+#[tokio::test]
 async fn a_denial_of_what_follows_ends_what_was_allowed() {
     let mut sandbox = Sandbox::new().await;
     let stage = Stage::new(&mut sandbox).await;
@@ -299,6 +327,42 @@ async fn the_same_deploy_with_the_token_of_another_upload_finds_the_approval() {
             .any(|part| part == text.as_bytes())
     };
     assert!(!holds("-complete"), "no token is recorded");
+}
+
+#[tokio::test]
+async fn a_tasks_token_deploys_with_static_files_to_the_account_that_it_names_and_no_other() {
+    let mut sandbox = Sandbox::new().await;
+    let mut stage = Stage::new(&mut sandbox).await;
+    let operations = ["workers.read", "workers.deploy.write"].map(
+        |operation| json!({"operation_id": operation, "scope_type": "account", "scope_id": "a1"}),
+    );
+    let task = json!({
+        "task_name": "deploy", "agent": "ci", "subject": "client-a", "proxy": true, "operations": operations,
+    });
+    let made = ask(&stage.service, "POST", "/v1/tasks", TOKEN, &task).await;
+    let (status, made) = made.unwrap();
+    assert_eq!(status, 201, "{made}");
+    stage.key = made["capability_token"].as_str().unwrap().to_owned();
+    let elsewhere = "/accounts/a2/workers/scripts/shop/assets-upload-session";
+    let manifest = json!({"manifest": {"/index.html": {"hash": "0a0a", "size": 4}}});
+    let refused = stage.json(("POST", elsewhere), &manifest, SHORT).await;
+    assert_eq!(
+        (refused.status, refused.number()),
+        (403, 99403),
+        "{refused:?}"
+    );
+    let files = stage.files("shop").await;
+    let asked = stage.version(Some(&files), SHORT).await.link();
+    let (made, ()) = tokio::join!(
+        stage.version(Some(&files), LONG),
+        stage.decide(&asked, "approve")
+    );
+    assert_eq!(made.status, 200, "{made:?}");
+    let version = made.body["result"]["id"].as_str().unwrap().to_owned();
+    let deployed = stage.deploy(&version, SHORT).await;
+    assert_eq!(deployed.status, 200, "{deployed:?}");
+    assert_eq!(sandbox.upstream.mutations("assets/upload").len(), 1);
+    stage.check(&sandbox).await;
 }
 
 #[tokio::test]

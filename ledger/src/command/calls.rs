@@ -42,7 +42,7 @@ impl Command for BeginCall {
             ..
         } = self.subject;
         may_call(tx, (owner, credential, task_id)).await?;
-        may_do(tx, &self.subject).await?;
+        may_do(tx, (&self.subject, &self.path)).await?;
         is_by_policy_in_force(tx, self.ruling.as_ref())?;
         tx.needs_room()?;
         let begun = CallBegun {
@@ -90,10 +90,15 @@ pub(super) async fn may_call(
 
 /// Holds a call to the locks on its operation, the blocks on its caller and the allowlist of its task. The proxies have
 /// looked at these before they asked, and something may have come in between.
-async fn may_do(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(), Error> {
+async fn may_do(
+    tx: &mut Transaction<'_>,
+    (subject, path): (&CallSubject, &str),
+) -> Result<(), Error> {
     let now = tx.context().now;
-    let operation = LockedOperation::named(&subject.operation);
-    tx.locks().admit(&[LockTarget::Operation(operation)], now)?;
+    for operation in [subject.operation.as_str(), subject.held_to()] {
+        let operation = LockedOperation::named(operation);
+        tx.locks().admit(&[LockTarget::Operation(operation)], now)?;
+    }
     let UpstreamKeyOwner::Agent(agent) = subject.owner else {
         return Ok(());
     };
@@ -111,9 +116,9 @@ async fn may_do(tx: &mut Transaction<'_>, subject: &CallSubject) -> Result<(), E
     let Some(task) = task else {
         return Ok(());
     };
-    let entry = tx.context().rules.providers.entry(&subject.operation);
+    let entry = tx.context().rules.providers.entry(subject.held_to());
     let entry = entry.map_err(|_| Error::defect("a call is of no operation"))?;
-    let scope = subject.scope(entry.scope_type);
+    let scope = subject.scope(path, entry.scope_type);
     match scope.and_then(|scope| task.allows(entry.id, &scope)) {
         Some(_) => Ok(()),
         None => {

@@ -1,19 +1,22 @@
 //! Other APIs: described by administrators, and taken away. Keys that are stored for one stay while the API is at
-//! the address that they were stored for, and are erased otherwise: nobody leads them elsewhere.
+//! the address that they were stored for, and are erased otherwise: nobody leads them elsewhere. Grants of an operation end
+//! with it, so that one which is described later under its name is granted to nobody.
 
 use super::Command;
 use super::acting::still_acts;
 use super::shared_keys::unshare;
 use super::upstream_keys::{end, erase, keys_for};
-use crate::aggregate::Upstream;
+use crate::aggregate::{Agent, Upstream};
+use crate::catalog::OperationId;
 use crate::error::Error;
 use crate::event::{
-    Role, UpstreamDefined, UpstreamEnd, UpstreamEnded, UpstreamKeyEnd, UpstreamKeyShared,
+    PermissionsReplaced, Role, UpstreamDefined, UpstreamEnd, UpstreamEnded, UpstreamKeyEnd,
+    UpstreamKeyShared,
 };
 use crate::id::{UpstreamId, UpstreamSecretId};
 use crate::name::UpstreamName;
 use crate::rejection::Rejection;
-use crate::storage::{LookupKey, LookupKind};
+use crate::storage::{LookupKey, LookupKind, NewEvent};
 use crate::upstream_api::UpstreamApi;
 use crate::writer::Transaction;
 use std::sync::Arc;
@@ -99,9 +102,11 @@ impl Command for PutUpstream {
         };
         let kept = known.as_ref().and_then(|known| known.key.clone());
         let kept = kept.filter(|_| is_there);
+        let gone = operations(known.as_deref());
+        let gone = gone.filter(|gone| own.iter().all(|own| own.id != *gone));
+        let mut events = grants_end(tx, &gone.collect::<Vec<_>>(), &self.name).await?;
         let context = tx.context();
         let upstream_id: UpstreamId = context.id();
-        let mut events = Vec::new();
         if let Some(known) = known {
             let ended = UpstreamEnded {
                 name: self.name.clone(),
@@ -144,14 +149,52 @@ impl Command for RemoveUpstream {
         let known = standing(tx, &self.name).await?;
         let known = known.ok_or(Rejection::NoSuchUpstream)?;
         let secrets = end_keys(tx, Some(&known), &self.name).await?;
+        let gone: Vec<OperationId> = operations(Some(&known)).collect();
+        let mut events = grants_end(tx, &gone, &self.name).await?;
         let ended = UpstreamEnded {
             name: self.name,
             why: UpstreamEnd::Removed,
         };
-        let event = tx.context().event(known.id, ended);
-        tx.append(vec![event]).await?;
+        events.push(tx.context().event(known.id, ended));
+        tx.append(events).await?;
         erase(tx, secrets, UpstreamKeyEnd::UpstreamEnded).await
     }
+}
+
+/// The operations of an API.
+fn operations(of: Option<&Upstream>) -> impl Iterator<Item = OperationId> {
+    let api = of.and_then(|upstream| upstream.api.as_deref());
+    let catalog = api.map(UpstreamApi::catalog).into_iter().flatten();
+    catalog.map(|entry| entry.id)
+}
+
+/// Takes the grants of operations that are gone away from every agent that has some.
+async fn grants_end(
+    tx: &mut Transaction<'_>,
+    gone: &[OperationId],
+    name: &UpstreamName,
+) -> Result<Vec<NewEvent>, Error> {
+    let mut events = Vec::new();
+    if gone.is_empty() {
+        return Ok(events);
+    }
+    for (row, _) in tx.all_lookups(LookupKind::Agent).await? {
+        let Some(agent) = tx.find_state::<Agent>(&row).await? else {
+            continue;
+        };
+        let mut grants = agent.grants.clone();
+        grants.retain(|grant| !gone.contains(&grant.operation));
+        if grants.len() == agent.grants.len() {
+            continue;
+        }
+        let replaced = PermissionsReplaced {
+            grants,
+            revision: agent.permission_revision.saturating_add(1),
+            reason: Some(format!("{name} does not have the operation any more")),
+        };
+        events.push(tx.context().event(agent.id, replaced));
+    }
+    Ok(events)
 }
 
 /// Ends the keys that are stored for an API, of agents and of all of them.

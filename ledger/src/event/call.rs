@@ -73,21 +73,29 @@ pub struct CallSubject {
     pub route: String,
 }
 
+/// The route of files of an upload.
+const FILES: &str = "/accounts/{account}/workers/assets/upload";
+
 impl CallSubject {
-    /// The object of its operation: the upstream. `None` for a name that no scope can have.
-    pub(crate) fn scope(&self, scope_type: ScopeType) -> Option<Scope> {
+    /// The object of the operation that it is held to, of a call with this path: of files of an upload the account, else the
+    /// upstream. `None` for a name that no scope can have.
+    pub(crate) fn scope(&self, path: &str, scope_type: ScopeType) -> Option<Scope> {
+        let id = match self.route.as_str() {
+            FILES => path.strip_prefix("/accounts/")?.split('/').next()?,
+            _ => self.upstream.as_str(),
+        };
         Some(Scope {
             scope_type,
-            id: ScopeId::parse(self.upstream.as_str())?,
+            id: ScopeId::parse(id)?,
         })
     }
 
-    /// The operation that rules hold it to. Files of an upload are sent by who may read scripts: what they are for is a
+    /// The operation that rules, and the allowlist of a task, hold it to. Files of an upload are sent by who may read scripts: what they are for is a
     /// write of its own.
     #[must_use]
     pub fn held_to(&self) -> &str {
         match self.route.as_str() {
-            "/accounts/{account}/workers/assets/upload" => "workers.read",
+            FILES => "workers.read",
             _ => &self.operation,
         }
     }

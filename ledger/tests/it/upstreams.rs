@@ -4,8 +4,8 @@ use crate::consistency;
 use crate::erasures::{holding, scrubbed};
 use crate::scene::{Scene, refusal};
 use crate::upstream_keys::{of_agent, put};
-use fixtures::commands::{put_upstream, upstream_api};
-use ledger::aggregate::UpstreamSecret;
+use fixtures::commands::{grant, permissions, put_upstream, upstream_api};
+use ledger::aggregate::{Agent, UpstreamSecret};
 use ledger::command::{PutSharedKey, PutUpstream, RemoveSharedKey, RemoveUpstream};
 use ledger::event::UpstreamKeyOwner;
 use ledger::{AgentName, UpstreamApiKey, UpstreamName};
@@ -62,6 +62,44 @@ async fn an_operation_has_one_upstream() {
         api: ledger::UpstreamApi::parse(&own).unwrap(),
     };
     assert_eq!(refusal(scene.run(own).await).code(), "invalid_upstream");
+}
+
+#[tokio::test]
+async fn a_grant_ends_with_its_operation_and_not_with_another_description_of_it() {
+    let scene = Scene::new().await;
+    scene.run(put_upstream("github")).await.unwrap();
+    scene.grant_all().await;
+    let own = scene.existing::<Agent>(scene.token.task.agent_id).await;
+    let own = own.unwrap().grants.clone();
+    let catalog = upstream_api("github").catalog();
+    let read = catalog
+        .iter()
+        .find(|entry| entry.id.as_str() == "github.issues.read");
+    let more = || permissions([own.clone(), vec![grant(*read.unwrap())]].concat());
+    scene.run(more()).await.unwrap();
+    let of = async || {
+        let agent = scene.existing::<Agent>(scene.token.task.agent_id).await;
+        agent.unwrap().grants.clone()
+    };
+    let changed = described("github", "https://other.example");
+    scene.run(changed).await.unwrap();
+    assert_eq!(of().await.len(), own.len() + 1);
+    let name = github();
+    scene.run(RemoveUpstream { name }).await.unwrap();
+    assert_eq!(of().await, own);
+    scene.run(put_upstream("github")).await.unwrap();
+    assert_eq!(of().await, own);
+    // One that leaves the operation out ends it as well.
+    scene.run(more()).await.unwrap();
+    let text = upstream_api("github").text();
+    let without = text.replace("github.issues.read", "github.issues.look");
+    let without = PutUpstream {
+        name: github(),
+        api: ledger::UpstreamApi::parse(&without).unwrap(),
+    };
+    scene.run(without).await.unwrap();
+    assert_eq!(of().await, own);
+    consistency::check(&scene.ledger).await;
 }
 
 const KEY: &str = "a-key-of-all-agents-0123456789";
