@@ -161,6 +161,8 @@ pub struct AskedCall<'a> {
 /// [`Rejection::UsageUsedUp`].
 pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<JudgedCall, Error> {
     let ledger = &app.ledger;
+    // Looked up before everything that it is judged by, so that this is held to what the log had then, or since.
+    let size = *ledger.size().borrow();
     let entry = entry(app, asked.operation)?;
     let agent = match asked.owner {
         UpstreamKeyOwner::Agent(id) => {
@@ -199,7 +201,7 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<J
     };
     let caller = (&*agent, asked.owner, task.as_deref());
     let call = (model, asked.counts);
-    let judged = hold(app, caller, call, seen, |calling, policy, clock| {
+    let judged = hold((app, size), caller, call, seen, |calling, policy, clock| {
         may_call(calling, called, policy, clock)
     });
     let (requirement, Held { open, ruling }, used) = judged.await?;
@@ -225,10 +227,11 @@ pub(crate) fn say_used(app: &App, edge: &mut Edge, used: &UsedLately) {
     }
 }
 
-/// Holds a caller to what is judged of the ledger's state and the policy of this moment. A call that counts is open
+/// Holds a caller to what is judged of the ledger's state and the policy of this moment. The size of the log was looked up
+/// before the caller, and is before the policy, which is published before the size that has it. A call that counts is open
 /// when the next one is judged, so that calls that come together do not pass a limit together.
 pub(crate) async fn hold<T>(
-    app: &App,
+    (app, size): (&App, u64),
     (agent, owner, in_task): (&Agent, UpstreamKeyOwner, Option<&Task>),
     (model, counts): (Option<&str>, bool),
     seen: &SeenFrom,
@@ -240,8 +243,6 @@ pub(crate) async fn hold<T>(
 ) -> Result<(T, Held, UsedLately), Error> {
     let ledger = &app.ledger;
     let task = in_task.map(|task| task.id);
-    // Looked up before the policy, which is published before the size that has it.
-    let size = *ledger.size().borrow();
     let policy = ledger.policy();
     let policy = policy.in_force.as_deref();
     let reads_used = reads_used(policy);

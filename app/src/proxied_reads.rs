@@ -20,6 +20,7 @@ pub async fn judge(
     asked: ReadAsked<'_>,
     seen: &SeenFrom,
 ) -> Result<CallRuling, Error> {
+    let size = *app.ledger.size().borrow();
     let agent = app.ledger.load::<Agent>(agent).await?;
     let agent = agent.ok_or(Rejection::AgentNotFound)?;
     let task = match task {
@@ -29,7 +30,7 @@ pub async fn judge(
     let owner = UpstreamKeyOwner::Agent(agent.id);
     let caller = (&*agent, owner, task.as_deref());
     let judged = hold(
-        app,
+        (app, size),
         caller,
         (None, false),
         seen,

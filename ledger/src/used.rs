@@ -7,7 +7,7 @@
 //! forgetting too early.
 
 use crate::clock::Timestamp;
-use crate::event::{Event, UpstreamKeyOwner, UsageCounts};
+use crate::event::{Event, UpstreamKeyOwner, UsageCounts, UsageRecorded};
 use crate::id::TaskId;
 use crate::policy::{Fact, Value};
 use crate::storage::{Log, ReadError};
@@ -259,6 +259,66 @@ impl Used {
             }
         }
         Ok(used)
+    }
+}
+
+/// What the log says of the last day, for who holds what was read of it to the log.
+#[derive(Debug, Default)]
+pub(crate) struct UsedOnRecord(HashMap<UpstreamKeyOwner, VecDeque<OnRecord>>);
+
+#[derive(Debug)]
+struct OnRecord {
+    position: u64,
+    /// The minute of the first call that it adds up: none of them ended before.
+    from: i64,
+    task: Option<TaskId>,
+    model: Arc<str>,
+    sum: Sum,
+}
+
+impl UsedOnRecord {
+    /// Takes in an event.
+    pub(crate) fn take(&mut self, position: u64, recorded: &UsageRecorded) {
+        let known = self.0.entry(recorded.owner).or_default();
+        let now = minute_of(recorded.to);
+        while known.front().is_some_and(|first| now - first.from > DAY) {
+            known.pop_front();
+        }
+        known.push_back(OnRecord {
+            position,
+            from: minute_of(recorded.from),
+            task: recorded.task_id,
+            model: recorded.model.as_str().into(),
+            sum: Sum::of(&recorded.counts),
+        });
+    }
+
+    /// The least that could be read when the log had that size, at a time before `now`: what events before it say, as far as
+    /// it surely lies in the time that is asked for. More may have been used of which no event told yet.
+    pub(crate) fn at_least(
+        &self,
+        (owner, task, model): (UpstreamKeyOwner, Option<TaskId>, Option<&str>),
+        size: u64,
+        now: Timestamp,
+    ) -> UsedLately {
+        let now = minute_of(now);
+        let mut least = UsedLately {
+            is_known: true,
+            has_model: model.is_some(),
+            ..UsedLately::default()
+        };
+        let known = self.0.get(&owner).into_iter().flatten();
+        for one in known.filter(|one| one.position < size && now - one.from <= DAY) {
+            let is_of_model = model.is_some_and(|model| is_of(&one.model, model));
+            least.add(1, one.sum, is_of_model);
+            if now - one.from <= HOUR {
+                least.add(0, one.sum, is_of_model);
+            }
+            if one.task.is_some() && one.task == task {
+                least.add(2, one.sum, is_of_model);
+            }
+        }
+        least
     }
 }
 

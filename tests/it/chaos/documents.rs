@@ -47,6 +47,20 @@ operations = [\"cache.purge.execute\"]
 when = 'has(params.tags) && params.tags.exists(tag, tag.endsWith(\"3\"))'
 ";
 
+/// No batch of messages is cancelled.
+const NO_CANCELS: &str = "
+[[rule]]
+id = \"cancels\"
+priority = 600
+action = \"deny\"
+operations = [\"anthropic.batches.write\"]
+";
+
+/// Whether a document denies calls that cancel a batch.
+pub(super) fn denies_cancels(text: &str) -> bool {
+    text.contains(NO_CANCELS)
+}
+
 /// How many there are.
 pub(super) const DOCUMENTS: u64 = 4;
 
@@ -54,7 +68,7 @@ pub(super) const DOCUMENTS: u64 = 4;
 pub(super) fn document(number: u64) -> String {
     let rules: &[&str] = match number {
         0 => &[],
-        1 => &[TWO_PEOPLE],
+        1 => &[TWO_PEOPLE, NO_CANCELS],
         2 => &[COUNTED, SOME_PURGES],
         _ => &[COUNTED, TWO_PEOPLE, SOME_PURGES],
     };

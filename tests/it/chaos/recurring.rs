@@ -1,7 +1,7 @@
 //! What the ledger says of schedules, of stored keys and of calls; folded here from the events.
 
 use super::client_ledger::marker_in;
-use ledger::event::{CallCredential, UpstreamKeyOwner};
+use ledger::event::{CallCredential, CallRuling, UpstreamKeyOwner};
 use ledger::{Event, Recorded};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -52,6 +52,15 @@ pub(super) struct CallStory {
     /// As it was sent, where its beginning is on record.
     pub(super) path: Option<String>,
     pub(super) ends: usize,
+    /// The position of the event that says how it was let through: its beginning, or else its end.
+    pub(super) position: u64,
+    /// What that says: the size at which it was judged, and the version of the policy.
+    pub(super) ruled: Option<(u64, Option<u64>)>,
+}
+
+fn ruled(ruling: &CallRuling) -> (u64, Option<u64>) {
+    let document = ruling.basis.document();
+    (ruling.size, document.map(|(version, _)| version))
 }
 
 impl Recurring {
@@ -98,10 +107,17 @@ impl Recurring {
             Event::CallBegun(begun) => {
                 let call = self.call(&id, begun.subject.owner, begun.subject.credential);
                 call.path = Some(begun.path.clone());
+                call.position = position;
+                call.ruled = begun.ruling.as_ref().map(ruled);
             }
             Event::CallEnded(ended) => {
                 let subject = &ended.subject;
-                self.call(&id, subject.owner, subject.credential).ends += 1;
+                let call = self.call(&id, subject.owner, subject.credential);
+                call.ends += 1;
+                if !ended.is_begun {
+                    call.position = position;
+                    call.ruled = ended.ruling.as_ref().map(ruled);
+                }
             }
             Event::UpstreamKeyStored(stored) => {
                 let owner = stored.owner.stream().to_string();

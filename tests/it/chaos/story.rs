@@ -2,6 +2,7 @@
 //! nothing of the service's own folds.
 
 use super::client_ledger::marker_in;
+use super::documents::denies_cancels;
 use super::recurring::Recurring;
 use ledger::event::{
     AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, LockTarget, OnApproval, OperationOutcome,
@@ -23,6 +24,8 @@ pub(super) struct Story {
     pub(super) policies: Vec<(u64, u64)>,
     /// The text of the newest.
     pub(super) document: Option<String>,
+    /// The versions that deny calls which cancel a batch.
+    pub(super) without_cancels: BTreeSet<u64>,
     /// Decisions that are kept.
     pub(super) clearances: BTreeMap<String, ClearanceStory>,
     /// Schedules, stored keys and calls.
@@ -189,6 +192,9 @@ impl Story {
                 self.policies.push((recorded.position(), changed.version));
                 let document = changed.document.as_ref();
                 self.document = document.map(|document| document.source.clone());
+                if self.document.as_deref().is_some_and(denies_cancels) {
+                    self.without_cancels.insert(changed.version);
+                }
             }
             Event::ClearanceMade(made) => {
                 let clearance = ClearanceStory {

@@ -80,6 +80,8 @@ impl History {
                         format!("user {owner}, who is to answer for it, was not there")
                     });
                 }
+                let position = now.position();
+                self.descriptions.take(stream.into(), position, described);
                 if let Some(State::Agent(agent)) = self.streams.state(stream) {
                     agent.owner = described.owner;
                 }

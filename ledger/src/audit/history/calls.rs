@@ -51,8 +51,9 @@ impl History {
             _ => now.wrong(Check::Call, "it is made with another's credential"),
         }
         self.operation_unlocked(now, &begun.subject.operation);
-        self.caller_admitted(now, &begun.subject);
+        self.caller_admitted(now, (&begun.subject, &begun.path));
         self.begins_by_policy(now, (&begun.subject, begun.ruling.as_ref()));
+        self.facts_by_log(now, &begun.subject, begun.ruling.as_ref());
         self.counts.calls += 1;
         self.counts.calls_without_end += 1;
         self.streams
@@ -110,18 +111,18 @@ impl History {
     }
 
     /// A call begins for nobody who is blocked, and in a task only where its allowlist has it.
-    fn caller_admitted(&mut self, now: &mut Now<'_>, call: &CallSubject) {
+    fn caller_admitted(&mut self, now: &mut Now<'_>, (call, path): (&CallSubject, &str)) {
         let UpstreamKeyOwner::Agent(agent) = call.owner else {
             return;
         };
-        let entry = self.entry(&call.operation);
+        let entry = self.entry(call.held_to());
         let task = match call.task_id.map(|task_id| self.streams.state(task_id)) {
             Some(Some(State::Task(task))) => Some(&**task),
             _ => None,
         };
         let allowed = task.map(|task| {
             let entry = entry.ok_or(Obstacle::OtherVersion)?;
-            let scope = call.scope(entry.scope_type);
+            let scope = call.scope(path, entry.scope_type);
             let allows = scope.and_then(|scope| task.allowlist.allows(entry.id, &scope));
             Ok(allows.is_some())
         });
@@ -136,7 +137,7 @@ impl History {
         match allowed {
             Some(Err(why)) => now.cannot(Check::Call, why),
             Some(Ok(false)) => {
-                let operation = &call.operation;
+                let operation = call.held_to();
                 let reason = format!("the allowlist of its task does not have {operation}");
                 now.wrong(Check::Call, reason);
             }
@@ -175,6 +176,7 @@ impl History {
         } else {
             self.counts.calls += 1;
             self.was_by_policy(now, (&ended.subject, ended.ruling.as_ref()));
+            self.facts_by_log(now, &ended.subject, ended.ruling.as_ref());
             // A call can end behind the erasure of its owner.
             self.was_there(now, ended.subject.owner, Check::Call);
             now.expect(!ended.subject.changes(), Check::Call, || {
@@ -213,6 +215,7 @@ impl History {
             || format!("it records use {} in stream {stream}", recorded.usage_id),
         );
         self.was_there(now, recorded.owner, Check::Usage);
+        self.used.take(now.position(), &recorded);
         let (from, to, counts) = (recorded.from, recorded.to, recorded.counts);
         now.expect(from <= to && to <= now.at(), Check::Usage, || {
             format!("it is of a time from {from} to {to}, which has not passed")

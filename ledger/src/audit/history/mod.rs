@@ -13,6 +13,7 @@ mod approvers;
 mod asset_uploads;
 mod backtest;
 mod besides;
+mod call_facts;
 mod calls;
 mod carried_out;
 mod clearances;
@@ -67,11 +68,13 @@ use crate::provider::Providers;
 use crate::questions::Questions;
 use crate::record::Header;
 use crate::schedules::ScheduleClock;
+use crate::used::UsedOnRecord;
 use admissions::Blocking;
 use approvers::KnownCredential;
 use asset_uploads::Uploads;
 use backtest::Backtesting;
 use besides::Changing;
+use call_facts::Descriptions;
 use calls::Usages;
 use carried_out::Promise;
 use clearances::Keeping;
@@ -128,6 +131,9 @@ pub(super) struct History {
     firing: Option<Firing>,
     upstream_keys: UpstreamKeys,
     usages: Usages,
+    /// What calls used, for what was read of it.
+    used: UsedOnRecord,
+    descriptions: Descriptions,
     uploads: Uploads,
     follow_ups: FollowUps,
     /// The APIs that are open.
@@ -265,6 +271,8 @@ impl History {
             firing: None,
             upstream_keys: UpstreamKeys::default(),
             usages: Usages::default(),
+            used: UsedOnRecord::default(),
+            descriptions: Descriptions::default(),
             uploads: Uploads::default(),
             follow_ups: FollowUps::default(),
             upstreams: HashMap::new(),

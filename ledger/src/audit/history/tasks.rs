@@ -30,6 +30,7 @@ const TOKEN_TTL: std::ops::RangeInclusive<u32> = 60..=3600;
 pub(super) struct TaskState {
     pub(super) agent_id: AgentId,
     pub(super) agent: AgentName,
+    pub(super) name: String,
     /// The subject that its tokens are bound to.
     pub(super) subject: ClientSubject,
     pub(super) allowlist: Allowlist,
@@ -263,6 +264,7 @@ impl History {
         let task = TaskState {
             agent_id: created.agent_id,
             agent: created.agent.clone(),
+            name: created.name.clone(),
             subject: created.subject.clone(),
             allowlist: Allowlist::of(&created.allowed),
             callbacks: KnownCallbacks::default(),

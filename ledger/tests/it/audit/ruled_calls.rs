@@ -1,16 +1,20 @@
 //! How the policy let calls through: a record that comes to something else than the policy is found.
 
 use super::{altered, is_found};
-use crate::calls::{READ, WRITE, end, gateway, subject, with_key};
-use crate::ruled::put;
-use crate::ruled_calls::{batch, begin_by, ended_by, list, message, of_models};
+use crate::calls::{READ, WRITE, end, gateway, in_a_task, subject, used, with_key};
+use crate::ruled::{policy, put, rule};
+use crate::ruled_calls::{at_door, batch, begin_by, ended_by, list, message, of_models};
+use crate::scene::Scene;
+use fixtures::commands::AGENT;
 use fixtures::history::History;
+use ledger::aggregate::Key;
 use ledger::audit::Check;
+use ledger::command::{AgentChanges, DescribeAgent};
 use ledger::event::{
     CallEnded, CallEndedV1, CallRuling, CallSubject, Event, FactValue, RuledOperation, RulingBasis,
 };
-use ledger::policy::{PolicyDigest, RuleAction};
-use ledger::{Level, Risk, UpstreamName};
+use ledger::policy::{Comparison, Expr, Policy, PolicyDigest, RuleAction, Value};
+use ledger::{AgentName, Level, Risk, UpstreamName, Used, UsedLately};
 
 /// A message and a batch under the first version, a message of then that ends under the second, a list of zones, a
 /// message that arrives without a document and ends under the fourth.
@@ -211,6 +215,123 @@ async fn a_call_is_held_to_its_own_operation_and_to_its_messages() {
     breaks(&history, listed, |event| {
         ended_of(event).subject.operation = READ.to_owned();
     });
+}
+
+async fn at_site(scene: &Scene, site: &str) {
+    let described = DescribeAgent {
+        agent: AgentName::unchecked(AGENT),
+        changes: AgentChanges {
+            site: Some(Some(site.to_owned())),
+            tags: Some(vec![site.to_owned()]),
+            ..AgentChanges::default()
+        },
+    };
+    scene.run(described).await.unwrap();
+}
+
+/// Allows what never is, so that the facts are read, and nothing follows from what they say or do not say.
+fn reading() -> Policy {
+    const TEXTS: [&str; 6] = [
+        "agent.name",
+        "agent.organization",
+        "agent.site",
+        "subject",
+        "task.id",
+        "task.name",
+    ];
+    let compared = |name: &str, comparison, value| {
+        let fact = Box::new(Expr::Fact(name.to_owned()));
+        Expr::Compare(comparison, fact, Box::new(Expr::Literal(value)))
+    };
+    let nowhere = || Value::Text("nowhere".to_owned());
+    let texts = TEXTS.map(|name| compared(name, Comparison::Equal, nowhere()));
+    let many = compared(
+        "usage.requests_24h",
+        Comparison::GreaterOrEqual,
+        Value::Int(1000),
+    );
+    policy([rule(
+        "nowhere",
+        RuleAction::Allow,
+        Expr::Or(texts.into_iter().chain([many]).collect()),
+    )])
+}
+
+/// What the key's agent has used of which the log tells: two requests.
+async fn with_use(scene: &Scene, key: &Key) -> UsedLately {
+    let owner = ledger::event::UpstreamKeyOwner::Agent(key.agent_id);
+    let now = scene.now();
+    let recorded = used(owner, now, now);
+    let mut known = Used::default();
+    for one in &recorded.used {
+        known.take(owner, None, &one.model, &one.counts, now);
+    }
+    scene.execute(gateway(), recorded).await.unwrap();
+    known.lately(owner, None, None, now)
+}
+
+#[tokio::test]
+async fn what_the_log_knows_of_a_call_is_held_to_the_log() {
+    let (scene, key) = with_key().await;
+    at_site(&scene, "berlin").await;
+    let used = with_use(&scene, &key).await;
+    put(&scene, 1, Some(reading())).await;
+    let own = subject(&key, READ);
+    let (_, of_task) = in_a_task(&scene, &key, READ).await;
+    let mut judged = Vec::new();
+    for call in [own, of_task] {
+        let ruling = at_door(&scene, &call, (READ, None), used).await.unwrap();
+        judged.push((call, ruling));
+    }
+    // What changes before the end is written was not there at the door.
+    at_site(&scene, "munich").await;
+    for (number, (call, ruling)) in (1..).zip(judged) {
+        let over = end(vec![ended_by(number, call, ruling)]);
+        scene.execute(gateway(), over).await.unwrap();
+    }
+    let closed = scene.ledger.close().await;
+    let history = History::read(closed.path());
+    let report = history.verify();
+    assert!(report.verified && report.everything, "{report}");
+    let text = |text: &str| FactValue::Text(text.to_owned());
+    let (own, of_task) = (end_of(&history, 0), end_of(&history, 1));
+    for (at, name, value) in [
+        (own, "agent.name", text("other")),
+        (own, "agent.organization", text("Example")),
+        (own, "agent.site", text("hamburg")),
+        (own, "subject", text("client-z")),
+        (own, "task.id", text("1")),
+        (own, "usage.requests_24h", FactValue::Int(1)),
+        (of_task, "subject", text("client-z")),
+        (of_task, "task.name", text("another")),
+        (of_task, "task.id", text("1")),
+        (
+            of_task,
+            "agent.site",
+            FactValue::Unknown("not_set".to_owned()),
+        ),
+    ] {
+        let lie = |event: &mut Event| {
+            let facts = &mut operations_of(event).0[0].evaluation.facts;
+            let fact = facts.iter_mut().find(|fact| fact.name == name);
+            fact.unwrap_or_else(|| panic!("{name} was not read")).value = value;
+        };
+        breaks(&history, at, lie);
+    }
+    // More may have been used than the log tells of, and the site of later may have been read.
+    for (name, value) in [
+        ("usage.requests_24h", FactValue::Int(3)),
+        ("agent.site", text("munich")),
+    ] {
+        let report = altered(&history, |history| {
+            history.alter(own, |event| {
+                let facts = &mut operations_of(event).0[0].evaluation.facts;
+                let fact = facts.iter_mut().find(|fact| fact.name == name);
+                fact.unwrap().value = value;
+            });
+        });
+        assert!(report.verified, "{report}");
+    }
 }
 
 /// Of a call in the first form nothing is held to the policy, and what begins within the records is not guessed.

@@ -169,6 +169,7 @@ mod tests {
             key: "key".to_owned(),
             path: Some("/v1/messages/batches/c1/cancel".to_owned()),
             ends: 1,
+            ..CallStory::default()
         };
         story.recurring.calls.insert("c".to_owned(), call);
         clients.keys.push(AgentKey {

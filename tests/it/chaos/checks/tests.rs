@@ -3,6 +3,7 @@
 use super::{Arrived, Evidence, Sent, differs, findings, moving};
 use crate::chaos::client_ledger::{Acknowledged, Asked, ClientLedger, HeldTask};
 use crate::chaos::plan::{Kind, Op};
+use crate::chaos::recurring::CallStory;
 use crate::chaos::story::{
     Accepted, ApplyStory, ApprovalStory, ClearanceStory, DeliveryState, DeliveryStory,
     OperationStory, Story, TaskStory,
@@ -414,6 +415,47 @@ fn an_apply_that_another_policy_decided_is_found() {
     assert!(found(Some(1)).contains("decided by Some(1), and Some(2) held"));
     assert!(found(Some(3)).contains("decided by Some(3), and Some(2) held"));
     assert!(found(None).contains("decided by None, and Some(2) held"));
+}
+
+#[test]
+fn a_call_that_another_policy_let_through_or_that_its_own_denies_is_found() {
+    let found = |path: Option<&str>, ruled: Option<(u64, Option<u64>)>, denying: u64| {
+        after(|evidence| {
+            let story = &mut evidence.story;
+            story.policies = vec![(2, 1), (30, 2), (50, 3)];
+            story.without_cancels.insert(denying);
+            the_apply(evidence).accepted.policy = Some(1);
+            let call = CallStory {
+                path: path.map(ToOwned::to_owned),
+                ends: 1,
+                position: 40,
+                ruled,
+                ..CallStory::default()
+            };
+            let calls = &mut evidence.story.recurring.calls;
+            calls.insert("c".to_owned(), call);
+        })
+    };
+    let begun = Some("/v1/messages");
+    assert_eq!(found(begun, Some((35, Some(2))), 1), "");
+    assert!(found(begun, Some((25, Some(1))), 1).contains("by Some(1), and Some(2) held"));
+    assert!(found(begun, None, 1).contains("by None, and Some(2) held"));
+    assert!(found(begun, Some((35, Some(2))), 2).contains("Some(2) denies it"));
+    // Of a call whose end alone is on record it may be any since it was judged.
+    for version in [1, 2] {
+        assert_eq!(found(None, Some((25, Some(version))), 1), "");
+    }
+    for ruled in [
+        Some((25, Some(3))),
+        Some((35, Some(1))),
+        Some((25, None)),
+        None,
+    ] {
+        assert!(
+            found(None, ruled, 1).contains("which did not hold"),
+            "{ruled:?}"
+        );
+    }
 }
 
 #[test]
