@@ -277,6 +277,8 @@ impl Story {
             Event::ApplyAskedAnew(anew) => {
                 let asked = apply.approval.replace(anew.approval_id.to_string());
                 apply.asked_before.extend(asked);
+                // It had not begun, and does not before it is approved once more.
+                apply.authorised = false;
             }
             Event::OperationStarted(started) => {
                 apply.operations[at(started.index)] = OperationStory::Started;
