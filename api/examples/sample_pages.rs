@@ -133,6 +133,7 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
         says: says(),
         executes: true,
         is_of_write: false,
+        from: Some(ShownText::line("198.51.100.77, US, AS64497")),
         needed: None,
         may_approve_own: false,
         may_break_glass: false,

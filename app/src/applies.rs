@@ -1,7 +1,7 @@
 //! Applies: planning, submitting, continuing, reading, settling.
 
 use crate::app::App;
-use crate::edge::{SeenFrom, edge};
+use crate::edge::{SeenFrom, edge, edge_of_asker};
 use crate::principal::{Acting, Principal, TaskAccess, TaskReading};
 use crate::refusal::Error;
 use crate::scope_names::{self, ScopeName};
@@ -158,7 +158,7 @@ impl<'a> Attempt<'a> {
             purpose,
             on_approval,
             callback,
-            edge: edge(self.app, &self.seen),
+            edge: edge_of_asker(self.app, &self.seen),
         };
         let ruling = self.app.ledger.execute(self.who.origin(), command).await?;
         Ok(ruling.accepted()?)

@@ -382,7 +382,7 @@ impl<'a> Undecided<'a> {
             let detail = "block: only a denial blocks what asked".to_owned();
             return Err(invalid(detail).into());
         }
-        let target = asked_as(&wanted.kind, task, apply)?;
+        let target = asked_as(&wanted.kind, (&self.approval, task, apply))?;
         let (ledger, now) = (&self.app.ledger, self.app.ledger.now());
         if ledger.admissions().allow_over(&target, now).is_some() {
             return Err(Rejection::Allowed.into());

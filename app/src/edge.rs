@@ -169,14 +169,30 @@ fn open(path: &Path) -> Result<Reader<Vec<u8>>, UnreadableFile> {
     })
 }
 
-/// The facts of a request. Where no policy is in force and nothing is blocked nobody asks.
+/// The facts of a request that asks nobody anything. Where no policy is in force and nothing is blocked they are not
+/// needed.
 pub(crate) fn edge(app: &App, seen: &SeenFrom) -> Edge {
-    let mut edge = Edge::default();
     let policy = app.ledger.policy();
-    let policy = policy.in_force.as_deref();
-    if policy.is_none() && app.ledger.admissions().is_empty() {
-        return edge;
+    if policy.in_force.is_none() && app.ledger.admissions().is_empty() {
+        return Edge::default();
     }
+    facts(app, seen)
+}
+
+/// The facts of a request that may become a question, with the names that people are told.
+pub(crate) fn edge_of_asker(app: &App, seen: &SeenFrom) -> Edge {
+    let mut edge = facts(app, seen);
+    let named = |name: fn(&Places, IpAddr) -> Option<String>| {
+        let found = seen.address.and_then(|address| name(&app.places, address));
+        Fact::text(found.as_deref(), NOT_FOUND)
+    };
+    edge.say("city", named(Places::city));
+    edge.say("isp", named(Places::isp));
+    edge
+}
+
+fn facts(app: &App, seen: &SeenFrom) -> Edge {
+    let mut edge = Edge::default();
     let of_place = |fact: fn(&Places, IpAddr) -> Fact| match seen.address {
         Some(address) => fact(&app.places, address),
         None => Fact::unknown(NOT_TOLD),

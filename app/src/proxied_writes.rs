@@ -1,7 +1,7 @@
 //! Writes of agents through the proxies: asked for, waited for, and taken as far as they go.
 
 use crate::app::App;
-use crate::edge::{SeenFrom, edge};
+use crate::edge::{SeenFrom, edge_of_asker};
 use crate::proxied_calls::say_used;
 use crate::refusal::Error;
 use futures_util::FutureExt as _;
@@ -134,7 +134,7 @@ pub async fn hold(
         seen,
         used,
     } = write;
-    let mut edge = edge(app, seen);
+    let mut edge = edge_of_asker(app, seen);
     if let Some(used) = used {
         say_used(app, &mut edge, &used);
     }

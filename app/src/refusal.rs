@@ -176,8 +176,8 @@ pub enum Error {
     /// As many passwords are being verified as may be.
     #[error("too many passwords are being verified: try again in a moment")]
     Busy,
-    /// A policy that cannot be saved.
-    #[error("the policy cannot be saved: {}", first_of(.0))]
+    /// A policy, or cases to try on one, that are not valid.
+    #[error("the document is not valid: {}", first_of(.0))]
     PolicyInvalid(Vec<Problem>),
     /// It is not there.
     #[error("no such {what}")]

@@ -7,14 +7,14 @@ use ledger::aggregate::{Approval, ApprovalState, Group, User, VoteEnd};
 use ledger::command::WithdrawVote;
 use ledger::event::{ApprovalDecided, VoteLoss};
 use ledger::policy::{Need, NeedGroup};
-use ledger::{ApprovalId, Ledger, Person, Timestamp};
+use ledger::{ApprovalId, Decision, Ledger, Person, Timestamp, UserId};
 use std::sync::Arc;
 
 /// How far the needs of a question are met.
 #[derive(Debug, Clone)]
 pub struct Votes {
     pub needs: Vec<NeedMet>,
-    /// Every vote that did not end the question, in order; the newest of each principal.
+    /// Every vote, the newest of each principal, and last the one that ended the question.
     pub votes: Vec<VoteCast>,
     sums: (usize, usize),
 }
@@ -32,6 +32,12 @@ pub struct NeedMet {
 #[derive(Debug, Clone)]
 pub struct VoteCast {
     pub cast: ApprovalDecided,
+    pub decision: Decision,
+    /// The user whose it is, with the name that it has now; `None` for a principal that no user owns, and where the
+    /// user was erased.
+    pub user: Option<(UserId, String)>,
+    /// The algorithm of the key that signed it; `None` where its principal was erased.
+    pub algorithm: Option<String>,
     pub at: Timestamp,
     /// The person who is counted; `None` where the vote counts no more.
     pub person: Option<Person>,
@@ -72,17 +78,26 @@ impl Votes {
                 .find(|(voter, _)| voter == principal)
                 .map(|(_, person)| person.clone())
         };
-        let votes = approval.votes.iter().map(|vote| VoteCast {
-            person: counted(&vote.cast.principal).filter(|_| vote.end.is_none()),
-            cast: vote.cast.clone(),
-            at: vote.at,
-            end: vote.end,
-        });
-        Ok(Self {
-            votes: votes.collect(),
-            needs,
-            sums,
-        })
+        let mut votes = Vec::with_capacity(approval.votes.len() + 1);
+        for vote in &approval.votes {
+            let person = counted(&vote.cast.principal).filter(|_| vote.end.is_none());
+            let count = (person, vote.end);
+            let cast = (&vote.cast, Decision::Approve, vote.at);
+            votes.push(VoteCast::of(ledger, cast, count).await?);
+        }
+        if let Some((cast, at)) = approval.decision.as_ref().zip(approval.decided_at) {
+            let decision = match approval.state {
+                ApprovalState::Denied => Decision::Deny,
+                _ => Decision::Approve,
+            };
+            let mut last = VoteCast::of(ledger, (cast, decision, at), (None, None)).await?;
+            last.person = Some(match &last.user {
+                Some((id, _)) => Person::User(*id),
+                None => Person::Principal(cast.principal.clone()),
+            });
+            votes.push(last);
+        }
+        Ok(Self { needs, votes, sums })
     }
 
     /// The number of people who are counted, and the number that is needed.
@@ -164,6 +179,27 @@ impl NeedMet {
 }
 
 impl VoteCast {
+    async fn of(
+        ledger: &Ledger,
+        (cast, decision, at): (&ApprovalDecided, Decision, Timestamp),
+        (person, end): (Option<Person>, Option<VoteEnd>),
+    ) -> Result<Self, Error> {
+        let user = ledger::Error::none_if_erased(ledger.owner(&cast.principal).await)?;
+        let approver = ledger::Error::none_if_erased(ledger.approver(&cast.principal).await)?;
+        let credential = approver
+            .as_ref()
+            .and_then(|known| known.credential(&cast.credential_id));
+        Ok(Self {
+            user: user.map(|user| (user.id, user.name.to_string())),
+            algorithm: credential.map(|known| known.algorithm.clone()),
+            cast: cast.clone(),
+            decision,
+            at,
+            person,
+            end,
+        })
+    }
+
     /// Why it counts no more, in a word; `None` while it counts.
     #[must_use]
     pub const fn void(&self) -> Option<&'static str> {

@@ -3,7 +3,7 @@
 
 use crate::aggregate::{Admission, AdmissionKind};
 use crate::clock::Timestamp;
-use crate::event::{Actor, ClientTarget};
+use crate::event::{Actor, AskedFrom, ClientTarget};
 use crate::id::{AdmissionId, AgentId};
 use crate::name::ClientSubject;
 use crate::policy::{Edge, Fact, Facts, Value};
@@ -52,6 +52,17 @@ impl<'a> Client<'a> {
     #[must_use]
     pub(crate) fn recorded(self, facts: &Facts) -> Self {
         self.with(|name| facts.get(name).cloned())
+    }
+
+    /// With where the request that asked a question came from.
+    #[must_use]
+    pub(crate) fn asked_from(self, from: &AskedFrom) -> Self {
+        let address = from.address.as_ref().and_then(|text| text.parse().ok());
+        Self {
+            address: self.address.or(address),
+            asn: self.asn.or(from.asn),
+            ..self
+        }
     }
 
     /// What is known already stays.

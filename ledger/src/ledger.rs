@@ -222,7 +222,7 @@ impl Ledger {
     }
 
     /// The user whose principal it is: by its name, or because the user has shown a passkey of it.
-    async fn owner(&self, principal: &ApproverName) -> Result<Option<Arc<User>>, Error> {
+    pub async fn owner(&self, principal: &ApproverName) -> Result<Option<Arc<User>>, Error> {
         match User::named_by(principal) {
             Some(user) => self.load::<User>(user).await,
             None => self.find::<User>(LookupKey::linked(principal)).await,

@@ -296,7 +296,7 @@ refusals! {
     #[error("this passkey may not answer here; use one of those that the options name")]
     PasskeyNotEligible => Forbidden, "credential_not_eligible";
     /// Nobody whom the question needs signs with it.
-    #[error("this passkey may not answer this question: it is of nobody in a group that is needed, or was taken away")]
+    #[error("this credential may not answer this question: it is of nobody in a group that is needed, was taken away, or is a command-line key where a passkey is needed")]
     VoterNotEligible => Forbidden, "not_eligible";
     /// Its own wish.
     #[error("who asks for it does not approve it: you own the agent, made its key, opened its task or proposed the change")]
@@ -622,6 +622,15 @@ refusals! {
     /// No living user has that id.
     #[error("there is no such user")]
     UserNotFound => NotFound, "user_not_found";
+    /// Nobody could answer what asks for its members.
+    #[error(
+        "the policy in force asks for members of this group: {}; change the policy first",
+        by.join(", ")
+    )]
+    GroupInPolicy {
+        /// The parts of the policy that name it: `rule foreign`, `policy_change`, `break_glass`.
+        by: Vec<String>,
+    } => Conflict, "group_in_policy";
     /// No group has that id.
     #[error("there is no such group")]
     GroupNotFound => NotFound, "group_not_found";

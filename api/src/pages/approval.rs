@@ -30,6 +30,8 @@ pub struct ApprovalPage {
     pub asked_by: Option<AskedByRules>,
     /// Asked in a task that was opened for this alone, so nothing is kept in it.
     pub is_of_write: bool,
+    /// Where the request came from; `None` where nothing is known of that.
+    pub from: Option<ShownText>,
     /// The times for which the decision can be kept for later requests.
     pub keep: KeepChoices,
     /// True where it is carried out at once after an approval.

@@ -19,6 +19,8 @@ pub(crate) struct Glance {
     pub(crate) place: Option<Short>,
     /// The agent, and the task's name as its orchestrator wrote it; of what is not about an apply, none.
     pub(crate) asker: Option<(Short, Short)>,
+    /// Where the request came from, as far as that is known.
+    pub(crate) from: Option<Short>,
     /// The differences that it would make, where it is not about an apply.
     pub(crate) changes: Option<Short>,
     /// The reasons of who opened the task, and of the agent.
@@ -69,6 +71,11 @@ impl Glance {
                 Short::line(question.task.agent.as_str(), Self::TEXT),
                 Short::line(&question.task.name, Self::TEXT),
             )),
+            from: question
+                .approval
+                .from
+                .as_ref()
+                .map(|from| Short::line(from.in_words(), Self::TEXT)),
             changes: None,
             opener_says: Self::reason_of(&question.task.purpose),
             agent_says: Self::reason_of(&question.apply.purpose),
@@ -87,6 +94,7 @@ impl Glance {
             first: None,
             place: None,
             asker: None,
+            from: None,
             changes: (!changes.is_empty()).then(|| Short::line(changes, Self::TEXT)),
             opener_says: None,
             agent_says: None,

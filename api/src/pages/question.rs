@@ -87,6 +87,10 @@ impl Question<'_> {
             says: Says::of(&self.apply.purpose),
             asked_by: AskedByRules::of(approval),
             is_of_write: self.task.write.is_some(),
+            from: approval
+                .from
+                .as_ref()
+                .map(|from| ShownText::line(from.in_words())),
             keep: KeepChoices::of((approval, self.task, self.apply), self.now),
             executes: self.executes,
             needed: self.votes.map(|votes| Needed::of(votes, self.names)),

@@ -121,6 +121,7 @@ fn approval() -> ApprovalPage {
     ApprovalPage {
         asked_by: None,
         is_of_write: false,
+        from: Some(hostile()),
         keep: KeepChoices::default(),
         agent: hostile(),
         task_name: hostile(),

@@ -41,8 +41,7 @@ pub(crate) struct EvaluatedView {
     index: usize,
     /// `allow`, `ask` or `deny`.
     outcome: &'static str,
-    /// The priority of the rules that decided; absent where the default did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The priority of the rules that decided; null where the default did.
     level: Option<u32>,
     /// What became of each rule; absent where the version is not in force any more.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,14 +4,13 @@ use super::evaluation::EvaluationView;
 use super::history::HistoryRow;
 use crate::problem::ApiError;
 use crate::state::AppState;
-use app::edge::Places;
 use app::history::Answered;
 use app::policy::Change;
 use app::votes::{NeedMet, VoteCast, Votes};
 use ledger::aggregate::{Apply, Approval};
-use ledger::event::{AskedSubject, FactValue, PolicyEvaluation, PreState};
+use ledger::event::{ApprovalDecided, AskedFrom, AskedSubject, PreState};
 use ledger::policy::{Assurance, NeedGroup};
-use ledger::{Person, Timestamp, operations_of};
+use ledger::{Blob, Choice, Timestamp, operations_of};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -46,7 +45,7 @@ pub(crate) struct QuestionView {
     pre_state: Option<PreStateView>,
     /// The question in the place of which this one was asked, because the policy or the state upstream had changed.
     replaces: Option<String>,
-    /// What the policy has read of where the request came from; null where none was evaluated.
+    /// Where the request that asked came from; null where nothing was known of that.
     client: Option<ClientView>,
     /// The requirement of an answer, where a policy asked: its needs, and the users whom it excludes.
     #[schema(value_type = Option<Value>)]
@@ -55,7 +54,7 @@ pub(crate) struct QuestionView {
     evaluation: Option<EvaluationView>,
     /// The needs, and how many people are counted for each now.
     needs: Vec<NeedView>,
-    /// Votes to approve that did not end it; the newest of each principal.
+    /// Each vote, the newest of each principal, and last the one that ended it.
     votes: Vec<VoteView>,
     /// Whether one person approved it alone in an emergency.
     break_glass: bool,
@@ -135,17 +134,16 @@ impl PreStateView {
     }
 }
 
-/// The client of a request, as far as the policy has read it. Members that it has not read, and those that
-/// nobody knew, are null.
+/// The client of a request, as far as the service knew it. Members that nobody knew are null.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ClientView {
     address: Option<String>,
     /// Two letters of ISO 3166-1.
     country: Option<String>,
-    /// As the files of GEOIP_FILE say it now; no rule reads it.
+    /// The English name, as the files of GEOIP_FILE said it then; no rule reads it.
     city: Option<String>,
     /// The number of its autonomous system.
-    asn: Option<i64>,
+    asn: Option<u32>,
     /// Its provider, as the city is told.
     isp: Option<String>,
     tls: ClientCertificateView,
@@ -160,29 +158,25 @@ pub(crate) struct ClientCertificateView {
 }
 
 impl ClientView {
-    fn of(said: &PolicyEvaluation, places: &Places) -> Self {
-        let fact = |name: &str| {
-            let read = said.facts.iter().find(|fact| fact.name == name);
-            read.map(|fact| &fact.value)
-        };
-        let text = |name: &str| match fact(name) {
-            Some(FactValue::Text(text)) => Some(text.clone()),
-            _ => None,
-        };
-        let address = text("address");
-        let parsed = address.as_deref().and_then(|text| text.parse().ok());
+    /// As the question says it, and of questions of before as the policy has read it.
+    fn of(approval: &Approval, apply: &Apply) -> Option<Self> {
+        let said = apply.evaluation.as_deref().map(AskedFrom::read_by);
+        let from = approval.from.clone().or(said);
+        from.map(Self::from)
+    }
+}
+
+impl From<AskedFrom> for ClientView {
+    fn from(from: AskedFrom) -> Self {
         Self {
-            address,
-            city: parsed.and_then(|address| places.city(address)),
-            isp: parsed.and_then(|address| places.isp(address)),
-            country: text("country"),
-            asn: match fact("asn") {
-                Some(FactValue::Int(number)) => Some(*number),
-                _ => None,
-            },
+            address: from.address,
+            country: from.country,
+            city: from.city,
+            asn: from.asn,
+            isp: from.isp,
             tls: ClientCertificateView {
-                subject: text("tls.subject"),
-                fingerprint: text("tls.fingerprint"),
+                subject: from.tls_subject,
+                fingerprint: from.tls_fingerprint,
             },
         }
     }
@@ -211,19 +205,100 @@ struct GroupNamed {
 /// A vote.
 #[derive(Debug, Serialize, ToSchema)]
 struct VoteView {
-    /// The user who is counted; null for a principal that no user owns, and where the vote counts no more.
-    user_id: Option<String>,
+    /// The user whose it is; null for a principal that no user owns, and where the user was erased.
+    user: Option<UserNamed>,
     principal: String,
-    /// `approve`
+    /// `approve`, or `deny` of one that ended the question so.
     decision: &'static str,
     at: String,
+    /// `passkey` or `software_key`.
+    assurance: &'static str,
     /// Why it counts no more: `withdrawn`; `user`, `passkey`, `group`, `excluded` or `locked` where another vote found it
     /// so; `lost` where nobody has voted since. Null while it counts.
     void: Option<&'static str>,
+    /// How long it holds, and for what else, as its voter chose; of several who approve the narrowest holds.
+    retention: RetentionView,
+    /// The block that it sets; null where it sets none.
+    block: Option<SignedBlockView>,
     reason: Option<String>,
+    proof: ProofView,
+}
+
+/// A user, by the name that it has now.
+#[derive(Debug, Serialize, ToSchema)]
+struct UserNamed {
+    id: String,
+    name: String,
+}
+
+/// How long a vote holds, and for what else than its question.
+#[derive(Debug, Serialize, ToSchema)]
+struct RetentionView {
+    /// `once`, `cache` or `permanent`.
+    mode: &'static str,
+    /// `exact` or `scope`; null for `once`.
+    breadth: Option<&'static str>,
+    /// `task` or `agent`; null for `once`.
+    binding: Option<&'static str>,
+    /// When it ends by itself; of an approval for once the time before which it is to be used, where its voter has
+    /// shortened that.
+    until: Option<String>,
+}
+
+/// A block that a vote sets.
+#[derive(Debug, Serialize, ToSchema)]
+struct SignedBlockView {
+    /// `agent`, `subject`, `address` or `asn`.
+    kind: String,
+    value: String,
+    /// When it ends by itself.
+    until: Option<String>,
+}
+
+/// What proves a vote. Binary values are unpadded base64url.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProofView {
     /// The statement that was signed.
     statement: String,
     credential_id: String,
+    /// `ES256`, `ES384`, `RS256` or `Ed25519`; null where its principal was erased.
+    algorithm: Option<String>,
+    /// Of a passkey.
+    client_data_json: Option<String>,
+    /// Of a passkey.
+    authenticator_data: Option<String>,
+    /// The challenge that was signed with the statement.
+    challenge: Option<String>,
+    signature: String,
+}
+
+impl RetentionView {
+    fn of(choice: &Choice) -> Self {
+        let kept = choice.retention;
+        let until = kept.map_or(choice.use_until, |kept| kept.until);
+        Self {
+            mode: kept.map_or("once", |kept| kept.mode.as_str()),
+            breadth: kept.map(|kept| kept.breadth.as_str()),
+            binding: kept.map(|kept| kept.binding.as_str()),
+            until: until.map(|at| at.to_string()),
+        }
+    }
+}
+
+impl ProofView {
+    fn of(cast: ApprovalDecided, algorithm: Option<String>) -> Self {
+        let challenge = cast.proof().challenge().ok();
+        let of_passkey = |bytes: &Blob| cast.is_by_passkey().then(|| bytes.to_base64url());
+        Self {
+            challenge: challenge.map(|it| Blob::from(it.to_bytes()).to_base64url()),
+            client_data_json: of_passkey(&cast.client_data_json),
+            authenticator_data: of_passkey(&cast.authenticator_data),
+            credential_id: cast.credential_id.to_base64url(),
+            signature: cast.signature.to_base64url(),
+            statement: cast.statement,
+            algorithm,
+        }
+    }
 }
 
 impl From<&NeedMet> for NeedView {
@@ -248,18 +323,28 @@ impl From<&NeedMet> for NeedView {
 
 impl From<VoteCast> for VoteView {
     fn from(vote: VoteCast) -> Self {
+        let choice = Choice::of_statement(&vote.cast.statement).unwrap_or_default();
         Self {
             void: vote.void(),
-            user_id: match vote.person {
-                Some(Person::User(id)) => Some(id.to_string()),
-                Some(Person::Principal(_)) | None => None,
-            },
+            user: vote.user.map(|(id, name)| UserNamed {
+                id: id.to_string(),
+                name,
+            }),
             principal: vote.cast.principal.to_string(),
-            decision: "approve",
+            decision: vote.decision.as_str(),
             at: vote.at.to_string(),
-            reason: vote.cast.reason,
-            statement: vote.cast.statement,
-            credential_id: vote.cast.credential_id.to_base64url(),
+            assurance: match vote.cast.is_by_passkey() {
+                true => "passkey",
+                false => "software_key",
+            },
+            retention: RetentionView::of(&choice),
+            block: choice.block.map(|block| SignedBlockView {
+                kind: block.kind,
+                value: block.value,
+                until: block.until.map(|at| at.to_string()),
+            }),
+            reason: vote.cast.reason.clone(),
+            proof: ProofView::of(vote.cast, vote.algorithm),
         }
     }
 }
@@ -289,7 +374,7 @@ impl QuestionView {
             expires_at: approval.expires_at.to_string(),
             pre_state: PreStateView::of(approval),
             replaces: apply.replaced_by(approval.id).map(|id| id.to_string()),
-            client: said.map(|said| ClientView::of(said, &state.app.places)),
+            client: ClientView::of(approval, apply),
             requirement: requirement_of(approval)?,
             evaluation: said.map(|said| EvaluationView::of(said, policy)),
             needs: votes.needs.iter().map(NeedView::from).collect(),

@@ -4,8 +4,9 @@ use super::question_subject::{AskedApply, QuestionSubject};
 use super::{Aggregate, Apply, whole_seconds};
 use crate::clock::Timestamp;
 use crate::event::{
-    ApprovalAsked, ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, AskedSubject,
-    Denied, Event, PreState, VoteLoss, VoteVoided, VoteWithdrawn, Voted, ZoneNameRead, ZoneRead,
+    ApprovalAsked, ApprovalDecided, ApprovalRequested, Approved, AskedByPolicy, AskedFrom,
+    AskedSubject, Denied, Event, PreState, VoteLoss, VoteVoided, VoteWithdrawn, Voted,
+    ZoneNameRead, ZoneRead,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
@@ -167,6 +168,8 @@ pub struct Approval {
     pub cancelled_by: CancelledBy,
     /// The rules that ask, and what an answer needs, where a policy was in force.
     pub policy: Option<Arc<AskedByPolicy>>,
+    /// Where the request that asked came from, as far as that was known.
+    pub from: Option<AskedFrom>,
     /// The newest vote of each principal, in the order of those.
     pub votes: Vec<Vote>,
 }
@@ -194,6 +197,7 @@ impl Approval {
             released_by: None,
             cancelled_by: CancelledBy::Task,
             policy: put.policy.map(Arc::new),
+            from: put.from,
             votes: Vec::new(),
         }
     }
@@ -414,6 +418,7 @@ struct Put {
     continuation_seconds: u32,
     approvers: Vec<ApproverName>,
     policy: Option<AskedByPolicy>,
+    from: Option<AskedFrom>,
 }
 
 impl From<&ApprovalRequested> for Put {
@@ -424,6 +429,7 @@ impl From<&ApprovalRequested> for Put {
             continuation_seconds: asked.continuation_seconds,
             approvers: asked.approvers.clone(),
             policy: asked.policy.clone(),
+            from: asked.from.clone(),
         }
     }
 }
@@ -436,6 +442,7 @@ impl From<&ApprovalAsked> for Put {
             continuation_seconds: 0,
             approvers: asked.approvers.clone(),
             policy: asked.policy.clone(),
+            from: None,
         }
     }
 }
@@ -552,8 +559,9 @@ impl Aggregate for Approval {
             })
             .sum();
         let policy = self.policy.as_ref().map_or(0, |_| 1024);
+        let from = self.from.as_ref().map_or(0, |_| 512);
         let votes = self.votes.len() * 1024;
         let decided = self.decision.as_ref().map_or(0, |_| 1024);
-        1024 + read + zones + policy + votes + decided + self.subject.weight()
+        1024 + read + zones + policy + from + votes + decided + self.subject.weight()
     }
 }

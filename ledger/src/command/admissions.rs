@@ -3,10 +3,10 @@
 use super::Command;
 use super::acting::still_acts;
 use super::asked_anew::recorded_client;
-use crate::aggregate::{Admission, AdmissionKind, Agent, Apply, Task};
+use crate::aggregate::{Admission, AdmissionKind, Agent, Apply, Approval, Task};
 use crate::error::Error;
 use crate::event::{AllowLifted, AllowSet, BlockLifted, BlockSet, ClientTarget, Network, Role};
-use crate::id::{AdmissionId, ApprovalId};
+use crate::id::AdmissionId;
 use crate::rejection::Rejection;
 use crate::retention::LONGEST;
 use crate::statement::{Decision, SignedBlock};
@@ -112,8 +112,11 @@ impl Command for SetAdmission {
 ///
 /// # Errors
 /// [`Rejection::Invalid`] for a word that is none, and where the record does not say it.
-pub fn asked_as(kind: &str, task: &Task, apply: &Apply) -> Result<ClientTarget, Rejection> {
-    let client = recorded_client(task, apply);
+pub fn asked_as(
+    kind: &str,
+    (approval, task, apply): (&Approval, &Task, &Apply),
+) -> Result<ClientTarget, Rejection> {
+    let client = recorded_client(task, apply, Some(approval));
     let target = match kind {
         "agent" => Some(ClientTarget::Agent(client.agent)),
         "subject" => client.subject.cloned().map(ClientTarget::Subject),
@@ -141,14 +144,14 @@ fn bad_block(detail: &str) -> Rejection {
 /// allow covers that, [`Rejection::Invalid`] with an approval and for a time that is over or too long.
 pub(super) fn blocked(
     tx: &Transaction<'_>,
-    (approval_id, task, apply): (ApprovalId, &Task, &Apply),
+    (approval, task, apply): (&Approval, &Task, &Apply),
     decision: Decision,
     block: &SignedBlock,
 ) -> Result<NewEvent, Rejection> {
     if decision == Decision::Approve {
         return Err(bad_block("block: only a denial blocks what asked"));
     }
-    let target = asked_as(&block.kind, task, apply)?;
+    let target = asked_as(&block.kind, (approval, task, apply))?;
     if target.value() != block.value {
         return Err(Rejection::QuestionChanged);
     }
@@ -169,7 +172,7 @@ pub(super) fn blocked(
         target,
         reason: None,
         until: block.until,
-        approval_id: Some(approval_id),
+        approval_id: Some(approval.id),
     };
     Ok(context.event(admission_id, set))
 }

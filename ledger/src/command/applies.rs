@@ -19,9 +19,9 @@ use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
-    ApplyAccepted, ApplyFollows, ApplyRefused, ApprovalRequested, AskedByPolicy, Authorisation,
-    CallbackOwner, CallbackSet, LockTarget, LockedOperation, OnApproval, PermissionCheck,
-    PolicyEvaluation,
+    ApplyAccepted, ApplyFollows, ApplyRefused, ApprovalRequested, AskedByPolicy, AskedFrom,
+    Authorisation, CallbackOwner, CallbackSet, LockTarget, LockedOperation, OnApproval,
+    PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, ClearanceId, DeviceId, TaskId};
@@ -280,6 +280,10 @@ impl Command for SubmitApply {
             follows,
             callback,
             devices,
+            from: match asks && shared.is_none() {
+                true => AskedFrom::of(&self.edge),
+                false => None,
+            },
         };
         let apply_id: ApplyId = tx.context().id();
         let events = decide_submit(asked, apply_id, &task, known.as_deref(), &tx.context())?;
@@ -323,6 +327,8 @@ struct Asked<'a> {
     callback: Option<&'a NewCallback>,
     /// The devices of the people who are asked.
     devices: Vec<DeviceId>,
+    /// Where the request came from that asks a new question.
+    from: Option<AskedFrom>,
 }
 
 fn decide_submit(
@@ -363,6 +369,7 @@ fn decide_submit(
                     fingerprint: asked.fingerprint,
                     policy: asked.ruled.as_ref().and_then(Ruled::asked),
                     devices: &asked.devices,
+                    from: asked.from,
                 };
                 ask(context, task, question, &mut events)
             }
@@ -401,6 +408,8 @@ pub(super) struct Question<'a> {
     pub(super) policy: Option<AskedByPolicy>,
     /// The devices of the people who are asked.
     pub(super) devices: &'a [DeviceId],
+    /// Where the request that asks came from.
+    pub(super) from: Option<AskedFrom>,
 }
 
 pub(super) fn ask(
@@ -415,6 +424,7 @@ pub(super) fn ask(
         apply_id,
         fingerprint,
         policy,
+        from,
         ..
     } = question;
     let shorter = policy
@@ -442,6 +452,7 @@ pub(super) fn ask(
                 false => Vec::new(),
             },
             policy,
+            from,
         },
     );
     events.extend(with_deliveries(

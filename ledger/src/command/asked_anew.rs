@@ -43,7 +43,11 @@ pub(super) struct Anew<'a> {
 }
 
 /// Who asked for an apply, as far as its record says.
-pub(super) fn recorded_client<'a>(task: &'a Task, apply: &Apply) -> Client<'a> {
+pub(super) fn recorded_client<'a>(
+    task: &'a Task,
+    apply: &Apply,
+    question: Option<&Approval>,
+) -> Client<'a> {
     let by_key = apply.asked_by_key(task).is_some();
     let client = Client {
         agent: task.agent_id,
@@ -51,7 +55,11 @@ pub(super) fn recorded_client<'a>(task: &'a Task, apply: &Apply) -> Client<'a> {
         address: None,
         asn: None,
     };
-    with_record(client, apply)
+    let client = with_record(client, apply);
+    match question.and_then(|asked| asked.from.as_ref()) {
+        Some(from) => client.asked_from(from),
+        None => client,
+    }
 }
 
 /// A client with what is recorded of where its apply came from.
@@ -125,6 +133,7 @@ pub(super) async fn ask_anew(tx: &mut Transaction<'_>, anew: Anew<'_>) -> Result
                 fingerprint: apply.fingerprint,
                 policy: ruled.asked(),
                 devices: &devices,
+                from: replaced.from.clone(),
             };
             let approval_id = ask(&context, task, question, &mut events);
             if let Some(ReadAgain { operations, zones }) = read {

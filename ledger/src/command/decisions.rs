@@ -191,7 +191,7 @@ impl Command for DecideApproval {
             let asked = approval.of_apply()?;
             let task = task.ok_or(Rejection::ApprovalNotFound)?;
             let apply = tx.existing::<Apply>(asked.apply_id).await?;
-            let about = (approval.id, task, &*apply);
+            let about = (&*approval, task, &*apply);
             events.push(blocked(tx, about, self.decision, &block)?);
         }
         tx.append(events).await?;

@@ -154,7 +154,7 @@ async fn halt_apply(
             apply,
             replaced: &replaced,
             key: apply.asked_by_key(task),
-            client: recorded_client(task, apply),
+            client: recorded_client(task, apply, Some(&*replaced)),
             ruled: *ruled,
             read: read.filter(|read| read.operations.len() == apply.operations.len()),
         };

@@ -154,6 +154,10 @@ impl Command for DeleteGroup {
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Group>, Error> {
         still_acts(tx, Role::Admin).await?;
         let group = standing(tx, self.group_id).await?;
+        let by = tx.policy().map(|known| known.policy.parts_with(group.id));
+        if let Some(by) = by.filter(|by| !by.is_empty()) {
+            return Err(Rejection::GroupInPolicy { by }.into());
+        }
         let deleted = GroupDeleted {
             reason: self.reason,
         };

@@ -1,6 +1,6 @@
 //! Events of an approval's stream. Frozen forms.
 
-use super::evaluation::{AskedByPolicy, AskedByPolicyV1};
+use super::evaluation::{AskedByPolicy, AskedByPolicyV1, FactValue, PolicyEvaluation};
 use crate::assertion::Assertion;
 use crate::blob::Blob;
 use crate::clock::Timestamp;
@@ -9,10 +9,11 @@ use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::{AgentName, ApproverName, CredentialId, RecordedThumbprint};
 use crate::on_screen::OnScreen;
 use crate::operation::Scope;
+use crate::policy::{Edge, Fact, Value, recordable};
 use crate::software_key::{DecisionProof, SoftwareSignature};
 use serde::{Deserialize, Serialize};
 
-/// `approval.requested` 3.
+/// `approval.requested` 4.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalRequested {
     /// The approval, which is also its stream.
@@ -33,6 +34,148 @@ pub struct ApprovalRequested {
     pub approvers: Vec<ApproverName>,
     /// The rules that ask, and what an answer needs; absent where no policy was in force.
     pub policy: Option<AskedByPolicy>,
+    /// Where the request that asked came from; absent where nothing was known of that.
+    pub from: Option<AskedFrom>,
+}
+
+/// Where a request that asked came from, as far as the service knew it: for those who answer, and for the block of a
+/// denial. Rules read it as facts, which stand with the evaluation.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AskedFrom {
+    /// The client's address.
+    pub address: Option<String>,
+    /// Its country, two letters of ISO 3166-1.
+    pub country: Option<String>,
+    /// The English name of its city.
+    pub city: Option<String>,
+    /// The number of its autonomous system.
+    pub asn: Option<u32>,
+    /// The name of its provider, else of its autonomous system.
+    pub isp: Option<String>,
+    /// The subject of the client's certificate.
+    pub tls_subject: Option<String>,
+    /// Hex SHA-256 of that certificate.
+    pub tls_fingerprint: Option<String>,
+}
+
+impl AskedFrom {
+    /// What the service says of a request, each part no longer than a fact may be; `None` where it knows nothing.
+    #[must_use]
+    pub fn of(edge: &Edge) -> Option<Self> {
+        let text = |name: &str| match recordable(edge.fact(name)) {
+            Fact::Known(Value::Text(text)) => Some(text),
+            _ => None,
+        };
+        let asn = match edge.fact("asn") {
+            Fact::Known(Value::Int(number)) => u32::try_from(number).ok(),
+            _ => None,
+        };
+        let from = Self {
+            address: text("address"),
+            country: text("country"),
+            city: text("city"),
+            asn,
+            isp: text("isp"),
+            tls_subject: text("tls.subject"),
+            tls_fingerprint: text("tls.fingerprint"),
+        };
+        (from != Self::default()).then_some(from)
+    }
+
+    /// What a policy has read of it.
+    #[must_use]
+    pub fn read_by(said: &PolicyEvaluation) -> Self {
+        let fact = |name: &str| {
+            let read = said.facts.iter().find(|fact| fact.name == name);
+            read.map(|fact| &fact.value)
+        };
+        let text = |name: &str| match fact(name) {
+            Some(FactValue::Text(text)) => Some(text.clone()),
+            _ => None,
+        };
+        Self {
+            address: text("address"),
+            country: text("country"),
+            asn: match fact("asn") {
+                Some(FactValue::Int(number)) => u32::try_from(*number).ok(),
+                _ => None,
+            },
+            tls_subject: text("tls.subject"),
+            tls_fingerprint: text("tls.fingerprint"),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it says what a policy has read, as far as that was known.
+    pub(crate) fn fits(&self, said: &PolicyEvaluation) -> bool {
+        let read = Self::read_by(said);
+        let same = |read: Option<String>, here: &Option<String>| read.is_none() || read == *here;
+        same(read.address, &self.address)
+            && same(read.country, &self.country)
+            && (read.asn.is_none() || read.asn == self.asn)
+            && same(read.tls_subject, &self.tls_subject)
+            && same(read.tls_fingerprint, &self.tls_fingerprint)
+    }
+
+    /// `198.51.100.77, Boston, US, AS64497 (Example Net), certificate CN=ci`; of a certificate without a known subject
+    /// the fingerprint.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let certificate = self.tls_subject.as_ref().or(self.tls_fingerprint.as_ref());
+        let network = match (self.asn, &self.isp) {
+            (Some(number), Some(name)) => Some(format!("AS{number} ({name})")),
+            (Some(number), None) => Some(format!("AS{number}")),
+            (None, name) => name.clone(),
+        };
+        let parts = [
+            self.address.clone(),
+            self.city.clone(),
+            self.country.clone(),
+            network,
+            certificate.map(|name| format!("certificate {name}")),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// `approval.requested` 3: nothing was said of where the request came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalRequestedV3 {
+    /// The approval, which is also its stream.
+    pub approval_id: ApprovalId,
+    /// The task.
+    pub task_id: TaskId,
+    /// The agent's name.
+    pub agent: AgentName,
+    /// The apply that asked first; its submission is what is approved.
+    pub apply_id: ApplyId,
+    /// What is approved.
+    pub fingerprint: Fingerprint,
+    /// Until when it can be decided.
+    pub expires_at: Timestamp,
+    /// How long after an approval it can be continued, in seconds.
+    pub continuation_seconds: u32,
+    /// The principals who may decide.
+    pub approvers: Vec<ApproverName>,
+    /// The rules that ask, and what an answer needs; absent where no policy was in force.
+    pub policy: Option<AskedByPolicy>,
+}
+
+impl From<ApprovalRequestedV3> for ApprovalRequested {
+    fn from(old: ApprovalRequestedV3) -> Self {
+        Self {
+            approval_id: old.approval_id,
+            task_id: old.task_id,
+            agent: old.agent,
+            apply_id: old.apply_id,
+            fingerprint: old.fingerprint,
+            expires_at: old.expires_at,
+            continuation_seconds: old.continuation_seconds,
+            approvers: old.approvers,
+            policy: old.policy,
+            from: None,
+        }
+    }
 }
 
 /// `approval.requested` 2: statements said nothing of the policy.
@@ -70,6 +213,7 @@ impl From<ApprovalRequestedV2> for ApprovalRequested {
             continuation_seconds: old.continuation_seconds,
             approvers: old.approvers,
             policy: old.policy.map(AskedByPolicy::from),
+            from: None,
         }
     }
 }
@@ -107,6 +251,7 @@ impl From<ApprovalRequestedV1> for ApprovalRequested {
             continuation_seconds: old.continuation_seconds,
             approvers: old.approvers,
             policy: None,
+            from: None,
         }
     }
 }

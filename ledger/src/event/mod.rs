@@ -49,8 +49,9 @@ pub use apply::{
 pub use approval::{
     ApprovalCancelled, ApprovalCancelledV1, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1,
     ApprovalDecidedV2, ApprovalExpired, ApprovalNarrowed, ApprovalReleased, ApprovalRequested,
-    ApprovalRequestedV1, ApprovalRequestedV2, PreState, PreStateRecorded, PreStateRecordedV1,
-    VoteLoss, VoteVoided, VoteWithdrawn, ZoneNameRead, ZoneRead,
+    ApprovalRequestedV1, ApprovalRequestedV2, ApprovalRequestedV3, AskedFrom, PreState,
+    PreStateRecorded, PreStateRecordedV1, VoteLoss, VoteVoided, VoteWithdrawn, ZoneNameRead,
+    ZoneRead,
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
@@ -238,7 +239,8 @@ events! {
         in Apply by ASKERS under Policy [looked_up];
     29, 1, "apply.follows" => ApplyFollows(ApplyFollows)
         in Apply by AGENT under FollowUp [looked_up];
-    30, 3, "approval.requested" => ApprovalRequested(ApprovalRequested) { 1 => ApprovalRequestedV1, 2 => ApprovalRequestedV2 }
+    30, 4, "approval.requested" => ApprovalRequested(ApprovalRequested)
+        { 1 => ApprovalRequestedV1, 2 => ApprovalRequestedV2, 3 => ApprovalRequestedV3 }
         in Approval by ASKERS under ApprovalState told as ApprovalPending [begins, looked_up, counted] of task_id, agent;
     31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
         in Approval by READERS under ApprovalState;

@@ -115,8 +115,8 @@ impl<'a> AskedOperation<'a> {
 pub struct Edge(Facts);
 
 impl Edge {
-    /// Says what is known of `address`, `country`, `asn`, `tls.subject` or `tls.fingerprint`, and of a call what was
-    /// used before it: `usage.requests_1h` and others.
+    /// Says what is known of `address`, `country`, `asn`, `tls.subject` or `tls.fingerprint`, for people to read also of
+    /// `city` and `isp`, which no rule can name, and of a call what was used before it: `usage.requests_1h` and others.
     pub fn say(&mut self, name: impl Into<String>, fact: Fact) {
         self.0.set(name, fact);
     }

@@ -48,6 +48,24 @@ pub struct Policy {
     pub windows: BTreeMap<String, Window>,
 }
 
+impl Policy {
+    /// Its parts that need people of that group: `rule foreign`, `policy_change`, `break_glass`.
+    #[must_use]
+    pub fn parts_with(&self, group: GroupId) -> Vec<String> {
+        let group = NeedGroup::Group(group);
+        let needs = |needs: &[Need]| needs.iter().any(|need| need.group == group);
+        let change = self.policy_change.as_ref();
+        let changes = change.is_some_and(|change| needs(&change.needs));
+        let alone = self.break_glass.as_ref();
+        let alone = alone.is_some_and(|alone| alone.group == group || needs(&alone.review));
+        let rules = self.rules.iter().filter(|rule| needs(&rule.needs));
+        let mut parts: Vec<String> = rules.map(|rule| format!("rule {}", rule.id)).collect();
+        parts.extend(changes.then(|| "policy_change".to_owned()));
+        parts.extend(alone.then(|| "break_glass".to_owned()));
+        parts
+    }
+}
+
 /// The language and its semantics, with its table of costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Engine {

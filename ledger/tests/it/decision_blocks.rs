@@ -9,6 +9,7 @@ use ledger::aggregate::{Admission, ApprovalState};
 use ledger::audit::Check;
 use ledger::command::{DecideApproval, SetAdmission, Submitted};
 use ledger::event::{ClientTarget, Event};
+use ledger::policy::{Fact, Value};
 use ledger::statement::SignedBlock;
 use ledger::{AdmissionId, AgentId, Choice, Decision, Rejection};
 use std::time::Duration;
@@ -113,6 +114,53 @@ async fn a_decision_blocks_nothing_but_what_asked() {
     let approval = decide(&scene, &asked, Decision::Approve, own);
     assert_eq!(refused(&scene, approval).await.code(), "bad_request");
     audited(scene).await;
+}
+
+/// A denial of what is asked from somewhere that is known, with a block of that.
+async fn blocked_from(kind: &str, value: &str) -> (Scene, Submitted) {
+    let scene = Scene::granted().await;
+    let asked = scene.asked_from("k1", "CN=ci").await;
+    let of = |value: &str| SignedBlock {
+        kind: kind.to_owned(),
+        value: value.to_owned(),
+        until: None,
+    };
+    let another = decide(&scene, &asked, Decision::Deny, of("64511"));
+    assert_eq!(refused(&scene, another).await, Rejection::QuestionChanged);
+    let denial = decide(&scene, &asked, Decision::Deny, of(value));
+    scene.run(denial).await.unwrap().accepted().unwrap();
+    (scene, asked)
+}
+
+#[tokio::test]
+async fn without_a_policy_a_denial_blocks_the_address_or_network_that_asked() {
+    for (kind, value) in [("address", "192.0.2.7/32"), ("asn", "64496")] {
+        let (scene, _) = blocked_from(kind, value).await;
+        let mut next = submit(&scene.token, "k2", vec![dns_create("a.example.com")]);
+        let fact = |value| Fact::Known(value);
+        next.edge
+            .say("address", fact(Value::Text("192.0.2.7".to_owned())));
+        next.edge.say("asn", fact(Value::Int(64496)));
+        let ruling = scene.execute(agent(&scene.token), next).await.unwrap();
+        assert_eq!(ruling.accepted().unwrap_err().code(), "blocked");
+        // From elsewhere the same agent is not blocked.
+        assert_eq!(refusal_of_the_next(&scene, "k3").await, None);
+        let history = audited(scene).await;
+        let (at, denied) = (
+            history.first("approval.requested"),
+            history.first("approval.denied"),
+        );
+        let report = altered(&history, |history| {
+            history.alter(at, |event| {
+                if let Event::ApprovalRequested(asked) = event {
+                    let from = asked.from.as_mut().unwrap();
+                    from.address = Some("198.51.100.7".to_owned());
+                    from.asn = Some(64497);
+                }
+            });
+        });
+        is_found(&report, Check::Admission, denied);
+    }
 }
 
 #[tokio::test]

@@ -73,7 +73,9 @@ async fn story(scene: Scene) -> Story {
     let ran = scene.submitted(&key(1), operations).await;
     scene.run(start(ran.apply.id, 0)).await.unwrap();
     scene.run(end(ran.apply.id, 0, succeeded())).await.unwrap();
-    let denied = scene.submitted(&key(2), vec![ssl_mode("strict")]).await;
+    let denied = scene
+        .asked_from(&key(2), &format!("CN={TRACE}-client"))
+        .await;
     scene.decided(&denied, Decision::Deny).await;
     let asked = scene.submitted(&key(3), vec![ssl_mode("full")]).await;
     scene.decided(&asked, Decision::Approve).await;
@@ -273,6 +275,8 @@ async fn no_file_of_the_ledger_holds_what_was_erased() {
     assert!(!holding(scene.path(), TRACE.as_bytes()).is_empty());
     let key_of_idempotency = format!("{TRACE}-key-1");
     assert!(!holding(scene.path(), key_of_idempotency.as_bytes()).is_empty());
+    let where_from = format!("CN={TRACE}-client");
+    assert!(!holding(scene.path(), where_from.as_bytes()).is_empty());
     erase(scene, story.target()).await.unwrap();
     scrubbed(scene).await;
     assert_eq!(holding(scene.path(), TRACE.as_bytes()), [""; 0]);

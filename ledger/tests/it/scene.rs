@@ -1,13 +1,14 @@
 //! What most scenarios start from: a ledger, an approver with a passkey, a task with its token.
 
 use fixtures::approver::SoftApprover;
-use fixtures::commands::{agent, continue_apply, ssl_mode};
+use fixtures::commands::{agent, continue_apply, ssl_mode, submit};
 use fixtures::rules::APPROVER;
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::Approval;
 use ledger::command::{DecideApproval, EndOperation, IssuedToken, StartOperation, Submitted};
 use ledger::event::OperationOutcome;
 use ledger::operation::Operation;
+use ledger::policy::{Fact, Value};
 use ledger::{ApplyId, ApprovalId, Decision, Error, Event, Recorded, Rejection};
 use std::fmt::Debug;
 use std::ops::Deref;
@@ -71,6 +72,17 @@ impl Scene {
     /// A sensitive apply that waits.
     pub(crate) async fn asked(&self, key: &str) -> Submitted {
         self.submitted(key, vec![ssl_mode("strict")]).await
+    }
+
+    /// The same, from an address in a network, with a certificate of that subject.
+    pub(crate) async fn asked_from(&self, key: &str, subject: &str) -> Submitted {
+        let mut command = submit(&self.token, key, vec![ssl_mode("strict")]);
+        let text = |text: &str| Fact::Known(Value::Text(text.to_owned()));
+        command.edge.say("address", text("192.0.2.7"));
+        command.edge.say("asn", Fact::Known(Value::Int(64496)));
+        command.edge.say("tls.subject", text(subject));
+        let asked = self.execute(agent(&self.token), command).await.unwrap();
+        asked.accepted().unwrap()
     }
 
     pub(crate) async fn decided(&self, asked: &Submitted, decision: Decision) -> Arc<Approval> {

@@ -373,11 +373,15 @@ async fn a_group_of_the_same_name_that_is_made_anew_is_another() {
     let security = people.group("security", &[0]).await;
     people.needs(&[of(security, 1)]).await;
     let asked = people.submitted("k", vec![purge()]).await;
-    let delete = ledger::command::DeleteGroup {
+    let delete = || ledger::command::DeleteGroup {
         group_id: security,
         reason: None,
     };
-    people.run(delete).await.unwrap();
+    let refused = refusal(people.run(delete()).await);
+    let by = vec!["rule ask".to_owned()];
+    assert_eq!(refused, Rejection::GroupInPolicy { by });
+    put(&people.scene, 2, None).await;
+    people.run(delete()).await.unwrap();
     people.group("security", &[0, 1]).await;
     for who in [0, 1] {
         let refused = people.is_refused(who, &asked, Decision::Approve).await;

@@ -67,6 +67,7 @@ struct Client {
 #[derive(Debug, Deserialize)]
 struct Certificate {
     subject: Option<String>,
+    fingerprint: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -293,13 +294,14 @@ impl Asked {
         lines
     }
 
-    /// Where the request came from, as far as it was read.
+    /// Where the request came from, as far as the service knew it.
     fn origin(&self) -> String {
         let Some(client) = &self.told.client else {
-            return "not read: no policy was evaluated".to_owned();
+            return "not known".to_owned();
         };
         let number = client.asn.map(|number| format!("AS{number}"));
-        let certificate = client.tls.as_ref().and_then(|tls| tls.subject.as_ref());
+        let named = |tls: &Certificate| tls.subject.clone().or(tls.fingerprint.clone());
+        let certificate = client.tls.as_ref().and_then(named);
         let certificate = certificate.map(|subject| format!("certificate {subject}"));
         let parts = [
             client.address.clone(),
@@ -311,7 +313,7 @@ impl Asked {
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         match parts.is_empty() {
-            true => "not read: no rule looks at it".to_owned(),
+            true => "not known".to_owned(),
             false => parts.join(", "),
         }
     }

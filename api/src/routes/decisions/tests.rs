@@ -23,6 +23,7 @@ use ledger::command::{
 };
 use ledger::event::{PreState, ZoneNameRead, ZoneRead};
 use ledger::operation::Operation;
+use ledger::policy::Edge;
 use ledger::{
     ApprovalId, ApproverName, Blob, ClientSubject, CredentialId, IdempotencyKey, Origin, TaskId,
 };
@@ -173,6 +174,17 @@ impl Stage {
     }
 
     async fn question_in(&self, task: &Task, key: &str, operations: Vec<Operation>) -> Asked {
+        self.question_from(Edge::default(), task, key, operations)
+            .await
+    }
+
+    async fn question_from(
+        &self,
+        edge: Edge,
+        task: &Task,
+        key: &str,
+        operations: Vec<Operation>,
+    ) -> Asked {
         let token = PresentedToken {
             token_id: task.tokens[0].id,
             task_id: task.id,
@@ -186,7 +198,7 @@ impl Stage {
             purpose: ledger::Purpose::default(),
             on_approval: ledger::event::OnApproval::Wait,
             callback: None,
-            edge: ledger::policy::Edge::default(),
+            edge,
         };
         let ledger = &self.state.app.ledger;
         let submitted: Submitted = ledger

@@ -6,7 +6,7 @@ use crate::admissions::Client;
 use crate::aggregate::{Admission, Aggregate as _};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
-use crate::event::{Actor, AggregateKind, BlockSet, ClientTarget, Event};
+use crate::event::{Actor, AggregateKind, AskedFrom, BlockSet, ClientTarget, Event, Network};
 use crate::id::{AdmissionId, AgentId, ApprovalId, CommandId};
 use crate::statement::{Decision, SignedBlock};
 use std::sync::Arc;
@@ -24,9 +24,14 @@ impl History {
     /// Takes note of a block that a decision signs, and holds it to what asked.
     pub(super) fn blocks(&mut self, now: &mut Now<'_>, decision: Decision, block: SignedBlock) {
         let approval_id = ApprovalId::from(now.header.stream_id);
-        let task_id = match self.streams.state(approval_id) {
-            Some(State::Approval(question)) => question.task_id(),
-            _ => None,
+        let (task_id, from) = match self.streams.state(approval_id) {
+            Some(State::Approval(question)) => (question.task_id(), question.from.clone()),
+            _ => (None, None),
+        };
+        // Questions of before did not say it; rules may have read it.
+        let is_from = |of: fn(&AskedFrom) -> Option<ClientTarget>| {
+            let asked = from.as_ref().and_then(of);
+            asked.is_none_or(|asked| block.value == asked.value())
         };
         let task = task_id.and_then(|task_id| match self.streams.state(task_id) {
             Some(State::Task(task)) => Some((task.agent_id, task.subject.clone())),
@@ -35,7 +40,11 @@ impl History {
         let is_who_asked = task.is_none_or(|(agent_id, subject)| match block.kind.as_str() {
             "agent" => block.value == agent_id.to_string(),
             "subject" => block.value == subject.to_string(),
-            "address" | "asn" => true,
+            "address" => is_from(|from| {
+                let network = Network::parse(from.address.as_ref()?)?;
+                Some(ClientTarget::Address(network))
+            }),
+            "asn" => is_from(|from| from.asn.map(ClientTarget::Asn)),
             _ => false,
         });
         now.expect(
@@ -141,13 +150,23 @@ impl History {
         self.streams.put(stream, state);
     }
 
-    /// Nothing is accepted of who is blocked, as far as the record says who that is.
-    pub(super) fn client_admitted(&self, now: &mut Now<'_>, agent_id: AgentId) {
+    /// Nothing is accepted of who is blocked, as far as the record says who that is and where it came from.
+    pub(super) fn client_admitted(
+        &self,
+        now: &mut Now<'_>,
+        agent_id: AgentId,
+        from: Option<&AskedFrom>,
+    ) {
         if self.admissions.is_empty() {
             return;
         }
         let actor = now.envelope.actor.clone();
-        self.admitted(now, &Client::of(agent_id, &actor));
+        let client = Client::of(agent_id, &actor);
+        let client = match from {
+            Some(from) => client.asked_from(from),
+            None => client,
+        };
+        self.admitted(now, &client);
     }
 
     /// A client is in no block.

@@ -13,8 +13,8 @@ use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
 use crate::event::{
     Actor, AggregateKind, ApplyAccepted, ApplyAskedAnew, ApplyAuthorised, ApplyEnd, ApplyEnded,
-    ApplyRefused, Authorisation, Event, LockTarget, OnApproval, OperationEnded, OperationOutcome,
-    OperationStarted,
+    ApplyRefused, AskedFrom, Authorisation, Event, LockTarget, OnApproval, OperationEnded,
+    OperationOutcome, OperationStarted, PolicyEvaluation,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, ClearanceId, ExecutionId, TaskId, TokenId};
@@ -174,6 +174,8 @@ impl History {
                 self.covers(&now.envelope.actor, accepted)
             }
         };
+        // Where the request came from, which the question says that it began.
+        let mut from = None;
         if let Some(approval) = approval {
             let asker = Asker {
                 apply_id: accepted.apply_id,
@@ -184,7 +186,9 @@ impl History {
             };
             let about = (accepted.task_id, fingerprint);
             if let Some(question) = self.waits_for(now, about, approval) {
+                let is_first = question.asked.is_none();
                 question.is_asked_by(now, asker);
+                from = question.from.clone().filter(|_| is_first);
             }
             self.question_opened(now, accepted);
         }
@@ -228,8 +232,9 @@ impl History {
         }
         if let Some(State::Task(task)) = self.streams.state(task_id) {
             let agent_id = task.agent_id;
-            self.client_admitted(now, agent_id);
+            self.client_admitted(now, agent_id, from.as_ref());
         }
+        came_from(now, from.as_ref(), accepted.evaluation.as_ref());
     }
 
     /// Its task is open, its key is new, and its token is the one that asked, which is held to its task where
@@ -381,6 +386,7 @@ impl History {
             now.expect(is_same, Check::Policy, || {
                 "its question does not say what the policy asks".to_owned()
             });
+            came_from(now, question.from.as_ref(), Some(&anew.evaluation));
         }
     }
 
@@ -570,5 +576,14 @@ const fn http_status(outcome: &OperationOutcome) -> Option<u16> {
         OperationOutcome::Succeeded { http_status, .. }
         | OperationOutcome::Failed { http_status, .. } => *http_status,
         OperationOutcome::Unknown { .. } => None,
+    }
+}
+
+/// What a question says of where its request came from is what the policy has read of that.
+fn came_from(now: &mut Now<'_>, from: Option<&AskedFrom>, said: Option<&PolicyEvaluation>) {
+    if let (Some(from), Some(said)) = (from, said) {
+        now.expect(from.fits(said), Check::Policy, || {
+            "its question says that it came from elsewhere than the policy has read".to_owned()
+        });
     }
 }

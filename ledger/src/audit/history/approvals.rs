@@ -10,8 +10,8 @@ use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
     ActorKind, AggregateKind, ApprovalAsked, ApprovalConsumed, ApprovalDecided, ApprovalExpired,
-    ApprovalReleased, ApprovalRequested, Approved, AskedByPolicy, AskedSubject, Denied, Event,
-    LockTarget, Voted,
+    ApprovalReleased, ApprovalRequested, Approved, AskedByPolicy, AskedFrom, AskedSubject, Denied,
+    Event, LockTarget, Voted,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CommandId, GroupId, ScheduleId, TaskId, TokenId};
@@ -52,6 +52,7 @@ struct Put {
     continuation: Duration,
     approvers: Vec<ApproverName>,
     policy: Option<AskedByPolicy>,
+    from: Option<AskedFrom>,
 }
 
 /// An approval that has not come to its end.
@@ -78,6 +79,8 @@ pub(super) struct QuestionState {
     pub(super) policy: Option<AskedByPolicy>,
     /// The command that approved it.
     pub(super) approved_in: Option<CommandId>,
+    /// Where the request that asked came from, as far as that was known.
+    pub(super) from: Option<AskedFrom>,
     /// The votes that count.
     pub(super) votes: Vec<KnownVote>,
     phase: Phase,
@@ -126,6 +129,7 @@ impl QuestionState {
             approved_by: None,
             approved_in: None,
             policy: put.policy,
+            from: put.from,
             votes: Vec::new(),
             phase: Phase::Pending,
         }
@@ -139,6 +143,7 @@ impl QuestionState {
             continuation: Duration::ZERO,
             approvers: asked.approvers,
             policy: asked.policy,
+            from: None,
         };
         Self::new(
             KnownSubject::Besides(Box::new(asked.subject)),
@@ -486,6 +491,7 @@ impl History {
             continuation,
             approvers: asked.approvers,
             policy: asked.policy,
+            from: asked.from,
         };
         let question = QuestionState::new(subject, now.at(), put);
         self.streams

@@ -68,6 +68,30 @@ async fn what_is_accepted_of_a_blocked_client_is_found() {
 }
 
 #[tokio::test]
+async fn what_is_asked_from_a_blocked_address_is_found() {
+    let scene = Scene::granted().await;
+    scene.asked_from("k1", "CN=ci").await;
+    let closed = scene.ledger.close().await;
+    let history = History::read(closed.path());
+    let (at, accepted) = (
+        history.first("approval.requested"),
+        history.first("apply.accepted"),
+    );
+    for (network, is_found_there) in [("192.0.2.0/24", true), ("198.51.100.0/24", false)] {
+        let report = altered(&history, |history| {
+            let stream = StreamId::from_bytes(BLOCK);
+            let network = ClientTarget::Address(Network::parse(network).unwrap());
+            history.insert_with(at, stream, &envelope(), &block(network));
+        });
+        if is_found_there {
+            is_found(&report, Check::Admission, accepted + 1);
+        } else {
+            assert!(report.findings.is_empty(), "{report}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_block_of_what_an_allow_covers_is_found_and_so_is_what_is_lifted_twice() {
     let (history, ..) = told().await;
     let at = history.first("apply.accepted");

@@ -8,7 +8,7 @@ use fixtures::history::History;
 use ledger::Decision;
 use ledger::audit::Check;
 use ledger::event::{ApplyAccepted, ApplyAskedAnew, ApprovalRequested, Event};
-use ledger::policy::{Assurance, Expr, Need, NeedGroup, Rule, RuleAction};
+use ledger::policy::{Assurance, Comparison, Expr, Need, NeedGroup, Rule, RuleAction, Value};
 
 /// One apply that a rule asks about and that is approved and continued, and one that is denied.
 async fn told() -> History {
@@ -85,6 +85,28 @@ async fn an_evaluation_that_is_not_what_the_policy_says_is_found() {
     asked_otherwise(&history, |asked| asked.policy = None);
     asked_otherwise(&history, |asked| {
         asked.policy.as_mut().unwrap().rules.clear();
+    });
+}
+
+#[tokio::test]
+async fn a_question_that_came_from_elsewhere_than_the_policy_read_is_found() {
+    let scene = Scene::granted().await;
+    let from_there = Expr::Compare(
+        Comparison::Equal,
+        Box::new(Expr::Fact("address".to_owned())),
+        Box::new(Expr::Literal(Value::Text("192.0.2.7".to_owned()))),
+    );
+    let asks = policy([rule("ask", RuleAction::Ask, from_there)]);
+    put(&scene, 1, Some(asks)).await;
+    scene.asked_from("k1", "CN=ci").await;
+    let closed = scene.ledger.close().await;
+    let history = History::read(closed.path());
+    assert_eq!(history.verify().findings, []);
+    asked_otherwise(&history, |asked| {
+        asked.from.as_mut().unwrap().address = Some("198.51.100.7".to_owned());
+    });
+    asked_otherwise(&history, |asked| {
+        asked.from.as_mut().unwrap().address = None;
     });
 }
 

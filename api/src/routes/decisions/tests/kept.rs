@@ -2,10 +2,11 @@
 
 use super::votes::{call, member};
 use super::{Asked, Person};
-use crate::testing::{Answer, SERVICE_TOKEN, Stage};
+use crate::testing::{AGENT, Answer, SERVICE_TOKEN, Stage};
 use axum::body::Body;
 use http::Request;
 use ledger::operation::Operation;
+use ledger::policy::{Edge, Fact, Value as FactValue};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -201,6 +202,12 @@ async fn the_page_offers_what_the_rule_offers_to_the_people_whom_it_needs() {
     assert_eq!(done.status, 200, "{done:?}");
     let listed = clearances(&stage, "GET", "/v1/clearances").await;
     assert_eq!(listed.body["clearances"][0]["decision"], "approve");
+    // The deciding vote is told with the others.
+    let path = format!("/v1/approvals/{}", asked.approval_id);
+    let votes = call(&stage, "GET", &path, &Value::Null).await.body["votes"].clone();
+    assert_eq!(votes.as_array().unwrap().len(), 1);
+    assert_eq!(votes[0]["user"]["name"], "ann");
+    assert_eq!(votes[0]["retention"]["mode"], "cache");
 }
 
 #[tokio::test]
@@ -217,4 +224,36 @@ async fn once_with_a_duration_says_within_which_time() {
         serde_json::from_str(options.body["statement"].as_str().unwrap()).unwrap();
     assert_eq!(statement["retention"]["mode"], "once");
     assert!(statement["retention"]["until"].is_string());
+}
+
+#[tokio::test]
+async fn those_who_answer_are_told_from_where_it_was_asked_and_can_block_that() {
+    let stage = Stage::new().await;
+    stage.enrol("default").await;
+    let mut edge = Edge::default();
+    let text = |text: &str| Fact::Known(FactValue::Text(text.to_owned()));
+    edge.say("address", text("198.51.100.77"));
+    edge.say("country", text("US"));
+    edge.say("asn", Fact::Known(FactValue::Int(64497)));
+    let (issued, _) = stage.task(AGENT).await;
+    let asked = stage
+        .question_from(edge, &issued.task, "key-1", vec![purge()])
+        .await;
+    let (_, html) = stage.look(&asked.path).await;
+    assert!(html.contains("198.51.100.77, US, AS64497"), "{html}");
+    let path = format!("/v1/approvals/{}", asked.approval_id);
+    let client = call(&stage, "GET", &path, &Value::Null).await.body["client"].clone();
+    assert_eq!(
+        (&client["address"], &client["country"], &client["asn"]),
+        (&json!("198.51.100.77"), &json!("US"), &json!(64497))
+    );
+    let options = format!("{}/options", asked.path);
+    for (kind, value) in [("address", "198.51.100.77/32"), ("asn", "64497")] {
+        let words = json!({"decision": "deny", "block": {"kind": kind}});
+        let options = stage.post(&options, &words).await;
+        assert_eq!(options.status, 200, "{options:?}");
+        let statement: Value =
+            serde_json::from_str(options.body["statement"].as_str().unwrap()).unwrap();
+        assert_eq!(statement["block"]["value"], value);
+    }
 }

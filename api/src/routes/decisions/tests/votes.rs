@@ -125,9 +125,16 @@ async fn a_vote_says_for_whom_it_waits_and_the_last_one_decides() {
     assert_eq!(needs[1]["group"]["name"], "ops");
     let vote = &read.body["votes"][0];
     assert_eq!(
-        (&vote["user_id"], &vote["void"]),
+        (&vote["user"]["id"], &vote["void"]),
         (&json!(user.to_string()), &Value::Null)
     );
+    let once = json!({"mode": "once", "breadth": null, "binding": null, "until": null});
+    assert_eq!(
+        (&vote["assurance"], &vote["retention"], &vote["block"]),
+        (&json!("passkey"), &once, &Value::Null)
+    );
+    let proof = vote["proof"].as_object().unwrap();
+    assert!(proof.values().all(Value::is_string), "{proof:?}");
 
     // Nobody takes another's vote back; who does it may vote again.
     let other = stage.session_of(Role::Admin).await;
