@@ -13,7 +13,7 @@ use ledger::command::{
 };
 use ledger::event::{ApplyEnd, OnApproval, PermissionCheck, PolicyEvaluation};
 use ledger::operation::Operation;
-use ledger::policy::Policy;
+use ledger::policy::{OperationEvaluation, Policy};
 use ledger::{ApplyId, Client, IdempotencyKey, Ledger, Purpose, Rejection, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +31,8 @@ pub struct Planned {
     /// What upstream calls what each operation acts on.
     pub names: Vec<ScopeName>,
     pub agent: Option<Arc<Agent>>,
-    /// What the policy says of it, and its document, where one is in force.
-    pub evaluation: Option<(PolicyEvaluation, Arc<Policy>)>,
+    /// What the policy says of it, and of each rule, where one is in force.
+    pub evaluation: Option<(PolicyEvaluation, Traced)>,
     pub now: Timestamp,
 }
 
@@ -67,7 +67,11 @@ pub async fn plan(
         let clock = (&app.ledger.rules().windows, now);
         let ruled = ruled(policy, &asker, operations, clock)?;
         check = ruled.check(check);
-        evaluation = Some((ruled.recorded, Arc::clone(&policy.policy)));
+        let traced = Traced {
+            policy: Arc::clone(&policy.policy),
+            operations: ruled.said.operations,
+        };
+        evaluation = Some((ruled.recorded, traced));
     }
     let patience = scope_names::PATIENCE;
     let names = scope_names::read(&*app.scope_names, agent_id, operations, patience).await;
@@ -311,9 +315,36 @@ pub struct Detail {
     pub apply: Arc<Apply>,
     pub standing: Standing,
     pub agent: Option<Arc<Agent>>,
-    /// The policy in force, where there is one.
-    pub policy: Option<Arc<Policy>>,
+    /// What became of the rules, where a policy was evaluated.
+    pub traced: Option<Traced>,
     pub now: Timestamp,
+}
+
+/// What became of each rule of the version that was evaluated, and why where that could not be told.
+#[derive(Debug, Clone)]
+pub struct Traced {
+    pub policy: Arc<Policy>,
+    /// Each operation of the apply, in order.
+    pub operations: Vec<OperationEvaluation>,
+}
+
+/// What became of the rules of an apply, evaluated again from what was recorded, by the version of then.
+///
+/// # Errors
+/// When that version, or the apply's task, cannot be read.
+pub async fn traced(ledger: &Ledger, apply: &Apply) -> Result<Option<Traced>, Error> {
+    let Some(recorded) = &apply.evaluation else {
+        return Ok(None);
+    };
+    let policy = ledger.policy_of(recorded.version).await?;
+    let task = ledger.load::<Task>(apply.task_id).await?;
+    let known = policy.zip(task).and_then(|(policy, task)| {
+        Some(Traced {
+            operations: ledger::command::traced(&policy, &task, apply)?,
+            policy: Arc::clone(&policy.policy),
+        })
+    });
+    Ok(known)
 }
 
 /// An apply of the task.
@@ -355,15 +386,12 @@ async fn detail(ledger: &Ledger, apply: Arc<Apply>) -> Result<Detail, Error> {
         None => None,
     };
     let now = ledger.now();
+    let traced = traced(ledger, &apply).await?;
     Ok(Detail {
         standing: standing(&apply, approval.as_deref(), now),
         apply,
         agent,
-        policy: ledger
-            .policy()
-            .in_force
-            .as_ref()
-            .map(|policy| Arc::clone(&policy.policy)),
+        traced,
         now,
     })
 }

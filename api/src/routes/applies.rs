@@ -267,8 +267,8 @@ fn shown(detail: &Detail) -> ApplyDetail {
         agent: detail.agent.as_deref(),
         now: detail.now,
     };
-    let policy = detail.policy.as_deref();
-    ApplyDetail::of(&detail.apply, &detail.standing, granted, policy)
+    let traced = detail.traced.as_ref();
+    ApplyDetail::of(&detail.apply, &detail.standing, granted, traced)
 }
 
 /// Only uploads may be larger than other bodies.

@@ -15,7 +15,7 @@ use crate::shapes::votes::{QuestionView, SubjectView};
 use crate::state::AppState;
 use app::decisions::Undecided;
 use app::votes::{self, Votes};
-use app::{action, approvals, besides, decisions, history};
+use app::{action, applies, approvals, besides, decisions, history};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -249,5 +249,6 @@ async fn shown(state: &AppState, approval: &Approval) -> Result<Json<QuestionVie
     }
     let (apply, _) = decisions::applies_of(ledger, approval).await?;
     let before = history::before(&state.app, approval).await?;
-    QuestionView::of(state, approval, &apply, (votes, before)).map(Json)
+    let traced = applies::traced(ledger, &apply).await?;
+    QuestionView::of(state, approval, &apply, (votes, before), traced.as_ref()).map(Json)
 }

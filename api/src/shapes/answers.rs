@@ -3,11 +3,11 @@
 use super::evaluation::EvaluationView;
 use super::plan::{Granted, PermissionCheckView};
 use super::shortened::shortened;
+use app::applies::Traced;
 use ledger::aggregate::{Apply, Approval, CancelledBy, OperationState};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OnApproval, OperationOutcome};
 use ledger::operations_of;
-use ledger::policy::Policy;
 use projections::TaskStatus;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -362,12 +362,12 @@ pub(crate) struct ApplyDetail {
 }
 
 impl ApplyDetail {
-    /// With the document in force, where there is one.
+    /// With what became of the rules, where a policy was evaluated.
     pub(crate) fn of(
         apply: &Apply,
         standing: &Standing,
         granted: Granted<'_>,
-        policy: Option<&Policy>,
+        traced: Option<&Traced>,
     ) -> Self {
         let said = apply.evaluation.as_deref();
         let status = match standing {
@@ -412,7 +412,7 @@ impl ApplyDetail {
             operations: shortened(operations_of(apply.submission.as_bytes()).unwrap_or_default()),
             results: results(apply),
             permission_check: PermissionCheckView::of(&apply.check, granted),
-            evaluation: said.map(|said| EvaluationView::of(said, policy)),
+            evaluation: said.map(|said| EvaluationView::of(said, traced)),
         }
     }
 }

@@ -1,11 +1,16 @@
 //! What the policy says of an apply.
 
+use app::applies::Traced;
 use ledger::event::{EvaluatedOperation, FactValue, PolicyEvaluation};
-use ledger::policy::{Mode, Policy, Rule, is_from_log};
+use ledger::policy::{Mode, Rule, RuleResult, is_from_log};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
+
+const NO_MATCH: &str = "no_match";
+const MATCH: &str = "match";
+const UNEVALUABLE: &str = "unevaluable";
 
 /// What the policy says of an apply, and from which facts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,7 +48,7 @@ pub(crate) struct EvaluatedView {
     outcome: &'static str,
     /// The priority of the rules that decided; null where the default did.
     level: Option<u32>,
-    /// What became of each rule; absent where the version is not in force any more.
+    /// What became of each rule; absent where the version's document cannot be evaluated any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<Vec<TracedRule>>,
 }
@@ -61,12 +66,15 @@ pub(crate) struct TracedRule {
     mode: &'static str,
     /// `match`, `no_match` or `unevaluable`.
     result: &'static str,
+    /// Why it could not be evaluated: a fact that was unknown, with the reason (`country: not_configured`), or a word of
+    /// docs/policy.md.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 impl EvaluationView {
-    /// With the rules of the version, where they are at hand.
-    pub(crate) fn of(said: &PolicyEvaluation, policy: Option<&Policy>) -> Self {
-        let policy = policy.filter(|policy| policy.digest() == said.digest);
+    /// With what became of the rules, where that is known.
+    pub(crate) fn of(said: &PolicyEvaluation, traced: Option<&Traced>) -> Self {
         let operations = said.operations.iter().enumerate();
         Self {
             policy: PolicyNamed {
@@ -77,7 +85,7 @@ impl EvaluationView {
             outcome: said.outcome.as_str(),
             rules: said.rules.iter().map(ToString::to_string).collect(),
             operations: operations
-                .map(|(index, said)| EvaluatedView::of(index, said, policy))
+                .map(|(index, said)| EvaluatedView::of(index, said, traced))
                 .collect(),
             facts: said
                 .facts
@@ -89,12 +97,15 @@ impl EvaluationView {
 }
 
 impl EvaluatedView {
-    fn of(index: usize, said: &EvaluatedOperation, policy: Option<&Policy>) -> Self {
-        let trace = policy.zip(said.trace.as_ref()).map(|(policy, trace)| {
-            let rules = policy.rules.iter().enumerate();
-            rules
-                .map(|(at, rule)| TracedRule::of(rule, trace, at))
-                .collect()
+    fn of(index: usize, said: &EvaluatedOperation, traced: Option<&Traced>) -> Self {
+        let trace = traced.and_then(|traced| {
+            let again = &traced.operations.get(index)?.trace;
+            let rules = traced.policy.rules.iter().zip(again).enumerate();
+            let rules = rules.map(|(at, (rule, again))| {
+                let recorded = said.trace.as_deref().map(|trace| result_in(trace, at));
+                TracedRule::of(rule, recorded, again)
+            });
+            Some(rules.collect())
         });
         Self {
             index,
@@ -106,8 +117,14 @@ impl EvaluatedView {
 }
 
 impl TracedRule {
-    fn of(rule: &Rule, trace: &[u8], at: usize) -> Self {
-        let byte = trace.get(at / 4).copied().unwrap_or_default();
+    /// As it was recorded; where the record had no room for that, as it is evaluated again.
+    fn of(rule: &Rule, recorded: Option<&'static str>, again: &RuleResult) -> Self {
+        let (found, why) = match again {
+            RuleResult::NoMatch => (NO_MATCH, None),
+            RuleResult::Match => (MATCH, None),
+            RuleResult::Unevaluable(why) => (UNEVALUABLE, Some(why.to_string())),
+        };
+        let result = recorded.unwrap_or(found);
         Self {
             rule: rule.id.to_string(),
             priority: rule.priority,
@@ -116,12 +133,19 @@ impl TracedRule {
                 Mode::Enforce => "enforce",
                 Mode::Observe => "observe",
             },
-            result: match (byte >> (at % 4 * 2)) & 3 {
-                0 => "no_match",
-                1 => "match",
-                _ => "unevaluable",
-            },
+            result,
+            why: why.filter(|_| result == UNEVALUABLE),
         }
+    }
+}
+
+/// What a recorded trace says of the rule at a place.
+fn result_in(trace: &[u8], at: usize) -> &'static str {
+    let byte = trace.get(at / 4).copied().unwrap_or_default();
+    match (byte >> (at % 4 * 2)) & 3 {
+        0 => NO_MATCH,
+        1 => MATCH,
+        _ => UNEVALUABLE,
     }
 }
 

@@ -66,7 +66,7 @@ impl Plan {
         let is_denied = said.is_some_and(|(said, _)| said.outcome == RuleAction::Deny);
         Self {
             task_id: task_id.to_string(),
-            evaluation: said.map(|(said, policy)| EvaluationView::of(said, Some(policy))),
+            evaluation: said.map(|(said, traced)| EvaluationView::of(said, Some(traced))),
             requires_approval: !planned.check.missing.is_empty() && !is_denied,
             permission_check: PermissionCheckView::of(&planned.check, granted),
             planned_diff: PlannedOperation::all(operations, &planned.names),

@@ -4,6 +4,7 @@ use super::evaluation::EvaluationView;
 use super::history::HistoryRow;
 use crate::problem::ApiError;
 use crate::state::AppState;
+use app::applies::Traced;
 use app::history::Answered;
 use app::policy::Change;
 use app::votes::{NeedMet, VoteCast, Votes};
@@ -355,10 +356,9 @@ impl QuestionView {
         approval: &Approval,
         apply: &Apply,
         (votes, history): (Votes, Vec<Answered>),
+        traced: Option<&Traced>,
     ) -> Result<Self, ApiError> {
         let ledger = &state.app.ledger;
-        let in_force = ledger.policy().in_force.clone();
-        let policy = in_force.as_ref().map(|known| &*known.policy);
         let said = apply.evaluation.as_deref();
         Ok(Self {
             id: approval.id.to_string(),
@@ -376,7 +376,7 @@ impl QuestionView {
             replaces: apply.replaced_by(approval.id).map(|id| id.to_string()),
             client: ClientView::of(approval, apply),
             requirement: requirement_of(approval)?,
-            evaluation: said.map(|said| EvaluationView::of(said, policy)),
+            evaluation: said.map(|said| EvaluationView::of(said, traced)),
             needs: votes.needs.iter().map(NeedView::from).collect(),
             votes: votes.votes.into_iter().map(VoteView::from).collect(),
             break_glass: approval.is_of_emergency(),

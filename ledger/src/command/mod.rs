@@ -90,7 +90,7 @@ pub use locks::{CancelLocked, LiftLock, Lifted, Locked, SetLock};
 pub use passkeys::{LinkPrincipal, MakeFirstAdmin, OpenUserEnrolment, RevokeUserPasskey, StepUp};
 pub use policies::{PolicyChanging, PutPolicy, RollbackPolicy};
 pub use renewals::RenewToken;
-pub use ruled::{Asker, Ruled, ruled};
+pub use ruled::{Asker, Ruled, ruled, traced};
 pub use ruled_calls::{Called, Calling, ReadAsked, may_call, may_read, ruled_call};
 pub use ruling::{RecordedRefusal, Ruling};
 pub(crate) use schedule_questions::definition;

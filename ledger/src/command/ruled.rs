@@ -14,8 +14,8 @@ use crate::event::{
 use crate::fingerprint::operations_of;
 use crate::operation::{Operation, Scope, ScopeId};
 use crate::policy::{
-    Allowed, AskedOperation, Edge, Evaluation, Excluded, Fact, Facts, PolicyInForce, Prepared,
-    Requirement, Rule, RuleAction, RuleDigest, Value, WindowClock, evaluate, recordable, window_of,
+    Allowed, AskedOperation, Edge, Evaluation, Excluded, Fact, Facts, OperationEvaluation,
+    PolicyInForce, Prepared, Requirement, Rule, RuleAction, RuleDigest, Value, WindowClock, evaluate, recordable, window_of,
 };
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
@@ -403,13 +403,12 @@ async fn said_today(
     ))
 }
 
-fn say_again(
-    prepared: &Prepared,
-    (task, agent): (&Task, Option<&Agent>),
+/// The operations of an apply as it was accepted; `submitted` is what its submission says of each.
+fn recorded_operations<'a>(
+    task: &Task,
     apply: &Apply,
-    (open, lately): (&BTreeMap<String, bool>, Lately),
-) -> Evaluation {
-    let submitted = operations_of(apply.submission.as_bytes()).unwrap_or_default();
+    submitted: &'a [serde_json::Value],
+) -> Vec<AskedOperation<'a>> {
     let asked = apply.check.requested.iter().enumerate();
     let asked = asked.filter_map(|(index, checked)| {
         let scope = ScopeId::of_route(&checked.scope_id).map(|id| Scope {
@@ -425,7 +424,33 @@ fn say_again(
         };
         AskedOperation::recorded(checked, submitted.get(index), allowed)
     });
-    let asked: Vec<_> = asked.collect();
+    asked.collect()
+}
+
+/// What became of each rule for each operation of an apply, as its version says it of the facts that were recorded.
+/// `None` where nothing was evaluated, or that version is another.
+#[must_use]
+pub fn traced(
+    policy: &PolicyInForce,
+    task: &Task,
+    apply: &Apply,
+) -> Option<Vec<OperationEvaluation>> {
+    let recorded = apply.evaluation.as_ref()?;
+    let prepared = policy.prepared.as_deref();
+    let prepared = prepared.filter(|_| policy.digest == recorded.digest)?;
+    let submitted = operations_of(apply.submission.as_bytes()).unwrap_or_default();
+    let asked = recorded_operations(task, apply, &submitted);
+    Some(say(prepared, &asked, &recorded.facts()).operations)
+}
+
+fn say_again(
+    prepared: &Prepared,
+    (task, agent): (&Task, Option<&Agent>),
+    apply: &Apply,
+    (open, lately): (&BTreeMap<String, bool>, Lately),
+) -> Evaluation {
+    let submitted = operations_of(apply.submission.as_bytes()).unwrap_or_default();
+    let asked = recorded_operations(task, apply, &submitted);
     let recorded = apply.evaluation.as_ref().map(|said| said.facts());
     let facts = prepared.facts_of_apply().map(|name| {
         let known = recorded.as_ref().and_then(|facts| facts.get(name).cloned());

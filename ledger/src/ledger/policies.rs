@@ -1,10 +1,11 @@
 //! The versions of the policy, as they are recorded.
 
 use super::Ledger;
+use crate::aggregate::PolicyVersion;
 use crate::error::Error;
 use crate::event::Recorded;
 use crate::id::StreamId;
-use crate::policy::CurrentPolicy;
+use crate::policy::{CurrentPolicy, PolicyInForce};
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
 use crate::writer::{Entry, State};
 use std::sync::Arc;
@@ -21,6 +22,22 @@ impl Ledger {
     #[must_use]
     pub fn watch_policy(&self) -> watch::Receiver<Arc<CurrentPolicy>> {
         self.shared.policy.subscribe()
+    }
+
+    /// What decisions went by while that version was the newest; `None` where there is none of that number, or none with
+    /// a document.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not what was written.
+    pub async fn policy_of(&self, version: u64) -> Result<Option<Arc<PolicyInForce>>, Error> {
+        let newest = self.policy();
+        if newest.version == version {
+            return Ok(newest.in_force.clone());
+        }
+        let found = self
+            .find::<PolicyVersion>(LookupKey::policy(version))
+            .await?;
+        Ok(found.and_then(|found| found.current().in_force))
     }
 
     /// The change that made a version of the policy; `None` where there is none of that number.

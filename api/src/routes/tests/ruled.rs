@@ -100,3 +100,25 @@ async fn what_a_rule_asks_about_waits_although_it_is_granted_and_the_apply_says_
     );
     assert_eq!(said["operations"][0]["trace"][0]["result"], "match");
 }
+
+#[tokio::test]
+async fn what_could_not_be_evaluated_says_why_also_where_another_version_is_in_force() {
+    let scene = Scene::granted().await;
+    scene.approver().await;
+    let abroad = json!({"in": [{"fact": "country"}, {"literal": ["DE"]}]});
+    put(&scene, 1, "ask", &abroad).await;
+    let plan = json!({"operations": [dns("a.example.com")]});
+    let plan = scene.post("/plan", &plan).await;
+    let asked = scene.apply("k", &[dns("a.example.com")]).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let id = asked.body["apply_id"].as_str().unwrap();
+    put(&scene, 2, "allow", &json!({"literal": true})).await;
+    let shown = scene.get(&format!("/applies/{id}")).await;
+    for answer in [plan, shown] {
+        let said = &answer.body["evaluation"];
+        assert_eq!(said["policy"]["version"], 1);
+        let trace = &said["operations"][0]["trace"][0];
+        assert_eq!(trace["result"], "unevaluable", "{answer:?}");
+        assert_eq!(trace["why"], "country: not_configured");
+    }
+}
