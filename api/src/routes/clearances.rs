@@ -54,8 +54,8 @@ async fn clearance(
     By(who): By<action::ReadClearances>,
     PathParams(id): PathParams<ClearanceId>,
 ) -> Result<Json<Clearance>, ApiError> {
-    let view = clearances::read(&state.app, &who, id).await?;
-    Ok(Json(Clearance::of(view, state.app.ledger.now())))
+    let kept = clearances::read(&state.app, &who, id).await?;
+    Ok(Json(Clearance::of(kept, state.app.ledger.now())))
 }
 
 /// End a decision that is kept

@@ -1,8 +1,9 @@
 //! Clearances.
 
 use super::lists::next;
+use app::clearances::Kept;
 use ledger::Timestamp;
-use projections::{ClearanceView, OperationSummary, Page};
+use projections::{OperationSummary, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,6 +19,10 @@ pub(crate) struct Clearance {
     binding: String,
     /// The task of the question.
     task_id: String,
+    /// The subject of that task; null where the task was erased.
+    subject: Option<String>,
+    /// The rules for which it answers; none of a denial, and where no rule asked.
+    rules: Vec<String>,
     /// `cache` or `permanent`.
     mode: String,
     /// `exact`: exactly these operations; `scope`: the same operations on the same scopes, whatever their params.
@@ -38,6 +43,15 @@ pub(crate) struct Clearance {
     /// How many applies it answered.
     uses: u64,
     last_used_at: Option<String>,
+    /// The applies that it authorised and that have not ended, which end with it.
+    active: Vec<ActiveApply>,
+}
+
+/// An apply that a clearance has authorised.
+#[derive(Debug, Serialize, ToSchema)]
+struct ActiveApply {
+    apply_id: String,
+    task_id: String,
 }
 
 /// An operation that was decided on.
@@ -59,9 +73,22 @@ impl From<&OperationSummary> for ClearedOperation {
 }
 
 impl Clearance {
-    pub(crate) fn of(view: ClearanceView, now: Timestamp) -> Self {
+    pub(crate) fn of(kept: Kept, now: Timestamp) -> Self {
+        let Kept {
+            view,
+            subject,
+            rules,
+            active,
+        } = kept;
         let ended = view.ended_by(now);
+        let active = active.into_iter().map(|(task_id, apply_id)| ActiveApply {
+            apply_id: apply_id.to_string(),
+            task_id: task_id.to_string(),
+        });
         Self {
+            subject: subject.map(|subject| subject.to_string()),
+            rules: rules.iter().map(ToString::to_string).collect(),
+            active: active.collect(),
             ended_at: ended.map(|(at, _)| at.to_string()),
             end_reason: ended.map(|(_, why)| why.to_owned()),
             id: view.clearance_id.to_string(),
@@ -93,10 +120,10 @@ pub(crate) struct ClearanceList {
 }
 
 impl ClearanceList {
-    pub(crate) fn of(page: Page<ClearanceView>, now: Timestamp) -> Self {
+    pub(crate) fn of(page: Page<Kept>, now: Timestamp) -> Self {
         let rows = page.rows.into_iter();
         Self {
-            clearances: rows.map(|view| Clearance::of(view, now)).collect(),
+            clearances: rows.map(|kept| Clearance::of(kept, now)).collect(),
             as_of: page.as_of,
             next: next(page.next),
         }

@@ -23,6 +23,10 @@ pub(crate) struct ClearanceRow {
     pub(crate) operations: Vec<Short>,
     /// How many more there are.
     pub(crate) more: usize,
+    /// The rules for which an approval answers.
+    pub(crate) rules: Option<Short>,
+    /// How many requests it authorised that have not ended.
+    pub(crate) active: usize,
     pub(crate) kept: Kept,
     pub(crate) by: Short,
     pub(crate) made: Beside,

@@ -185,6 +185,25 @@ impl Stage {
         key: &str,
         operations: Vec<Operation>,
     ) -> Asked {
+        let submitted = self.submitted_from(edge, task, key, operations).await;
+        let approval_id = submitted.apply.approval_id.unwrap();
+        Asked {
+            approval_id,
+            task_id: task.id,
+            path: format!(
+                "/a/{}",
+                self.state.app.keys.short_link.seal(approval_id).reveal()
+            ),
+        }
+    }
+
+    async fn submitted_from(
+        &self,
+        edge: Edge,
+        task: &Task,
+        key: &str,
+        operations: Vec<Operation>,
+    ) -> Submitted {
         let token = PresentedToken {
             token_id: task.tokens[0].id,
             task_id: task.id,
@@ -201,21 +220,8 @@ impl Stage {
             edge,
         };
         let ledger = &self.state.app.ledger;
-        let submitted: Submitted = ledger
-            .execute(Origin::system("test"), command)
-            .await
-            .unwrap()
-            .accepted()
-            .unwrap();
-        let approval_id = submitted.apply.approval_id.unwrap();
-        Asked {
-            approval_id,
-            task_id: task.id,
-            path: format!(
-                "/a/{}",
-                self.state.app.keys.short_link.seal(approval_id).reveal()
-            ),
-        }
+        let ruling = ledger.execute(Origin::system("test"), command).await;
+        ruling.unwrap().accepted().unwrap()
     }
 
     async fn approval(&self, asked: &Asked) -> Arc<Approval> {

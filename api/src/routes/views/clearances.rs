@@ -11,8 +11,8 @@ use crate::state::AppState;
 use app::{action, clearances};
 use axum::extract::State;
 use axum::response::Response;
+use ledger::policy::RuleId;
 use ledger::{ApproverName, Role, Timestamp};
-use projections::ClearanceView;
 
 const TEXT: usize = 300;
 /// Operations that are named; more are counted.
@@ -32,10 +32,10 @@ pub(super) async fn list(
         let frame = Frame::of(&who, asked.path(), View::Clearances, page.as_of);
         let may_end = frame.is_of(Role::Operator);
         let mut rows = Vec::with_capacity(page.rows.len());
-        for view in page.rows {
-            let by = ApproverName::unchecked(&view.made_by);
+        for kept in page.rows {
+            let by = ApproverName::unchecked(&kept.view.made_by);
             let by = principal_name(&state, &by).await?;
-            rows.push(row(view, &by, may_end, now));
+            rows.push(row(&kept, &by, may_end, now));
         }
         Ok(ClearancesPage {
             older: older(&asked, &[], page.next),
@@ -46,8 +46,10 @@ pub(super) async fn list(
     asked.page(made.await)
 }
 
-fn row(view: ClearanceView, by: &str, may_end: bool, now: Timestamp) -> ClearanceRow {
-    let kept = Kept::of(&view, now);
+fn row(told: &clearances::Kept, by: &str, may_end: bool, now: Timestamp) -> ClearanceRow {
+    let view = &told.view;
+    let kept = Kept::of(view, now);
+    let rules: Vec<&str> = told.rules.iter().map(RuleId::as_str).collect();
     let operations = view.operations.iter().take(OPERATIONS).map(|one| {
         let text = on_scope(one.operation_id, one.scope_type, &one.scope_id);
         Short::line(text, TEXT)
@@ -57,6 +59,8 @@ fn row(view: ClearanceView, by: &str, may_end: bool, now: Timestamp) -> Clearanc
         agent: Short::line(view.agent.as_str(), TEXT),
         operations: operations.collect(),
         more: view.operations.len().saturating_sub(OPERATIONS),
+        rules: (!rules.is_empty()).then(|| Short::line(rules.join(", "), TEXT)),
+        active: told.active.len(),
         by: Short::line(by, TEXT),
         made: Beside::past(view.made_at, now),
         end: (may_end && kept.ended.is_none()).then(|| format!("clearances/{}", view.clearance_id)),

@@ -185,7 +185,10 @@ async fn the_page_offers_what_the_rule_offers_to_the_people_whom_it_needs() {
     }]});
     let saved = call(&stage, "PUT", "/v1/policy", &policy).await;
     assert_eq!(saved.status, 200, "{saved:?}");
-    let asked = stage.question_about(vec![purge()]).await;
+    let (issued, _) = stage.task(AGENT).await;
+    let asked = stage
+        .question_in(&issued.task, "key-1", vec![purge()])
+        .await;
     let (_, html) = stage.look(&asked.path).await;
     let (either, denial) = offered(&html);
     for words in [
@@ -201,7 +204,20 @@ async fn the_page_offers_what_the_rule_offers_to_the_people_whom_it_needs() {
     let (_, done) = keep(&stage, &mut ann, &asked, &words).await;
     assert_eq!(done.status, 200, "{done:?}");
     let listed = clearances(&stage, "GET", "/v1/clearances").await;
-    assert_eq!(listed.body["clearances"][0]["decision"], "approve");
+    let kept = &listed.body["clearances"][0];
+    assert_eq!(kept["decision"], "approve");
+    assert!(kept["subject"].is_string(), "{kept}");
+    assert_eq!(
+        (&kept["rules"], &kept["active"]),
+        (&json!(["kept"]), &json!([]))
+    );
+    let answered = stage
+        .submitted_from(Edge::default(), &issued.task, "key-2", vec![purge()])
+        .await;
+    let path = format!("/v1/clearances/{}", kept["id"].as_str().unwrap());
+    let active = clearances(&stage, "GET", &path).await.body["active"].clone();
+    let (apply_id, task_id) = (answered.apply.id.to_string(), issued.task.id.to_string());
+    assert_eq!(active, json!([{"apply_id": apply_id, "task_id": task_id}]));
     // The deciding vote is told with the others.
     let path = format!("/v1/approvals/{}", asked.approval_id);
     let votes = call(&stage, "GET", &path, &Value::Null).await.body["votes"].clone();
