@@ -33,6 +33,12 @@ impl Named {
                 ClientTarget::Subject(subject.ok_or_else(|| wrong(ClientSubject::FORM))?)
             }
             "address" => {
+                if let Some(network) = Network::around(value) {
+                    let network = network.as_str();
+                    return Err(wrong(&format!(
+                        "an address with the length of a network; write {network} for the network, or the address alone"
+                    )));
+                }
                 let network = Network::parse(value);
                 ClientTarget::Address(
                     network.ok_or_else(|| wrong("an address or a network such as 192.0.2.0/24"))?,

@@ -123,7 +123,7 @@ pub use purpose::{Link, Purpose, Reason};
 pub use push::{EndpointDigest, InvalidSubscription, PushRules, PushSubscription, VapidKey};
 pub use question_time::QuestionTime;
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
-pub use rejection::{Rejection, RejectionKind};
+pub use rejection::{LockEnd, Rejection, RejectionKind};
 pub use retention::{Binding, Breadth, KeptMode, Retention, WantedRetention, span};
 pub use rules::{Quotas, Rules};
 pub use schedules::{ScheduleClock, Schedules};

@@ -3,6 +3,7 @@
 //! Whoever relays a call hands this over and goes on; a task writes it in batches. A crash loses the ends of the
 //! last second and what was used in the last ten. Intents are waited for.
 
+use super::proxied_writes::told_to_client;
 use api::AppState;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -306,7 +307,11 @@ fn refusal(error: &ledger::Error) -> Refusal {
             );
         }
     };
-    Refusal::new(word, error.to_string())
+    let text = match error {
+        ledger::Error::Rejected(rejection) => told_to_client(rejection),
+        error => error.to_string(),
+    };
+    Refusal::new(word, text)
 }
 
 const fn counts(usage: &Usage) -> UsageCounts {

@@ -845,6 +845,10 @@ mod tests {
         let others = [
             Rejection::PolicyChanged,
             Rejection::ApprovalUnsatisfiable { why: "too few" },
+            Rejection::Blocked {
+                kind: "agent",
+                until: ledger::LockEnd(None),
+            },
         ];
         for rejection in cancelled.iter().chain(&others) {
             let said = told_to_client(rejection);

@@ -1,6 +1,7 @@
 //! Uploads of static files that pass through the proxy: what they are stands in the ledger, their manifests in memory,
 //! for as long as upstream takes files for them. A restart forgets these, and clients upload again.
 
+use super::proxied_writes::told_to_client;
 use app::Error;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -253,7 +254,7 @@ fn refusal(error: &Error) -> Refusal {
         }
         _ => Word::Forbidden,
     };
-    Refusal::new(word, rejection.to_string())
+    Refusal::new(word, told_to_client(rejection))
 }
 
 #[cfg(test)]

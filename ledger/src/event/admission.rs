@@ -24,6 +24,14 @@ impl Network {
         Some(Self(canonical(net).to_string()))
     }
 
+    /// The network that is meant where an address in it is written with the length of its prefix: `10.0.0.0/8` for
+    /// `10.0.0.1/8`. `None` for anything else.
+    #[must_use]
+    pub fn around(text: &str) -> Option<Self> {
+        let net: IpNet = text.parse().ok()?;
+        (net.trunc() != net).then(|| Self(canonical(net).to_string()))
+    }
+
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -168,6 +176,11 @@ mod tests {
         }
         for text in ["", "10.0.0.0/33", "example.com", "10.1", "1.2.3.4/"] {
             assert_eq!(Network::parse(text), None, "{text}");
+        }
+        let around = Network::around("10.0.0.1/8");
+        assert_eq!(around, Some(network("10.0.0.0/8")));
+        for text in ["10.0.0.0/8", "10.0.0.1", "10.0.0.1/32", "example.com"] {
+            assert_eq!(Network::around(text), None, "{text}");
         }
     }
 

@@ -37,7 +37,7 @@ async fn a_blocked_agent_is_refused_until_the_block_is_lifted() {
 #[tokio::test]
 async fn what_an_allow_covers_is_not_blocked() {
     let scene = Scene::new().await;
-    let allow = json!({"kind": "address", "value": "10.1.2.3/8"});
+    let allow = json!({"kind": "address", "value": "::ffff:10.0.0.0/104"});
     let set = ask(&scene, "POST", "/v1/allows", &allow).await;
     assert_eq!(set.status, 201, "{set:?}");
     assert_eq!(set.body["value"], "10.0.0.0/8", "in its one spelling");
@@ -48,6 +48,7 @@ async fn what_an_allow_covers_is_not_blocked() {
     assert_eq!(listed.body["allows"].as_array().unwrap().len(), 1);
     for wrong in [
         json!({"kind": "address", "value": "example.com"}),
+        json!({"kind": "address", "value": "10.0.0.1/8"}),
         json!({"kind": "zone", "value": "z1"}),
         json!({"kind": "agent", "value": "nobody"}),
         json!({"kind": "asn", "value": "64496", "until": "2027-01-01T00:00:00Z"}),
