@@ -15,7 +15,8 @@ use crate::fingerprint::operations_of;
 use crate::operation::{Operation, Scope, ScopeId};
 use crate::policy::{
     Allowed, AskedOperation, Edge, Evaluation, Excluded, Fact, Facts, OperationEvaluation,
-    PolicyInForce, Prepared, Requirement, Rule, RuleAction, RuleDigest, Value, WindowClock, evaluate, recordable, window_of,
+    PolicyInForce, Prepared, Requirement, Rule, RuleAction, RuleDigest, Value, WindowClock,
+    evaluate, recordable, window_of,
 };
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
