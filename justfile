@@ -69,6 +69,10 @@ chaos:
 io-failures:
     IO_FAILURES="${IO_FAILURES:-all}" cargo test --package llm-permission-proxy --test it io_failures::answers_stay -- --nocapture
 
+# What the policy said of random applies is evaluated again by the auditor: RULED_SEEDS ledgers, some 19 applies each.
+ruled:
+    RULED_SEEDS="${RULED_SEEDS:-2000}" cargo test --package ledger --test it ruled::the_auditor_comes_to -- --nocapture
+
 # The seven attacks of tests/it/overload/attacks.rs on a release build: 99 of 100 answers to others within a second.
 overload:
     cargo test --release --package llm-permission-proxy --test it overload::attacks -- --nocapture --test-threads 1

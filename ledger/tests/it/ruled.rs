@@ -515,7 +515,7 @@ impl Dice {
     }
 }
 
-/// How many ledgers are written from a seed each, with about 18 applies: `RULED_SEEDS`.
+/// How many ledgers are written from a seed each, with some 19 applies: `RULED_SEEDS`.
 #[expect(
     clippy::disallowed_methods,
     reason = "configures a test, not the service"
