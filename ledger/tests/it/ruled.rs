@@ -14,7 +14,7 @@ use ledger::event::{
 };
 use ledger::policy::{
     Assurance, Comparison, DefaultAction, Edge, Engine, Expr, Fact, Limits, Mode, Need, NeedGroup,
-    Policy, PreState, RetentionMode, Rule, RuleAction, Value, Window, WindowClock,
+    Policy, PreState, RetentionMode, Rule, RuleAction, TextTest, Value, Window, WindowClock,
 };
 use ledger::{
     Actor, Decision, Error, OperationId, Origin, PolicyId, Rejection, StreamId, Timestamp,
@@ -190,6 +190,55 @@ async fn a_rule_asks_although_a_grant_covers_it_and_allows_without_one() {
     assert!(allowed.apply.authorised && allowed.apply.approval_id.is_none());
     let sensitive = scene.submitted("k2", vec![ssl_mode("strict")]).await;
     assert!(!sensitive.apply.authorised);
+    audited(scene).await;
+}
+
+/// Operations of one kind in one zone differ by what a rule reads of their params alone.
+#[tokio::test]
+async fn equal_checks_of_an_apply_are_told_apart_by_what_the_rules_read() {
+    let name = Expr::Field(Box::new(Expr::Params), "name".to_owned());
+    let odd = Expr::Literal(Value::Text("odd".to_owned()));
+    let odd = Rule {
+        operations: Some(BTreeSet::from([OperationId::of("dns.record.write")])),
+        ..rule(
+            "odd",
+            RuleAction::Ask,
+            Expr::Text(TextTest::StartsWith, Box::new(name), Box::new(odd)),
+        )
+    };
+    let purges = Rule {
+        operations: Some(BTreeSet::from([OperationId::of("cache.purge.execute")])),
+        ..rule("purges", RuleAction::Ask, always())
+    };
+    let scene = Scene::granted().await;
+    let limits = Limits {
+        open: 0,
+        per_agent: 0,
+        per_owner: 0,
+        per_operation: 0,
+        per_address: 0,
+    };
+    let policy = Policy {
+        limits,
+        ..policy([odd, purges])
+    };
+    put(&scene, 1, Some(policy)).await;
+    let kinds = |index: usize| {
+        [
+            dns_create(&format!("plain{index}.example.com")),
+            dns_create(&format!("odd{index}.example.com")),
+            purge(),
+        ]
+    };
+    for order in 0..27_usize {
+        let operations = (0..3_u32)
+            .map(|at| {
+                let kind = order / 3_usize.pow(at) % 3;
+                kinds(order * 3 + at as usize)[kind].clone()
+            })
+            .collect();
+        scene.submitted(&format!("k{order}"), operations).await;
+    }
     audited(scene).await;
 }
 

@@ -187,24 +187,23 @@ impl History {
         if accepted.evaluation.is_some() {
             return;
         }
-        let levels = by_catalog.operations;
-        let mut granted_beforehand = check.pre_approved.iter().peekable();
-        for (checked, (allowed, covered)) in check.requested.iter().zip(levels) {
-            let safe = !needs_approval && allowed.is_some_and(|(_, risk)| risk < Risk::Sensitive);
-            // Equal operations are told apart by their order, as in the partition.
-            let told = granted_beforehand.next_if_eq(&checked).is_some();
-            now.expect(told == (safe && covered), Check::PermissionCheck, || {
-                format!(
-                    "{} on {} {} is told as granted and was not, or the other way round",
-                    checked.operation.as_str(),
-                    checked.scope_type,
-                    checked.scope_id
-                )
-            });
-            if !granted {
-                continue;
-            }
-            now.expect(safe && covered, Check::Authorisation, || {
+        let is_granted: Vec<bool> = by_catalog
+            .operations
+            .into_iter()
+            .map(|(allowed, covered)| {
+                let is_safe = allowed.is_some_and(|(_, risk)| risk < Risk::Sensitive);
+                is_safe && covered && !needs_approval
+            })
+            .collect();
+        let split = is_split(check, &is_granted);
+        now.expect(split, Check::PermissionCheck, || {
+            "what is told as granted is not what was granted".to_owned()
+        });
+        if !granted {
+            return;
+        }
+        for (checked, is_granted) in check.requested.iter().zip(is_granted) {
+            now.expect(is_granted, Check::Authorisation, || {
                 format!(
                     "{} on {} {} needed an approval: no grant in force covered it",
                     checked.operation.as_str(),
@@ -226,22 +225,13 @@ impl History {
         said: &Evaluation,
     ) {
         let check = &accepted.check;
-        let mut allowed = check.pre_approved.iter().peekable();
-        for (checked, said) in check.requested.iter().zip(&said.operations) {
-            let told = allowed.next_if_eq(&checked).is_some();
-            now.expect(
-                told == (said.outcome == RuleAction::Allow),
-                Check::Policy,
-                || {
-                    format!(
-                        "{} on {} {} is told as allowed by the policy and was not, or the other way round",
-                        checked.operation.as_str(),
-                        checked.scope_type,
-                        checked.scope_id
-                    )
-                },
-            );
-        }
+        let operations = said.operations.iter();
+        let is_allowed: Vec<bool> = operations
+            .map(|said| said.outcome == RuleAction::Allow)
+            .collect();
+        now.expect(is_split(check, &is_allowed), Check::Policy, || {
+            "what is told as allowed by the policy is not what it allows".to_owned()
+        });
         if let Authorisation::Scheduled(whole) = accepted.authorisation
             && let Some(required) = &said.requirement
         {
@@ -360,15 +350,36 @@ pub(super) fn scope_of(checked: &CheckedOperation) -> Option<Scope> {
     })
 }
 
-/// Each operation asked for is, in its order, either granted or missing.
+/// Each operation asked for is, in its order, either granted or missing. Operations that were checked alike differ
+/// in their params, so either may be the granted one.
 fn is_partition(check: &PermissionCheck) -> bool {
-    let mut granted = check.pre_approved.iter().peekable();
-    let mut missing = check.missing.iter().peekable();
-    let all = check.requested.iter().all(|asked| {
-        if granted.peek() == Some(&asked) {
-            return granted.next().is_some();
+    let (granted, missing) = (&check.pre_approved, &check.missing);
+    // For each number of granted operations: whether as many can be among those that were gone through.
+    let mut reached = vec![false; granted.len() + 1];
+    reached[0] = true;
+    for (gone_through, asked) in check.requested.iter().enumerate() {
+        let mut next = vec![false; reached.len()];
+        for of_granted in (0..reached.len()).filter(|of_granted| reached[*of_granted]) {
+            if granted.get(of_granted) == Some(asked) {
+                next[of_granted + 1] = true;
+            }
+            let of_missing = gone_through - of_granted;
+            if missing.get(of_missing) == Some(asked) {
+                next[of_granted] = true;
+            }
         }
-        missing.next() == Some(asked)
-    });
-    all && granted.next().is_none() && missing.next().is_none()
+        reached = next;
+    }
+    reached[granted.len()] && check.requested.len() == granted.len() + missing.len()
+}
+
+/// The operations of which that is so are the granted ones, and the others are missing, each in its order.
+fn is_split(check: &PermissionCheck, is_granted: &[bool]) -> bool {
+    let of = |granted: bool| {
+        let asked = check.requested.iter().zip(is_granted);
+        asked
+            .filter(move |(_, is)| **is == granted)
+            .map(|(asked, _)| asked)
+    };
+    check.pre_approved.iter().eq(of(true)) && check.missing.iter().eq(of(false))
 }
