@@ -879,17 +879,14 @@ fn a_file_whose_name_hides_something_is_never_among_those_that_are_left_out() {
 #[test]
 fn what_a_page_hides_is_spelled_once_everywhere() {
     let params = json!({
-        "type": "CNAME", "name": "\u{202e}gnp.exe", "content": "p\u{430}ypal.example",
+        "type": "TXT", "name": "a.example", "content": "\u{202e}gnp.exe", "comment": "p\u{430}ypal",
     });
-    let purge = json!({"files": ["https://a.example/\u{202e}gnp.exe"]});
-    for (id, params) in [("dns.record.write", params), ("cache.purge.execute", purge)] {
-        let operation = providers::all().parse(id, "zone", "z1", &params);
-        let html = page_of(&operation.unwrap());
-        assert!(
-            html.contains("U+202E") && !html.contains("U+2039"),
-            "{html}"
-        );
-    }
+    let operation = providers::all().parse("dns.record.write", "zone", "z1", &params);
+    let html = page_of(&operation.unwrap());
+    assert!(
+        html.contains("U+202E") && !html.contains("U+2039"),
+        "{html}"
+    );
     let title = ShownText::sentence(ledger::operation::shown("p\u{430}ypal \u{202e}", 99));
     assert_eq!(title.spelled_out(), "p‹U+0430›ypal ‹U+202E›");
 }
