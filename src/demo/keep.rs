@@ -6,9 +6,13 @@ use super::stage::{ACCOUNT, SUBJECT, Stage, Task, YOU, expect};
 use super::teller::Teller;
 use crate::operator::{Action, Performed, Secret, ask_service};
 use anyhow::{Context, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fixtures::approver::SoftApprover;
 use ledger::Random as _;
 use ledger_sqlite::SystemRandom;
 use reqwest::Method;
+use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -22,6 +26,7 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
     let task = stage.open_task("yours to decide", &allowed).await?;
     let asked = expect(stage.apply(&task, "yours-1", &deployment()).await?, 202)?;
     let password = make_admin(stage).await?;
+    link(stage, &password).await?;
     let inbox = login_link::hand_out(&stage.base_url, password).await?;
     let environment = write_environment(stage, &task, asked.text_at("resume_token"))?;
 
@@ -51,7 +56,7 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
         let words = words.replace("FILE", "llm-permission-proxy.toml");
         teller.command(&format!("{program} {words}"))?;
     }
-    teller.say("And here is the inbox of the user you; the link logs a browser on this machine in (good once, for 15 minutes). The question stands there under what waits for somebody else, until you link that user to the approver you on the page Approvers, with the passkey:")?;
+    teller.say("And here is the inbox of the user you, who is the approver you; the link logs a browser on this machine in (good once, for 15 minutes). What the agent asks for stands there under “Needs you”, to be decided with the passkey:")?;
     teller.fact("", &inbox)?;
     Ok(())
 }
@@ -73,6 +78,57 @@ async fn make_admin(stage: &Stage) -> anyhow::Result<String> {
         "no admin was made: {performed:?}"
     );
     Ok(password)
+}
+
+/// Makes the approver at the keyboard the same person as the user: by a passkey that is registered for that, and is
+/// taken away again.
+async fn link(stage: &Stage, password: &str) -> anyhow::Result<()> {
+    let caller = &stage.caller;
+    let passkey = SoftApprover::new(YOU);
+    expect(caller.register(&passkey).await?, 200)?;
+    let login = json!({"username": YOU, "password": password});
+    let login = ask(stage, "auth/login", "", &login).await?;
+    let session = text_of(&login, "token")?;
+    let principal = json!({"principal": YOU});
+    let options = ask(stage, "me/approvers/options", session, &principal).await?;
+    let challenge = URL_SAFE_NO_PAD.decode(text_of(&options, "challenge")?);
+    let challenge = challenge.context("reading a challenge")?;
+    let assertion = passkey.assert(text_of(&options, "rp_id")?, &stage.base_url, &challenge);
+    let credential_id = URL_SAFE_NO_PAD.encode(&assertion.credential_id);
+    let shown = json!({
+        "credential_id": credential_id,
+        "client_data_json": URL_SAFE_NO_PAD.encode(&assertion.client_data_json),
+        "authenticator_data": URL_SAFE_NO_PAD.encode(&assertion.authenticator_data),
+        "signature": URL_SAFE_NO_PAD.encode(&assertion.signature),
+    });
+    ask(stage, "me/approvers/verify", session, &shown).await?;
+    ask(stage, "auth/logout", session, &Value::Null).await?;
+    let path = format!("/v1/approvers/{YOU}/credentials/{credential_id}");
+    let removed = caller.administer(Method::DELETE, &path, None).await?;
+    ensure!(removed.status < 300, "the passkey stays: {}", removed.text);
+    Ok(())
+}
+
+/// Asks as the user whose session it is; null where the answer is empty.
+async fn ask(stage: &Stage, path: &str, session: &str, body: &Value) -> anyhow::Result<Value> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = format!("{}/v1/{path}", stage.base_url);
+    let mut request = client.post(url).json(body);
+    if !session.is_empty() {
+        request = request.bearer_auth(session);
+    }
+    let answer = request
+        .send()
+        .await
+        .context("the service was not reached")?;
+    let (status, text) = (answer.status(), answer.text().await?);
+    ensure!(status.is_success(), "{path} was answered {status}: {text}");
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}
+
+fn text_of<'a>(answer: &'a Value, member: &str) -> anyhow::Result<&'a str> {
+    let text = answer.get(member).and_then(Value::as_str);
+    text.with_context(|| format!("the answer has no {member}"))
 }
 
 fn program() -> anyhow::Result<PathBuf> {

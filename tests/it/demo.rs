@@ -82,7 +82,10 @@ async fn a_demo_that_is_kept_ends_at_an_installation_of_ones_own_and_at_the_inbo
     let inbox = browser.get(header("location")).header("cookie", cookie);
     let inbox = inbox.header("accept", "text/html").send().await.unwrap();
     assert_eq!(inbox.status(), 200);
-    assert!(inbox.text().await.unwrap().contains("Inbox"));
+    let inbox = inbox.text().await.unwrap();
+    let (own, others) = inbox.split_once("id=\"others\"").unwrap();
+    assert!(own.contains("yours to decide"), "{inbox}");
+    assert!(!others.contains("yours to decide"), "{inbox}");
     demo.signal("TERM");
     assert!(demo.end(PATIENCE).await.is_some());
 }
