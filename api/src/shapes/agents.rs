@@ -88,8 +88,8 @@ impl PermissionsRequest {
 impl Permission {
     fn read(&self, at: &str, now: Timestamp, providers: &Providers) -> Result<Grant, ApiError> {
         let (operation, scope_type) = (&self.operation_id, &self.scope_type);
-        let covers = Coverage::read(at, operation, scope_type, &self.scope_id, providers)?;
-        let granted_level = word(&format!("{at}.granted_level"), &self.granted_level)?;
+        let covers = Coverage::read(at, operation, scope_type, &self.scope_id, providers);
+        let granted_level = word(&format!("{at}.granted_level"), &self.granted_level);
         let until = |text: &String| {
             let at = format!("{at}.expires_at");
             match time(&at, text)? {
@@ -97,12 +97,14 @@ impl Permission {
                 _ => Err(ApiError::bad_request(format!("{at}: is in the past"))),
             }
         };
+        let expires_at = self.expires_at.as_ref().map(until).transpose();
+        let ((covers, granted_level), expires_at) = both(both(covers, granted_level), expires_at)?;
         Ok(Grant {
             operation: covers.operation.id,
             scope_type: covers.operation.scope_type,
             scope_id: covers.scope_id,
             granted_level,
-            expires_at: self.expires_at.as_ref().map(until).transpose()?,
+            expires_at,
         })
     }
 }

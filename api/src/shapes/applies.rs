@@ -1,7 +1,7 @@
 //! Applies as they are asked for.
 
 use super::callbacks::CallbackRequest;
-use super::mistakes::all;
+use super::mistakes::{all, text_of};
 use super::{purpose, reason};
 use crate::problem::ApiError;
 use ledger::event::OnApproval;
@@ -111,7 +111,10 @@ pub(super) fn read_operations(
         providers
             .read(operation)
             .and_then(|operation| operation.check_asked().map(|()| operation))
-            .map_err(|why| ApiError::bad_request(format!("operations[{index}].{why}")))
+            .map_err(|_| {
+                let mistakes = providers.mistakes(operation).into_iter();
+                text_of(mistakes.map(|why| format!("operations[{index}].{why}")))
+            })
     }))
 }
 
@@ -305,5 +308,59 @@ mod tests {
             callback: None,
         };
         assert!(!request.uploads(&providers::all()));
+    #[test]
+    fn all_mistakes_of_params_are_told_at_once() {
+        let told = |operation: Value| {
+            let request = ApplyRequest {
+                operations: vec![operation],
+                reason: None,
+                link: None,
+                on_approval: OnApproval::Wait,
+                callback: None,
+            };
+            refused(request.operations(&providers::all()))
+        };
+        let record = told(
+            json!({"operation_id": "dns.record.write", "scope_type": "account",
+            "scope_id": "z/1", "params": {"type": "no type", "name": "a..b", "content": "192.0.2.1",
+            "ttl": 5, "comment": "a\nb", "tags": ["fine:1", 7, "fine:2", 8]}}),
+        );
+        for place in [
+            "scope_type",
+            "scope_id",
+            "params.type",
+            "params.name",
+            "params.ttl",
+            "params.comment",
+            "params.tags[1]",
+            "params.tags[3]",
+        ] {
+            let place = format!("operations[0].{place}: ");
+            assert_eq!(record.matches(&place).count(), 1, "{place} {record}");
+        }
+        assert_eq!(record.matches("operations[0]").count(), 8, "{record}");
+
+        let missing = told(
+            json!({"operation_id": "dns.record.write", "scope_type": "zone",
+            "scope_id": "z1", "params": {"type": "A", "ttl": "soon"}}),
+        );
+        for place in ["name", "content", "ttl"] {
+            assert!(missing.contains(&format!("params.{place}: ")), "{missing}");
+        }
+        let rules = told(
+            json!({"operation_id": "waf.rules.write", "scope_type": "zone",
+            "scope_id": "z1", "params": {"action": "replace_phase",
+            "phase": "http_request_firewall_custom", "rules": [
+                {"action": "block", "expression": ""},
+                {"action": "block", "expression": "true", "enabled": "yes"},
+                {"action": "block", "expression": "true"},
+                {"action": 7, "expression": "true"}]}}),
+        );
+        for place in ["rules[0].expression", "rules[1].enabled", "rules[3].action"] {
+            assert!(rules.contains(&format!("params.{place}: ")), "{rules}");
+        }
+        assert!(!rules.contains("rules[2]"), "{rules}");
+    }
+
     }
 }

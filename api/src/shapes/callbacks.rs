@@ -1,5 +1,6 @@
 //! Callbacks as a task or an apply registers them.
 
+use super::mistakes::{all, both};
 use super::reason;
 use crate::problem::ApiError;
 use ledger::command::NewCallback;
@@ -30,17 +31,17 @@ impl CallbackRequest {
     /// Checks the form; where the host leads is checked at every attempt.
     pub(crate) fn read(&self, policy: &CallbackPolicy) -> Result<NewCallback, ApiError> {
         let url = CallbackUrl::parse(&self.url, policy)
-            .map_err(|why| ApiError::bad_request(format!("callback.url: {why}")))?;
+            .map_err(|why| ApiError::bad_request(format!("callback.url: {why}")));
         let events = match &self.events {
-            None => CallbackEvent::ALL.to_vec(),
-            Some(named) if named.is_empty() => {
-                let detail = "callback.events: name at least one event, or leave it out for all";
-                return Err(ApiError::bad_request(detail));
-            }
-            Some(named) => read_events(named)?,
+            None => Ok(CallbackEvent::ALL.to_vec()),
+            Some(named) if named.is_empty() => Err(ApiError::bad_request(
+                "callback.events: name at least one event, or leave it out for all",
+            )),
+            Some(named) => read_events(named),
         };
         let secret = CallbackSecret::for_registration(self.secret.expose_secret())
-            .map_err(|why| ApiError::bad_request(format!("callback.secret: {why}")))?;
+            .map_err(|why| ApiError::bad_request(format!("callback.secret: {why}")));
+        let ((url, events), secret) = both(both(url, events), secret)?;
         Ok(NewCallback {
             url,
             events,
@@ -50,11 +51,12 @@ impl CallbackRequest {
 }
 
 fn read_events(named: &[String]) -> Result<Vec<CallbackEvent>, ApiError> {
+    let read = named.iter().enumerate().map(|(index, name)| {
+        let event = name.parse::<CallbackEvent>();
+        event.map_err(|why| ApiError::bad_request(format!("callback.events[{index}]: {why}")))
+    });
     let mut events = Vec::new();
-    for (index, name) in named.iter().enumerate() {
-        let event: CallbackEvent = name
-            .parse()
-            .map_err(|why| ApiError::bad_request(format!("callback.events[{index}]: {why}")))?;
+    for event in all(read)? {
         if !events.contains(&event) {
             events.push(event);
         }

@@ -68,11 +68,12 @@ impl Coverage {
             .entry(operation_id)
             .map_err(|why| ApiError::bad_request(format!("{at}.operation_id: {why}")))?;
         let (operation_id, expected) = (operation.id, operation.scope_type);
-        if scope_type.parse() != Ok(expected) {
-            let detail =
-                format!("{at}.scope_type: {operation_id} acts on scope_type \"{expected}\"");
-            return Err(ApiError::BadRequest { detail });
-        }
+        let is_of_type = match scope_type.parse() == Ok(expected) {
+            true => Ok(()),
+            false => Err(ApiError::bad_request(format!(
+                "{at}.scope_type: {operation_id} acts on scope_type \"{expected}\""
+            ))),
+        };
         // Objects of an API that an administrator opened are named by segments of paths.
         let parse = match providers.find(operation_id.as_str()) {
             Some(_) => ScopePattern::parse,
@@ -82,7 +83,8 @@ impl Coverage {
             ApiError::bad_request(format!(
                 "{at}.scope_id: \"*\", or 1 to 64 characters of A-Z a-z 0-9 _ -"
             ))
-        })?;
+        });
+        let ((), scope_id) = mistakes::both(is_of_type, scope_id)?;
         Ok(Self {
             operation,
             scope_id,

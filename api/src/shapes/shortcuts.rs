@@ -1,10 +1,11 @@
 //! Shortcuts: bodies that stand for an apply of one operation.
 
+use super::mistakes::text_of;
 use crate::problem::ApiError;
 use ledger::Providers;
 use ledger::operation::Operation;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 /// A DNS record to be created.
@@ -118,19 +119,22 @@ fn one(
     providers: &Providers,
 ) -> Result<Operation, ApiError> {
     let entry = providers.entry(id).map_err(ApiError::internal)?;
-    let operation = providers.parse(
-        id,
-        entry.scope_type.as_str(),
-        scope_id,
-        &Value::Object(params),
-    );
+    let asked = json!({
+        "operation_id": id,
+        "scope_type": entry.scope_type.as_str(),
+        "scope_id": scope_id,
+        "params": params,
+    });
+    let operation = providers.read(&asked);
     operation
         .and_then(|operation| operation.check_asked().map(|()| operation))
-        .map_err(|why| {
+        .map_err(|_| {
             // The shortcut's fields stand where the params would.
-            let why = why.to_string();
-            let why = why.strip_prefix("params.").unwrap_or(&why);
-            ApiError::bad_request(why)
+            let mistakes = providers.mistakes(&asked).into_iter();
+            text_of(mistakes.map(|why| {
+                let why = why.to_string();
+                why.strip_prefix("params.").unwrap_or(&why).to_owned()
+            }))
         })
 }
 

@@ -224,9 +224,14 @@ impl AllowedOperation {
             return Err(Forbidden::PermissionsAdmin.into());
         }
         let (operation, scope_type) = (&self.operation_id, &self.scope_type);
-        let covers = Coverage::read(at, operation, scope_type, &self.scope_id, providers)?;
+        let covers = Coverage::read(at, operation, scope_type, &self.scope_id, providers);
         let level = |text: &String| word(&format!("{at}.required_level"), text);
         let risk = |text: &String| word(&format!("{at}.risk_tier"), text);
+        let raised = both(
+            self.required_level.as_ref().map(level).transpose(),
+            self.risk_tier.as_ref().map(risk).transpose(),
+        );
+        let (covers, (required_level, risk_tier)) = both(covers, raised)?;
         let Coverage {
             operation,
             scope_id,
@@ -234,8 +239,8 @@ impl AllowedOperation {
         Ok(AllowedEntry {
             operation,
             scope_id,
-            required_level: self.required_level.as_ref().map(level).transpose()?,
-            risk_tier: self.risk_tier.as_ref().map(risk).transpose()?,
+            required_level,
+            risk_tier,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Task templates.
 
 use super::lists::next;
+use super::mistakes::both;
 use super::tasks::{AllowedOperation, operations};
 use crate::problem::ApiError;
 use app::templates::{ListedTemplates, NewTemplate};
@@ -37,20 +38,24 @@ pub(crate) struct TemplateRequest {
 
 impl TemplateRequest {
     pub(crate) fn read(self, providers: &Providers) -> Result<NewTemplate, ApiError> {
-        if !LIFE.contains(&self.expires_in_seconds) {
-            return Err(ApiError::bad_request("expires_in_seconds: 60 to 86400"));
-        }
+        let life = match LIFE.contains(&self.expires_in_seconds) {
+            true => Ok(Duration::from_secs(self.expires_in_seconds)),
+            false => Err(ApiError::bad_request("expires_in_seconds: 60 to 86400")),
+        };
         let question = self.approval_ttl_seconds;
         let question = question.map(QuestionTime::from_seconds).transpose();
+        let question = question.map_err(ApiError::bad_request);
+        let operations = operations(&self.operations, providers);
+        let ((expires_in, question), operations) = both(both(life, question), operations)?;
         let agents = self.agents.iter();
         let agents = agents.map(|name| AgentName::parse(name));
         Ok(NewTemplate {
             name: TemplateName::parse(&self.name)?,
             agents: agents.collect::<Result<_, _>>()?,
-            operations: operations(&self.operations, providers)?,
-            expires_in: Duration::from_secs(self.expires_in_seconds),
+            operations,
+            expires_in,
             needs_approval: self.needs_approval,
-            question: question.map_err(ApiError::bad_request)?,
+            question,
         })
     }
 }

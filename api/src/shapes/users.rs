@@ -1,6 +1,7 @@
 //! Users and groups.
 
 use super::agent_descriptions::DescribedAgent;
+use super::mistakes::both;
 use super::{reason, words};
 use crate::problem::ApiError;
 use app::users::{Settings, UserView};
@@ -88,26 +89,28 @@ pub(crate) struct ChangeUserRequest {
 
 impl CreateUserRequest {
     pub(crate) fn read(self) -> Result<(UserName, Role, Settings), ApiError> {
+        let (role, reason) = both(role(&self.role), reason(self.reason))?;
         let settings = Settings {
             can_audit: self.can_audit,
             disabled: self.disabled,
             groups: self.groups.map(groups).transpose()?,
-            reason: reason(self.reason)?,
+            reason,
         };
-        Ok((UserName::parse(&self.name)?, role(&self.role)?, settings))
+        Ok((UserName::parse(&self.name)?, role, settings))
     }
 }
 
 impl ChangeUserRequest {
     pub(crate) fn read(self) -> Result<(Option<UserName>, Option<Role>, Settings), ApiError> {
+        let role = self.role.map(|text| role(&text)).transpose();
+        let (role, reason) = both(role, reason(self.reason))?;
         let settings = Settings {
             can_audit: self.can_audit,
             disabled: self.disabled,
             groups: self.groups.map(groups).transpose()?,
-            reason: reason(self.reason)?,
+            reason,
         };
         let name = self.name.map(|name| UserName::parse(&name)).transpose()?;
-        let role = self.role.map(|text| role(&text)).transpose()?;
         Ok((name, role, settings))
     }
 }

@@ -19,6 +19,7 @@ mod form;
 mod forwarded;
 mod hidden;
 mod lookalike;
+mod mistakes;
 mod request;
 mod secrets;
 mod shown;
