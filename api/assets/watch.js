@@ -2,7 +2,7 @@
 // no server sees, and leaves the address bar at once.
 
 import { hush, ready, say } from "./ceremony.js";
-import { row, time } from "./rows.js";
+import { row, sentence, time } from "./rows.js";
 
 const at = (id) => document.getElementById(id);
 /** The wait before the stream is taken up again, at first and at most. */
@@ -83,12 +83,19 @@ async function refresh() {
 
 const words = (status) => status.replaceAll("_", " ");
 
-function applyRow({ idempotency_key, status, operations, accepted_at }) {
-  return row([`${(operations ?? []).join(", ")}: ${words(status)}`], [`${idempotency_key}, `, time(accepted_at, "medium")]);
+function applyRow({ idempotency_key, status, operations, act, acts, risk, accepted_at }) {
+  const item = row([`${act ?? (operations ?? []).join(", ")}: ${words(status)}`], [...(risk ? [`${risk}, `] : []), `key “${idempotency_key}”, `, time(accepted_at, "medium")]);
+  if (acts?.length) {
+    const each = document.createElement("ul");
+    each.className = "steps";
+    each.append(...acts.map((one) => Object.assign(document.createElement("li"), { textContent: one })));
+    item.querySelector("p").after(each);
+  }
+  return item;
 }
 
 function timelineRow({ at: moment, event, who, summary }) {
-  return row([summary], [`${event}, ${who}, `, time(moment, "medium")]);
+  return row(sentence(summary), [`${event}, ${who}, `, time(moment, "medium")]);
 }
 
 /** The messages of the stream, as they come (WHATWG HTML, section 9.2.6). */

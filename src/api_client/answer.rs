@@ -4,11 +4,15 @@ use super::request::Shown;
 use crate::output::{note, say};
 use crate::terminal::say_link;
 use anyhow::{Context, ensure};
-use ledger::operation::shown;
-use serde_json::Value;
+use ledger::operation::{shown, shown_once};
+use serde_json::{Map, Value};
 
 /// The longest text of one member, in characters; ids and names are shorter.
 const MOST_TEXT: usize = 500;
+/// The same of a cell that tells what is asked, or what for.
+const MOST_TOLD: usize = 60;
+/// As many digits of an id as tell its moment.
+const SHORT_ID: usize = 13;
 /// The same of a link or key.
 const MOST_SECRET: usize = 8192;
 
@@ -75,7 +79,7 @@ pub(crate) fn show(form: Shown, body: &[u8], json: bool) -> anyhow::Result<()> {
 fn lines(columns: &[&str], rows: &[Value]) -> Vec<String> {
     let head: Vec<String> = columns.iter().map(|column| spaced(column)).collect();
     let cells = |row: &Value| {
-        let cell = |column: &&str| text(row.get(column).unwrap_or(&Value::Null));
+        let cell = |column: &&str| cell(column, row.get(column).unwrap_or(&Value::Null));
         columns.iter().map(cell).collect()
     };
     let table: Vec<Vec<String>> = std::iter::once(head)
@@ -129,22 +133,106 @@ fn spaced(name: &str) -> String {
     name.replace('_', " ")
 }
 
+/// A cell of a table: what agents and orchestrators wrote is cut, so that the columns after it stay in sight.
+fn cell(column: &str, value: &Value) -> String {
+    match (column, value) {
+        // The service has spelled out what hides in it.
+        ("act", Value::String(told)) => shown_once(told, MOST_TOLD),
+        ("task_name" | "reason", Value::String(told)) => shown(told, MOST_TOLD),
+        _ => text(value),
+    }
+}
+
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => shown(text, MOST_TEXT),
+        Value::String(text) => moment(text).unwrap_or_else(|| shown(text, MOST_TEXT)),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
-        other => shown(&other.to_string(), MOST_TEXT),
+        Value::Object(members) => in_words(members),
+        Value::Number(number) => number.to_string(),
     }
+}
+
+/// `30 Nov 2026, 09:05:00 UTC` of a moment as the API writes it.
+fn moment(text: &str) -> Option<String> {
+    let is_one = text.ends_with('Z') && text.get(10..11) == Some("T");
+    let at: jiff::Timestamp = text.parse().ok().filter(|_| is_one)?;
+    Some(at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string())
+}
+
+/// An object as people say it: a credential, an operation and its scope, the target of something; else its members.
+fn in_words(members: &Map<String, Value>) -> String {
+    let told = |name: &str| members.get(name).filter(|value| !value.is_null()).map(text);
+    if let Some(id) = told("credential_id") {
+        let kind = match members.get("public_key_format").and_then(Value::as_str) {
+            Some("raw") => "command-line key",
+            _ => "passkey",
+        };
+        let id: String = id.chars().take(SHORT_ID).collect();
+        let status = told("status").filter(|status| status != "active");
+        let status = status.map_or_else(String::new, |status| format!(" ({status})"));
+        return format!("{kind} {id}…{status}");
+    }
+    if let Some(operation) = told("operation_id") {
+        return match (told("scope_type"), told("scope_id")) {
+            (Some(kind), Some(id)) if id == "*" => format!("{operation} on any {kind}"),
+            (Some(kind), Some(id)) => format!("{operation} on {kind} {id}"),
+            _ => operation,
+        };
+    }
+    if let Some(kind) = told("kind").filter(|_| members.contains_key("id")) {
+        return match told("id") {
+            Some(id) => format!("{kind} {id}"),
+            None => kind,
+        };
+    }
+    let members = members.iter();
+    let members =
+        members.map(|(name, value)| format!("{} {}", spaced(&shown_name(name)), text(value)));
+    members.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn no_cell_holds_json_or_a_moment_for_machines() {
+        let passkey = json!({"credential_id": "AbCdEfGhIjKlMnOpQr", "status": "active",
+            "algorithm": "ES256", "public_key_format": "cose", "public_key_thumbprint": "t"});
+        let key = json!({"credential_id": "0123456789abcdef", "status": "revoked",
+            "algorithm": "Ed25519", "public_key_format": "raw", "public_key_thumbprint": "t"});
+        for (value, told) in [
+            (
+                json!("2026-11-30T09:05:00.123456Z"),
+                "30 Nov 2026, 09:05:00 UTC",
+            ),
+            (json!("2026-11-30"), "2026-11-30"),
+            (json!({"kind": "agent", "id": "ci"}), "agent ci"),
+            (json!({"kind": "all", "id": null}), "all"),
+            (
+                json!([passkey, key]),
+                "passkey AbCdEfGhIjKlM…, command-line key 0123456789abc… (revoked)",
+            ),
+            (
+                json!([{"operation_id": "ssl.mode.write", "scope_type": "zone", "scope_id": "*"}]),
+                "ssl.mode.write on any zone",
+            ),
+            (
+                json!({"apply_id": "a", "operation": "\u{1b}[2J"}),
+                "apply id a, operation ‹U+001B›[2J",
+            ),
+        ] {
+            assert_eq!(text(&value), told);
+        }
+        let long = cell("act", &json!("x".repeat(200)));
+        assert_eq!(long.chars().count(), 61);
+        assert_eq!(cell("act", &json!("a‹U+202E›b")), "a‹U+202E›b");
+    }
 
     #[test]
     fn rows_stand_under_each_other_and_hide_nothing() {

@@ -7,18 +7,12 @@ use ledger::TaskId;
 #[derive(Debug, Args)]
 #[command(after_help = TAIL_HELP)]
 pub(crate) struct TailArgs {
-    /// How many of the newest events to begin with
-    #[arg(
-        short = 'n',
-        long = "lines",
-        value_name = "COUNT",
-        default_value_t = 20,
-        conflicts_with_all = ["task", "agent"]
-    )]
-    pub(crate) lines: u64,
+    /// How many of the newest events to begin with, of those that the other options leave; 20 without those, else all
+    #[arg(short = 'n', long = "lines", value_name = "COUNT")]
+    lines: Option<u64>,
 
-    /// Begin at this position instead
-    #[arg(long, value_name = "POSITION", conflicts_with = "lines")]
+    /// Only what stands at this position or after it
+    #[arg(long, value_name = "POSITION")]
     pub(crate) from: Option<u64>,
 
     /// Only what concerns this task, from its beginning
@@ -61,7 +55,19 @@ pub(crate) enum TailFormat {
     Ocsf,
 }
 
+/// Events to begin with where nobody says which.
+const USUAL: u64 = 20;
+
 impl TailArgs {
+    /// The most events to begin with; `None` where it is all of them.
+    pub(crate) const fn lines(&self) -> Option<u64> {
+        let is_all = self.from.is_some() || self.task.is_some() || self.agent.is_some();
+        match self.lines {
+            None if !is_all => Some(USUAL),
+            lines => lines,
+        }
+    }
+
     pub(crate) const fn format(&self) -> TailFormat {
         if self.json {
             TailFormat::Jsonl
@@ -74,14 +80,15 @@ impl TailArgs {
 const TAIL_HELP: &str = "\
 Examples:
   llm-permission-proxy ledger tail -n 50
-  llm-permission-proxy ledger tail --agent deployer --follow
+  llm-permission-proxy ledger tail -n 10 --agent deployer --follow
   llm-permission-proxy ledger tail --from 0 --page
   llm-permission-proxy ledger tail --follow --json | jq 'select(.event == \"approval.denied\")'
   llm-permission-proxy ledger tail --from 0 --follow --format ocsf
 
 Reads the file of LEDGER_URL (beside DATABASE_URL where that is not set), whether or not the
 service runs; it never writes. A line has the position, the time (UTC), the event, who acted, what
-happened, and the stream; on a terminal, what fits into its width of position, time, who and what.
+happened, and the stream; on a terminal, what fits into its width of position, time, the end of the
+stream's id, who and what.
 As jsonl it is an object with header, envelope and payload. As ocsf it is an object without
 secrets, whose metadata.sequence is the position: a shipper that stopped goes on with --from and
 the last position it has kept, plus one.";

@@ -272,10 +272,34 @@ pub(crate) struct WhichGrants {
 /// The life of a task's tokens that is asked for where nobody says a time.
 const HOUR: Duration = Duration::from_secs(3600);
 
-const TASK_COLUMNS: &[&str] = &["task_id", "task_name", "agent", "status", "updated_at"];
+const TASK_COLUMNS: &[&str] = &[
+    "task_name",
+    "act",
+    "risk",
+    "agent",
+    "status",
+    "updated_at",
+    "task_id",
+];
 /// With the applies that `apply resolve` takes.
-const UNKNOWN_COLUMNS: &[&str] = &["unknown_applies", "task_id", "task_name", "agent", "status"];
-const APPROVAL_COLUMNS: &[&str] = &["task_id", "agent", "state", "expires_at", "approval_url"];
+const UNKNOWN_COLUMNS: &[&str] = &[
+    "task_name",
+    "act",
+    "agent",
+    "status",
+    "unknown_applies",
+    "task_id",
+];
+const APPROVAL_COLUMNS: &[&str] = &[
+    "act",
+    "risk",
+    "agent",
+    "state",
+    "expires_at",
+    "approval_id",
+    "task_id",
+    "approval_url",
+];
 const GRANT_COLUMNS: &[&str] = &[
     "operation_id",
     "scope_type",

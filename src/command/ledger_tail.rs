@@ -9,8 +9,9 @@ use crate::pager::Pager;
 use crate::terminal::{Style, Terminal};
 use ledger::describe::{self, Topic};
 use ledger::operation::shown;
-use ledger::{Log as _, Recorded};
+use ledger::{Log as _, Recorded, StreamId};
 use serde_json::json;
+use std::collections::VecDeque;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -52,11 +53,16 @@ fn print(
 ) -> anyhow::Result<()> {
     let subject = Subject::named(args.task, args.agent.as_ref(), None);
     let is_everything = subject == Subject::Everything;
-    let mut next = match args.from {
-        Some(position) => position,
-        None if is_everything => file.wait(file.reader().size())?.saturating_sub(args.lines),
-        None => 0,
-    };
+    let mut next = args.from.unwrap_or(0);
+    // Of everything the newest are found by their positions. Of a part, those that are too many are left out as newer
+    // ones are found.
+    let mut kept = None;
+    if let Some(lines) = args.lines() {
+        match is_everything {
+            true => next = next.max(file.wait(file.reader().size())?.saturating_sub(lines)),
+            false => kept = Some(Newest::new(lines)),
+        }
+    }
     let mut narrative = Narrative::new(subject);
     let width = terminal.width();
     let is_told = match args.format() {
@@ -76,18 +82,28 @@ fn print(
             if !is_everything && told.is_none() {
                 continue;
             }
+            let mut written = Vec::new();
             match (args.format(), told, width) {
                 (TailFormat::Text, Some(told), Some(width)) => {
-                    writeln!(out, "{}", short_line(&told, terminal, width))?;
+                    writeln!(written, "{}", short_line(&told, terminal, width))?;
                 }
-                (TailFormat::Text, ..) => writeln!(out, "{}", line(&event, terminal))?,
-                (TailFormat::Jsonl, ..) => write_json(&mut out, &object(&event))?,
+                (TailFormat::Text, ..) => writeln!(written, "{}", line(&event, terminal))?,
+                (TailFormat::Jsonl, ..) => write_json(&mut written, &object(&event))?,
                 (TailFormat::Ocsf, told, _) => {
                     write_json(
-                        &mut out,
+                        &mut written,
                         &told.map(|told| crate::ocsf::event(&event, &told)),
                     )?;
                 }
+            }
+            match &mut kept {
+                Some(kept) => kept.put(written),
+                None => out.write_all(&written)?,
+            }
+        }
+        if ended && let Some(kept) = kept.take() {
+            for written in kept.lines {
+                out.write_all(&written)?;
             }
         }
         out.flush()?;
@@ -101,14 +117,63 @@ fn print(
     }
 }
 
-/// Position, time of day, and who did what, in no more columns than the terminal has.
+/// The newest lines.
+struct Newest {
+    lines: VecDeque<Vec<u8>>,
+    most: usize,
+}
+
+impl Newest {
+    fn new(most: u64) -> Self {
+        Self {
+            lines: VecDeque::new(),
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn put(&mut self, line: Vec<u8>) {
+        self.lines.push_back(line);
+        if self.lines.len() > self.most {
+            self.lines.pop_front();
+        }
+    }
+}
+
+/// The end of an id: ids that were made in the same moment begin in the same way.
+fn short_id(id: &str) -> String {
+    const DIGITS: usize = 8;
+    format!(
+        "…{}",
+        id.get(id.len().saturating_sub(DIGITS)..).unwrap_or(id)
+    )
+}
+
+/// A text with the ends of the ids in it.
+fn with_short_ids(text: &str) -> String {
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let words = words.map(|word| {
+        let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        // The hyphenated form has 36 characters; others without hyphens are of upstream.
+        match bare.parse::<StreamId>() {
+            Ok(_) if bare.len() == 36 => {
+                format!("{}{}", short_id(bare), word.get(bare.len()..).unwrap_or(""))
+            }
+            _ => word.to_owned(),
+        }
+    });
+    words.collect()
+}
+
+/// Position, time of day, the end of the stream's id, and who did what, in no more columns than the terminal has.
 fn short_line(told: &Told, terminal: Terminal, width: usize) -> String {
     let at = clock(told.line.at);
     // The day stands before it, the parts of a second after it.
     let at = at.get(11..19).unwrap_or(&at);
-    let begin = format!("{:>7} {at}", told.line.position);
+    let id = short_id(&told.line.subject_id.to_string());
+    let begin = format!("{:>7} {at} {id}", told.line.position);
     let room = width.saturating_sub(begin.chars().count() + 1);
-    let text = cut(&told.line.text, room);
+    let text = with_short_ids(&told.line.text);
+    let text = cut(&text, room);
     format!(
         "{} {}",
         terminal.paint(Style::Faint, begin),
@@ -189,7 +254,14 @@ mod tests {
         let short = line("the executor: apply completed", 100);
         assert!(short.starts_with("   1234 "), "{short}");
         assert!(short.ends_with(" the executor: apply completed"), "{short}");
-        for width in [20, 40, 100] {
+        assert!(short.contains(" …01010101 "), "{short}");
+        let of = StreamId::from_bytes([0xab; 16]);
+        let told_id = line(&format!("used by apply {of}, it says \"{of}\""), 100);
+        assert!(
+            told_id.ends_with(" used by apply …abababab, it says \"…abababab\""),
+            "{told_id}"
+        );
+        for width in [40, 100] {
             let long = line(&"é".repeat(300), width);
             assert_eq!(long.chars().count(), width, "{long}");
             assert!(long.ends_with('…'), "{long}");

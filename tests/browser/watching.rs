@@ -33,6 +33,10 @@ async fn a_task_is_watched_as_it_goes_on_and_until_it_is_closed() {
     let address = watcher.script("return location.href", Vec::new()).await;
     let bare = format!("{}/watch", service.origin);
     assert_eq!(address, bare, "the token is not in the address bar");
+    shows(&watcher, "#apply-rows", "Purge everything").await;
+    let told = watcher.text("#timeline-rows").await;
+    let raw = |word: &str| word.len() > 20 && word.ends_with('Z') && word.contains('T');
+    assert!(!told.split_whitespace().any(raw), "{told}");
     look_closely(&watcher, "watch").await;
 
     person.browser.goto(&asked.url).await;

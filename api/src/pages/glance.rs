@@ -2,9 +2,11 @@
 //! is.
 
 use super::approval::counted;
-use super::card::{ShownWarning, cost};
+use super::card::{ShownWarning, act, cost};
 use super::question::Question;
 use super::shown::{Short, ShownText};
+use ledger::aggregate::{Approval, Task};
+use ledger::operation::{Before, Operation};
 use ledger::{Purpose, Risk};
 use std::cmp::Reverse;
 
@@ -115,6 +117,75 @@ impl Glance {
         let is_dangerous = self.risk == Risk::Sensitive || self.dangers > 0;
         let warnings = self.dangers.saturating_add(self.others);
         (is_dangerous, self.risk, self.dangers, warnings)
+    }
+}
+
+/// What an apply or a question asks for, for rows of lists of those that have ended too.
+#[derive(Debug, Clone)]
+pub(crate) struct Acts {
+    /// The heading of the question's page.
+    pub(crate) act: Short,
+    /// Where the only operation has its effect, as far as that is known.
+    pub(crate) place: Option<Short>,
+    /// The highest of its operations.
+    pub(crate) risk: Risk,
+    /// The acts of the first [`Self::NAMED`] of several operations, in their order.
+    pub(crate) each: Vec<Short>,
+}
+
+impl Acts {
+    /// Acts of operations that are named, one by one.
+    pub(crate) const NAMED: usize = 20;
+
+    /// Of an apply's operations, beside what was read upstream for its question, where it had one.
+    pub(crate) fn of(operations: &[Operation], task: &Task, question: Option<&Approval>) -> Self {
+        let told = operations.iter().take(Self::NAMED).enumerate();
+        let mut each: Vec<Short> = told
+            .map(|(index, operation)| {
+                let found = question.and_then(|question| question.found(index));
+                let before = question.map_or_else(Before::default, |question| {
+                    question.before(operation, found.as_ref())
+                });
+                Short::of(act(operation.act(&before), &operation.scope), Glance::ACT)
+            })
+            .collect();
+        let risks = operations.iter().map(|operation| task.risk_of(operation));
+        let sensitive = risks.clone().filter(|risk| *risk == Risk::Sensitive);
+        let (act, place) = match operations {
+            [one] => {
+                let place = match question {
+                    Some(question) => question.place(one),
+                    None => one.place(None),
+                };
+                (each.pop(), place)
+            }
+            _ => (None, None),
+        };
+        let heading = || Short::line(counted(operations.len(), sensitive.count()), Glance::ACT);
+        Self {
+            risk: risks.max().unwrap_or(Risk::Safe),
+            act: act.unwrap_or_else(heading),
+            place: place.map(|place| Short::of(ShownText::sentence(place), Glance::TEXT)),
+            each,
+        }
+    }
+
+    /// Of a question that is not about an apply. Whatever it is, much depends on it.
+    pub(crate) fn besides(act: &str) -> Self {
+        Self {
+            act: Short::line(act, Glance::ACT),
+            place: None,
+            risk: Risk::Sensitive,
+            each: Vec::new(),
+        }
+    }
+
+    /// The act of the operation of that index.
+    pub(crate) fn of_operation(&self, index: usize) -> Option<&Short> {
+        match self.each.is_empty() {
+            true => (index == 0).then_some(&self.act),
+            false => self.each.get(index),
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub use ended::{Ended, EndedOperation, EndedPage, OutcomeShown};
 pub use enrolment::{EnrolmentPage, EnrolmentUsedPage, SetupPage};
 pub use files::{ShownFile, ShownFiles};
 pub(crate) use files::{diff_of, upload_list};
-pub(crate) use glance::Glance;
+pub(crate) use glance::{Acts, Glance};
 pub(crate) use headers::allow_worker;
 pub use headers::set_page_headers;
 pub use keep::{KeepChoices, KeepFor};

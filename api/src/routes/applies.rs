@@ -202,7 +202,12 @@ async fn list_applies(
     }
     let views = state.app.current_views(&[Projection::Tasks]).await?;
     let applies = views.applies(who.task().id, limit, page.before).await?;
-    Ok(Json(Applies::page(&applies, limit)))
+    let mut rows = Vec::with_capacity(applies.len());
+    for apply in applies {
+        let acts = state.glances.acts_of_apply(&state, &apply).await?;
+        rows.push((apply, acts));
+    }
+    Ok(Json(Applies::page(&rows, limit)))
 }
 
 /// The two path parameters of an apply.

@@ -42,11 +42,22 @@ async fn list_tasks(
     let page = views.tasks(filter, paging).await?;
     let ids: Vec<TaskId> = page.rows.iter().map(|task| task.id).collect();
     let unknown = views.unknown_applies(&ids).await?;
-    let rows = page.rows.into_iter();
+    let mut tasks = Vec::with_capacity(page.rows.len());
+    for task in page.rows {
+        let newest = match task.newest_apply_id {
+            Some(apply) => views.apply(apply).await?,
+            None => None,
+        };
+        let acts = match &newest {
+            Some(apply) => state.glances.acts_of_apply(&state, apply).await?,
+            None => None,
+        };
+        tasks.push(TaskRow::of(task, &unknown, acts.as_deref()));
+    }
     Ok(Json(TaskList {
         as_of: page.as_of,
         next: next(page.next),
-        tasks: rows.map(|task| TaskRow::of(task, &unknown)).collect(),
+        tasks,
     }))
 }
 
@@ -76,7 +87,8 @@ async fn list_approvals(
             None => true,
         };
         if is_asked {
-            approvals.push(ApprovalRow::of(&state, view, now));
+            let acts = state.glances.acts_of(&state, &view).await?;
+            approvals.push(ApprovalRow::of(&state, view, acts.as_deref(), now));
         }
     }
     Ok(Json(ApprovalList {

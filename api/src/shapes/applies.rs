@@ -3,6 +3,7 @@
 use super::callbacks::CallbackRequest;
 use super::mistakes::{all, text_of};
 use super::{purpose, reason};
+use crate::pages::Acts;
 use crate::problem::ApiError;
 use ledger::event::OnApproval;
 use ledger::operation::Operation;
@@ -10,6 +11,7 @@ use ledger::{Providers, Purpose};
 use projections::ApplyView;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// The most operations of one apply.
@@ -194,6 +196,15 @@ pub(crate) struct ApplySummary {
     execution_id: Option<String>,
     /// Its operations, in order.
     operations: Vec<String>,
+    /// What it asks for, as the heading of its question's page says it or would, within 400 bytes or so; null where it
+    /// cannot be read any more. Text: escape it where it is shown.
+    #[schema(example = "Switch TLS off")]
+    act: Option<String>,
+    /// The same of each of its first 20 operations; none where there is only one.
+    acts: Vec<String>,
+    /// `safe`, `elevated` or `sensitive`: the highest of its operations; null as `act` is.
+    #[schema(example = "sensitive")]
+    risk: Option<&'static str>,
     /// RFC 3339, UTC.
     accepted_at: String,
     /// RFC 3339, UTC.
@@ -203,22 +214,30 @@ pub(crate) struct ApplySummary {
 
 impl Applies {
     /// A page that is full may have another one after it.
-    pub(crate) fn page(applies: &[ApplyView], limit: u32) -> Self {
+    pub(crate) fn page(applies: &[(ApplyView, Option<Arc<Acts>>)], limit: u32) -> Self {
         let full = u32::try_from(applies.len()).is_ok_and(|count| count >= limit);
         let next = applies
             .last()
             .filter(|_| full)
-            .map(|last| last.id.to_string());
+            .map(|(last, _)| last.id.to_string());
+        let rows = applies.iter();
         Self {
-            applies: applies.iter().map(ApplySummary::from).collect(),
+            applies: rows
+                .map(|(apply, acts)| ApplySummary::of(apply, acts.as_deref()))
+                .collect(),
             next_before: next,
         }
     }
 }
 
-impl From<&ApplyView> for ApplySummary {
-    fn from(view: &ApplyView) -> Self {
+impl ApplySummary {
+    fn of(view: &ApplyView, acts: Option<&Acts>) -> Self {
         Self {
+            act: acts.map(|acts| acts.act.spelled_out()),
+            acts: acts.map_or_else(Vec::new, |acts| {
+                acts.each.iter().map(|act| act.spelled_out()).collect()
+            }),
+            risk: acts.map(|acts| acts.risk.as_str()),
             apply_id: view.id.to_string(),
             status: view.status.as_str(),
             apply_state: view.state.as_str(),
@@ -290,25 +309,6 @@ mod tests {
     }
 
     #[test]
-    fn uploads_are_recognised() {
-        let deploy = json!({"operation_id": "workers.deploy.write"});
-        let request = ApplyRequest {
-            operations: vec![json!({}), deploy],
-            reason: None,
-            link: None,
-            on_approval: OnApproval::Wait,
-            callback: None,
-        };
-        assert!(request.uploads(&providers::all()));
-        let request = ApplyRequest {
-            operations: vec![json!(3)],
-            reason: None,
-            link: None,
-            on_approval: OnApproval::Wait,
-            callback: None,
-        };
-        assert!(!request.uploads(&providers::all()));
-    #[test]
     fn all_mistakes_of_params_are_told_at_once() {
         let told = |operation: Value| {
             let request = ApplyRequest {
@@ -362,5 +362,24 @@ mod tests {
         assert!(!rules.contains("rules[2]"), "{rules}");
     }
 
+    #[test]
+    fn uploads_are_recognised() {
+        let deploy = json!({"operation_id": "workers.deploy.write"});
+        let request = ApplyRequest {
+            operations: vec![json!({}), deploy],
+            reason: None,
+            link: None,
+            on_approval: OnApproval::Wait,
+            callback: None,
+        };
+        assert!(request.uploads(&providers::all()));
+        let request = ApplyRequest {
+            operations: vec![json!(3)],
+            reason: None,
+            link: None,
+            on_approval: OnApproval::Wait,
+            callback: None,
+        };
+        assert!(!request.uploads(&providers::all()));
     }
 }

@@ -4,6 +4,7 @@ use super::approvals::ApprovalStatus;
 use super::approvers::CredentialView;
 use super::tasks::TaskView;
 use super::word;
+use crate::pages::Acts;
 use crate::problem::ApiError;
 use crate::state::AppState;
 use ledger::{AgentName, ApproverName, CredentialId, Rejection, Timestamp};
@@ -97,15 +98,27 @@ pub(crate) struct TaskRow {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     unknown_applies: Vec<String>,
+    /// What its newest apply asks for, as the page of its question says it, within 400 bytes or so; null where there is
+    /// none. Text: escape it where it is shown.
+    #[schema(example = "Switch TLS off")]
+    act: Option<String>,
+    /// `safe`, `elevated` or `sensitive`: the highest risk of what that apply asks for; null where there is none.
+    risk: Option<&'static str>,
 }
 
 impl TaskRow {
-    /// A task, with those of these applies that are of it.
-    pub(crate) fn of(view: projections::TaskView, unknown: &[projections::ApplyView]) -> Self {
+    /// A task, with those of these applies that are of it, and what its newest one asks for.
+    pub(crate) fn of(
+        view: projections::TaskView,
+        unknown: &[projections::ApplyView],
+        acts: Option<&Acts>,
+    ) -> Self {
         let own = unknown.iter().filter(|apply| apply.task_id == view.id);
         Self {
             agent: view.agent.clone().into(),
             unknown_applies: own.map(|apply| apply.id.to_string()).collect(),
+            act: acts.map(|acts| acts.act.spelled_out()),
+            risk: acts.map(|acts| acts.risk.as_str()),
             task: view.into(),
         }
     }
@@ -170,6 +183,13 @@ pub(crate) struct ApprovalRow {
     kind: String,
     /// The agent that waits for it; null where it is not about an apply.
     agent: Option<String>,
+    /// What is asked for, as the heading of its page says it, within 400 bytes or so; null where it cannot be read any
+    /// more. Text: escape it where it is shown.
+    #[schema(example = "Switch TLS off")]
+    act: Option<String>,
+    /// `safe`, `elevated` or `sensitive`: the highest of its operations; null as `act` is.
+    #[schema(example = "sensitive")]
+    risk: Option<&'static str>,
     /// For a human, while it is pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     approval_url: Option<String>,
@@ -177,11 +197,18 @@ pub(crate) struct ApprovalRow {
 
 impl ApprovalRow {
     /// As it stands at `now`.
-    pub(crate) fn of(state: &AppState, view: ApprovalView, now: Timestamp) -> Self {
+    pub(crate) fn of(
+        state: &AppState,
+        view: ApprovalView,
+        acts: Option<&Acts>,
+        now: Timestamp,
+    ) -> Self {
         let is_pending = view.state_at(now) == projections::ApprovalStatus::Pending;
         Self {
             approval_url: is_pending.then(|| state.approval_url(view.id)),
             kind: view.kind.clone(),
+            act: acts.map(|acts| acts.act.spelled_out()),
+            risk: acts.map(|acts| acts.risk.as_str()),
             agent: view.agent.clone().map(String::from),
             approval: ApprovalStatus::listed(view, now),
         }

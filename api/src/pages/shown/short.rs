@@ -28,6 +28,15 @@ impl Short {
     pub(crate) fn line(text: impl Into<String> + AsRef<str>, most: usize) -> Self {
         Self::of(ShownText::line(text), most)
     }
+
+    /// The same as plain text, for answers that are not pages.
+    pub(crate) fn spelled_out(&self) -> String {
+        let mut text = self.text.spelled_out();
+        if self.is_cut {
+            text.push('…');
+        }
+        text
+    }
 }
 
 impl fmt::Display for Short {

@@ -2,9 +2,10 @@
 
 use super::clearances::Kept;
 use super::frame::Frame;
-use crate::pages::{Beside, Short};
+use crate::pages::{Acts, Beside, Short};
 use askama::Template;
 use projections::ApprovalStatus;
+use std::sync::Arc;
 
 /// Answers, the newest first.
 #[derive(Debug, Clone, Template)]
@@ -40,11 +41,11 @@ pub(crate) struct AnswerRow {
     pub(crate) id: String,
     /// Of an apply.
     pub(crate) task: Option<String>,
-    /// What was asked about, where that was no apply.
-    pub(crate) about: Option<&'static str>,
+    /// What was asked for; absent where it was erased.
+    pub(crate) acts: Option<Arc<Acts>>,
     pub(crate) answer: ApprovalStatus,
     pub(crate) agent: Option<Short>,
-    pub(crate) operations: Vec<Short>,
+    /// Operations that are not named.
     pub(crate) more: usize,
     pub(crate) by: Option<Short>,
     pub(crate) reason: Option<Short>,
@@ -61,6 +62,14 @@ pub(crate) struct AnswerRow {
 }
 
 impl AnswerRow {
+    /// Operations that a row names.
+    pub(crate) const NAMED: usize = 5;
+
+    fn each(&self) -> &[Short] {
+        let each = self.acts.as_ref().map_or(&[][..], |acts| &acts.each);
+        each.get(..Self::NAMED).unwrap_or(each)
+    }
+
     const fn tone(&self) -> &'static str {
         match self.answer {
             ApprovalStatus::Approved => "good",

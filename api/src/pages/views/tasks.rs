@@ -2,9 +2,10 @@
 
 use super::events::EventRow;
 use super::frame::Frame;
-use crate::pages::{Beside, Says, Short};
+use crate::pages::{Acts, Beside, Says, Short};
 use askama::Template;
 use projections::{OperationProgress, TaskStatus};
+use std::sync::Arc;
 
 /// Tasks, the newest first.
 #[derive(Debug, Clone, Template)]
@@ -28,6 +29,8 @@ pub(crate) struct TaskRow {
     pub(crate) status: Standing,
     /// Operations of its newest apply that are done, and how many it has.
     pub(crate) progress: Option<(usize, usize)>,
+    /// What that one asks for.
+    pub(crate) acts: Option<Arc<Acts>>,
     pub(crate) opened: Beside,
     pub(crate) changed: Beside,
 }
@@ -58,15 +61,20 @@ pub(crate) struct ApplyRow {
     pub(crate) simulated: bool,
     /// The question that it waited for.
     pub(crate) question: Option<String>,
+    /// What it asks for; absent where that cannot be read any more.
+    pub(crate) acts: Option<Arc<Acts>>,
     pub(crate) operations: Vec<OperationRow>,
     pub(crate) more: usize,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct OperationRow {
+    /// What it does; absent where its apply says that.
+    pub(crate) act: Option<Short>,
+    /// Its name in the catalog, and its scope.
     pub(crate) what: Short,
     pub(crate) progress: OperationProgress,
-    /// The code of its failure, or why its outcome is not known.
+    /// Why it failed, or why its outcome is not known.
     pub(crate) why: Option<Short>,
 }
 
@@ -148,6 +156,7 @@ mod tests {
     #[test]
     fn an_operation_that_waits_for_nothing_any_more_was_not_tried() {
         let row = OperationRow {
+            act: None,
             what: Short::line("dns.record.write", 100),
             progress: OperationProgress::Waiting,
             why: None,

@@ -1,31 +1,115 @@
-//! What rows of lists say of open questions. It is made of whole requests, so it is kept as long as a question
-//! is open; a question that has ended is forgotten with the next look.
+//! What rows of lists say of questions and applies. It is made of whole requests, so it is kept: of a question as
+//! long as it is open, of applies as long as there is room.
 
 use crate::limits::counted_for::CountedFor;
-use crate::pages::{Glance, Question, UserNames, sentence};
+use crate::pages::{Acts, Glance, Question, UserNames, sentence};
 use crate::problem::ApiError;
 use crate::state::AppState;
 use app::{besides, decisions};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use ledger::aggregate::Approval;
-use ledger::{ApprovalId, QuestionKind, Rejection};
-use projections::ApprovalView;
+use ledger::aggregate::{Apply, Approval, Task};
+use ledger::{ApplyId, ApprovalId, QuestionKind, Rejection};
+use lru::LruCache;
+use projections::{ApplyView, ApprovalView};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex as ShortMutex, PoisonError};
 use tokio::sync::Mutex;
 
 /// Questions that are read at a time.
 const AT_ONCE: usize = 4;
 
+/// Applies whose acts are kept, of a few kilobytes each at most.
+const MOST_ACTS: NonZeroUsize = NonZeroUsize::new(4_000).unwrap();
+
 type Kept = HashMap<ApprovalId, (bool, Arc<Glance>)>;
 
-/// The glances at open questions, each with whether upstream had been read.
-#[derive(Debug, Default)]
-pub(crate) struct Glances(Mutex<Kept>);
+/// An apply, and the question for which upstream was read.
+type Asked = (ApplyId, Option<ApprovalId>);
+
+/// The glances at open questions and the acts of applies, each with whether upstream had been read.
+#[derive(Debug)]
+pub(crate) struct Glances {
+    open: Mutex<Kept>,
+    acts: ShortMutex<LruCache<Asked, (bool, Arc<Acts>)>>,
+}
 
 impl Glances {
     pub(crate) fn new() -> Self {
-        Self::default()
+        Self {
+            open: Mutex::default(),
+            acts: ShortMutex::new(LruCache::new(MOST_ACTS)),
+        }
+    }
+
+    /// What a question asks for, as its page says it. `None` where it was erased, or cannot be read any more.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(crate) async fn acts_of(
+        &self,
+        state: &AppState,
+        question: &ApprovalView,
+    ) -> Result<Option<Arc<Acts>>, ApiError> {
+        if let Some(apply_id) = question.apply_id {
+            return self.acts(state, (apply_id, Some(question.id))).await;
+        }
+        let approval = state.app.ledger.load::<Approval>(question.id).await;
+        let approval = ledger::Error::none_if_erased(approval)?;
+        let subject = approval.as_ref().and_then(|approval| approval.besides());
+        let acts = subject.map(|subject| Acts::besides(&sentence(&besides::act(subject))));
+        Ok(acts.map(Arc::new))
+    }
+
+    /// What an apply asks for, as the page of its question says it or would. `None` as for [`Self::acts_of`].
+    ///
+    /// # Errors
+    /// As for [`Self::acts_of`].
+    pub(crate) async fn acts_of_apply(
+        &self,
+        state: &AppState,
+        apply: &ApplyView,
+    ) -> Result<Option<Arc<Acts>>, ApiError> {
+        self.acts(state, (apply.id, apply.approval_id)).await
+    }
+
+    async fn acts(&self, state: &AppState, asked: Asked) -> Result<Option<Arc<Acts>>, ApiError> {
+        let ledger = &state.app.ledger;
+        let question = match asked.1 {
+            Some(id) => ledger::Error::none_if_erased(ledger.load::<Approval>(id).await)?,
+            None => None,
+        };
+        let is_read = question.as_ref().is_some_and(|it| it.pre_state.is_some());
+        let kept = || self.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept()
+            .get(&asked)
+            .filter(|known| known.0 == is_read)
+            .cloned();
+        if let Some((_, acts)) = known {
+            return Ok(Some(acts));
+        }
+        let apply = ledger::Error::none_if_erased(ledger.load::<Apply>(asked.0).await)?;
+        let Some(apply) = apply else {
+            return Ok(None);
+        };
+        let task = ledger::Error::none_if_erased(ledger.load::<Task>(apply.task_id).await)?;
+        let Some(task) = task else {
+            return Ok(None);
+        };
+        // As for a glance: a request may have 10 MiB.
+        let _turn = state.turns.take(CountedFor::client(&task.subject)).await?;
+        let providers = ledger.rules().providers.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let operations = providers
+                .read_submission(apply.submission.as_bytes())
+                .ok()?;
+            Some(Arc::new(Acts::of(&operations, &task, question.as_deref())))
+        });
+        let made = made.await.map_err(ApiError::internal)?;
+        if let Some(acts) = &made {
+            kept().put(asked, (is_read, Arc::clone(acts)));
+        }
+        Ok(made)
     }
 
     /// At these questions, which are all that are open. One whose request is gone is left out.
@@ -38,7 +122,7 @@ impl Glances {
         open: &[ApprovalView],
     ) -> Result<Kept, ApiError> {
         // One at a time reads, and the others find what it has read.
-        let mut kept = self.0.lock().await;
+        let mut kept = self.open.lock().await;
         let mut now = Kept::with_capacity(open.len());
         let mut missing = Vec::new();
         for view in open {

@@ -1,9 +1,9 @@
 //! What became of questions, page by page.
 
-use super::{Asked, older, on_scope, principal_name};
+use super::{Asked, older, principal_name};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{AnswerRow, AnswerWord, Frame, HistoryPage, Kept, View};
-use crate::pages::{Beside, Short};
+use crate::pages::{Acts, Beside, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::shapes::history::{ANSWERS, HistoryQuery};
@@ -13,9 +13,7 @@ use app::{action, history};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::Timestamp;
-
-/// Operations that a row names.
-const OPERATIONS: usize = 5;
+use std::sync::Arc;
 
 const TEXT: usize = 300;
 
@@ -43,7 +41,8 @@ pub(super) async fn show(
             for principal in &one.by {
                 by.push(principal_name(&state, principal).await?);
             }
-            rows.push(row(one, &by, now));
+            let acts = state.glances.acts_of(&state, &one.approval).await?;
+            rows.push(row(one, acts, &by, now));
         }
         let short = |name: &str| {
             let mut kept = query.kept().into_iter();
@@ -64,35 +63,20 @@ pub(super) async fn show(
     asked.page(made.await)
 }
 
-/// The subject of a question that was about no apply.
-fn about(kind: &str) -> Option<&'static str> {
-    match kind {
-        "policy_change" => Some("A change of the policy"),
-        "schedule" => Some("A schedule"),
-        "review" => Some("A review of an emergency"),
-        _ => None,
-    }
-}
-
-fn row(answered: Answered, by: &[String], now: Timestamp) -> AnswerRow {
+fn row(answered: Answered, acts: Option<Arc<Acts>>, by: &[String], now: Timestamp) -> AnswerRow {
     let (approval, apply) = (answered.approval, answered.apply);
-    let operations = apply.map(|apply| apply.operations).unwrap_or_default();
-    let told = operations.iter().take(OPERATIONS).map(|it| {
-        let what = on_scope(it.operation_id, it.scope_type, &it.scope_id);
-        Short::line(what, TEXT)
-    });
+    let operations = apply.map_or(0, |apply| apply.operations.len());
     let is_decided = approval.decided_at.is_some();
     AnswerRow {
         id: approval.id.to_string(),
         task: approval.task_id.map(|task| task.to_string()),
-        about: about(&approval.kind),
+        acts,
         answer: approval.answer.unwrap_or(approval.state),
         agent: approval
             .agent
             .as_ref()
             .map(|agent| Short::line(agent.as_str(), TEXT)),
-        operations: told.collect(),
-        more: operations.len().saturating_sub(OPERATIONS),
+        more: operations.saturating_sub(AnswerRow::NAMED),
         by: (!by.is_empty()).then(|| Short::line(by.join(", "), TEXT)),
         reason: approval
             .decision_reason

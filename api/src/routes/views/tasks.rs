@@ -5,7 +5,7 @@ use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{
     ApplyRow, Frame, OperationRow, Standing, TaskPage, TaskRow, TasksPage, View,
 };
-use crate::pages::{Beside, Says, Short};
+use crate::pages::{Acts, Beside, Says, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::shapes::lists::{PageQuery, TasksQuery};
@@ -13,13 +13,14 @@ use crate::state::AppState;
 use app::{Acting, action};
 use axum::extract::State;
 use axum::response::Response;
-use ledger::aggregate::Task;
+use ledger::aggregate::{Apply, OperationState, Task};
+use ledger::event::OperationOutcome;
 use ledger::{Rejection, TaskId, Timestamp};
 use projections::{ApplyView, OperationProgress, Projection, Projections, TaskView, TimelineTopic};
 
 /// Applies of a task, operations of each, and entries of what it may do, at most.
 const APPLIES: u32 = 20;
-const OPERATIONS: usize = 20;
+const OPERATIONS: usize = Acts::NAMED;
 
 const TEXT: usize = 300;
 
@@ -38,7 +39,7 @@ pub(super) async fn list(
         let page = views.tasks(filter.clone(), paging).await?;
         let mut rows = Vec::with_capacity(page.rows.len());
         for task in page.rows {
-            rows.push(row(views, task, now).await?);
+            rows.push(row(&state, views, task, now).await?);
         }
         let state = filter.status.map(|status| ("state", status.as_str()));
         let agent = filter.agent.as_ref().map(|agent| ("agent", agent.as_str()));
@@ -54,9 +55,18 @@ pub(super) async fn list(
     asked.page(made.await)
 }
 
-async fn row(views: &Projections, task: TaskView, now: Timestamp) -> Result<TaskRow, ApiError> {
+async fn row(
+    state: &AppState,
+    views: &Projections,
+    task: TaskView,
+    now: Timestamp,
+) -> Result<TaskRow, ApiError> {
     let apply = match task.newest_apply_id {
         Some(apply) => views.apply(apply).await?,
+        None => None,
+    };
+    let acts = match &apply {
+        Some(apply) => state.glances.acts_of_apply(state, apply).await?,
         None => None,
     };
     let done = |apply: &ApplyView| {
@@ -70,6 +80,7 @@ async fn row(views: &Projections, task: TaskView, now: Timestamp) -> Result<Task
         agent: Short::line(task.agent.as_str(), TEXT),
         status: Standing(task.status),
         progress: apply.as_ref().map(done),
+        acts,
         opened: Beside::past(task.created_at, now),
         changed: Beside::past(task.updated_at, now),
     })
@@ -108,6 +119,10 @@ async fn task(
     let timeline = views.timeline(topic, query.read()?).await?;
     let applies = views.applies(id, APPLIES, None).await?;
     let now = state.app.ledger.now();
+    let mut rows = Vec::with_capacity(applies.len());
+    for apply in applies {
+        rows.push(apply_row(state, apply, now).await?);
+    }
     let allowed = task.allowed.iter().take(OPERATIONS).map(|it| {
         let what = on_scope(it.operation, it.scope_type, &it.scope_id);
         Short::line(what, TEXT)
@@ -118,29 +133,57 @@ async fn task(
         allowed_more: task.allowed.len().saturating_sub(OPERATIONS),
         says: opened.map_or_else(Says::default, |task| Says::of(&task.purpose)),
         close_reason: task.close_reason.as_ref().map(|why| Short::line(why, TEXT)),
-        applies: applies.into_iter().map(|it| apply_row(it, now)).collect(),
-        task: row(views, task, now).await?,
+        applies: rows,
+        task: row(state, views, task, now).await?,
         older: older(asked, &[], timeline.next),
         events: events::rows(state, timeline).await?,
     })
 }
 
-fn apply_row(apply: ApplyView, now: Timestamp) -> ApplyRow {
-    let operations = apply.operations.iter().take(OPERATIONS).map(|it| {
+async fn apply_row(
+    state: &AppState,
+    apply: ApplyView,
+    now: Timestamp,
+) -> Result<ApplyRow, ApiError> {
+    let acts = state.glances.acts_of_apply(state, &apply).await?;
+    let recorded = match apply.operations.iter().any(|it| it.error.is_some()) {
+        true => ledger::Error::none_if_erased(state.app.ledger.load::<Apply>(apply.id).await)?,
+        false => None,
+    };
+    let shown = apply.operations.iter().take(OPERATIONS).enumerate();
+    let operations = shown.map(|(index, it)| {
         let what = on_scope(it.operation_id, it.scope_type, &it.scope_id);
+        let acts = acts.as_ref().filter(|_| apply.operations.len() > 1);
+        let said = recorded.as_ref().and_then(|apply| failure_of(apply, index));
         OperationRow {
+            act: acts.and_then(|acts| acts.of_operation(index)).cloned(),
             what: Short::line(what, TEXT),
             progress: it.progress,
-            why: it.error.as_ref().map(|why| Short::line(why, TEXT)),
+            why: it
+                .error
+                .as_ref()
+                .map(|code| Short::line(said.unwrap_or(code), TEXT)),
         }
     });
-    ApplyRow {
+    Ok(ApplyRow {
+        operations: operations.collect(),
+        acts,
         key: Short::line(apply.idempotency_key.as_str(), TEXT),
         status: Standing(apply.status),
         accepted: Beside::past(apply.accepted_at, now),
         simulated: apply.simulated == Some(true),
         question: apply.approval_id.map(|id| id.to_string()),
-        operations: operations.collect(),
         more: apply.operations.len().saturating_sub(OPERATIONS),
+    })
+}
+
+/// Why the operation of that index failed, in words.
+fn failure_of(apply: &Apply, index: usize) -> Option<&str> {
+    match apply.operations.get(index)? {
+        OperationState::Ended {
+            outcome: OperationOutcome::Failed { message, .. },
+            ..
+        } => Some(message),
+        _ => None,
     }
 }
