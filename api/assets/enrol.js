@@ -63,6 +63,9 @@ async function start() {
     controls.hidden = true;
     const goOn = document.getElementById("go-on");
     if (goOn) goOn.hidden = false;
+    // What it says of the service held until now.
+    const intro = document.getElementById("intro");
+    if (intro) intro.hidden = true;
     say("good", "Your passkey is registered", `${use(made, goOn)} Its thumbprint is ${made.public_key_thumbprint}: keep it, an auditor may ask you for it. You can close this page.`);
   } catch (error) {
     const refused = explain(error, "register");

@@ -86,6 +86,18 @@ fn span(of: Duration) -> Option<String> {
     }
 }
 
+/// `12 h`, `90 s`: in the largest unit that is whole.
+pub(crate) fn lasting(length: Duration) -> String {
+    let seconds = length.as_secs();
+    for (unit, name) in [(86_400, "days"), (3600, "h"), (60, "min")] {
+        // One day is said as 24 h.
+        if seconds > 0 && seconds.is_multiple_of(unit) && (unit < 86_400 || seconds > unit) {
+            return format!("{} {name}", seconds / unit);
+        }
+    }
+    format!("{seconds} s")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +108,20 @@ mod tests {
         assert_eq!(at.to_string(), "22 Nov 2026, 14:05:09 UTC");
         assert_eq!(at.machine(), "2026-11-22T14:05:09Z");
         assert_eq!(at.millis(), 1_795_356_309_250);
+    }
+
+    #[test]
+    fn a_length_of_time_is_told_exactly() {
+        for (seconds, told) in [
+            (0, "0 s"),
+            (90, "90 s"),
+            (600, "10 min"),
+            (43_200, "12 h"),
+            (86_400, "24 h"),
+            (604_800, "7 days"),
+        ] {
+            assert_eq!(lasting(Duration::from_secs(seconds)), told);
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl NoticePage {
     pub(crate) fn not_for_this_role() -> Self {
         Self {
             title: "This is not for your role",
-            explanation: "You are logged in, and this page is for operators or administrators.",
+            explanation: "You are logged in, and this page is for a role that may do more than yours.",
             advice: "An administrator can change what you may do here.",
             request_id: None,
             path: None,

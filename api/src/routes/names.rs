@@ -40,7 +40,11 @@ pub(crate) async fn actor_name(state: &AppState, who: &str) -> Result<String, Ap
             return Ok(name.map_or_else(|| who.to_owned(), |name| format!("{kind} {name}")));
         }
     }
-    Ok(who.to_owned())
+    // Of the service's own, whose names are words with underscores.
+    Ok(match who.strip_prefix("the ") {
+        Some(_) => who.replace('_', " "),
+        None => who.to_owned(),
+    })
 }
 
 /// The names of these users, as far as they are known.

@@ -80,7 +80,7 @@ pub fn line(event: &Event, topic: &Topic, most: usize) -> String {
 #[must_use]
 pub fn who(actor: &Actor) -> String {
     match actor {
-        Actor::System { component } => format!("the {}", plain(component)),
+        Actor::System { component } => format!("the {}", plain(component).replace('_', " ")),
         Actor::Agent { agent, .. } => format!("agent {}", plain(agent)),
         Actor::Administrator { principal, .. } => format!("administrator {}", plain(principal)),
         Actor::Approver { principal, .. } => format!("approver {}", plain(principal)),

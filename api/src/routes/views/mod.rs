@@ -139,9 +139,12 @@ fn older(asked: &Asked, kept: &[(&str, &str)], next: Option<impl ToString>) -> O
     Some(format!("{here}?{}", query.finish()))
 }
 
-/// An operation and the objects that it may change, in words: `dns.record.write on zone z1`.
-fn on_scope(operation: impl Display, scope_type: impl Display, scope_id: impl Display) -> String {
-    format!("{operation} on {scope_type} {scope_id}")
+/// An operation and the objects that it may change, in words: `dns.record.write on zone z1`, or `on any zone`.
+fn on_scope(operation: impl Display, scope_type: impl Display, scope_id: impl ToString) -> String {
+    match scope_id.to_string().as_str() {
+        "*" => format!("{operation} on any {scope_type}"),
+        id => format!("{operation} on {scope_type} {id}"),
+    }
 }
 
 /// A name as a part of a path.

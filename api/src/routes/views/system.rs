@@ -2,7 +2,7 @@
 
 use super::Asked;
 use crate::pages::views::{Frame, LimitRow, ProjectionRow, SignedRow, SystemPage, View};
-use crate::pages::{Moment, Short};
+use crate::pages::{Moment, Short, in_thousands, lasting};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::state::AppState;
@@ -89,11 +89,16 @@ fn limits(state: &AppState) -> Vec<LimitRow> {
     let rules = state.app.ledger.rules();
     let quotas = &rules.quotas;
     let row = |what, taken, most| LimitRow { what, taken, most };
-    let none_at_0 = |number: u64, unit: &str| match number {
-        0 => "no limit".to_owned(),
-        number => format!("at most {number} {unit}"),
+    const MIB: u64 = 1 << 20;
+    let size = |bytes: u64| match (bytes, bytes % MIB) {
+        (0, _) => "no limit".to_owned(),
+        (bytes, 0) => format!("at most {} MiB", in_thousands(bytes / MIB)),
+        (bytes, _) => format!("at most {} bytes", in_thousands(bytes)),
     };
-    let rate = u64::from(state.config.rate_limit_rps);
+    let rate = match state.config.rate_limit_rps {
+        0 => "no limit".to_owned(),
+        rate => format!("at most {rate} a second"),
+    };
     vec![
         row(
             "Requests under way",
@@ -105,7 +110,7 @@ fn limits(state: &AppState) -> Vec<LimitRow> {
             Some(state.app.feed.watching()),
             "of all browsers and programs".to_owned(),
         ),
-        row("Requests of one caller", None, none_at_0(rate, "a second")),
+        row("Requests of one caller", None, rate),
         row(
             "Open questions of one task",
             None,
@@ -114,23 +119,15 @@ fn limits(state: &AppState) -> Vec<LimitRow> {
         row(
             "Events of one task in an hour",
             None,
-            none_at_0(quotas.task_bytes, "bytes"),
+            size(quotas.task_bytes),
         ),
         row(
             "Events of one agent in an hour",
             None,
-            none_at_0(quotas.agent_bytes, "bytes"),
+            size(quotas.agent_bytes),
         ),
-        row(
-            "A question stays open",
-            None,
-            format!("{} s", rules.approval_ttl.as_secs()),
-        ),
-        row(
-            "A session lasts",
-            None,
-            format!("{} s", state.config.session_ttl.as_secs()),
-        ),
+        row("A question stays open", None, lasting(rules.approval_ttl)),
+        row("A session lasts", None, lasting(state.config.session_ttl)),
         row(
             "Tries of a callback",
             None,

@@ -139,7 +139,7 @@ async fn an_agent_is_shown_with_its_grants_its_keys_and_its_record() {
     assert!(list.html.contains(&format!("href=\"./agents/{AGENT}\"")));
     let agent = seen(stage, &format!("/agents/{AGENT}"), &operator).await;
     for part in [
-        "dns.record.write on zone *",
+        "dns.record.write on any zone",
         "up to <strong>write</strong>, for good",
         "Asked 1: 0 approved, 1 denied, 0 not decided, 0 open.",
         made.body["id"].as_str().unwrap(),
