@@ -922,6 +922,6 @@ fn a_form_is_shown_part_by_part_bounded_and_harmless() {
     assert!(html.contains("a form of 2 parts"));
     assert!(html.contains("file-1-2.txt") && html.contains("file-1-2.bin"));
     assert!(html.contains("not uploaded through this service"));
-    assert!(html.contains("20002 files sent before") && html.contains("and 19,502 more"));
+    assert!(html.contains("20,002 files sent before") && html.contains("and 19,502 more"));
     assert!(html.len() < 2_500_000, "{}", html.len());
 }

@@ -41,24 +41,29 @@ async fn a_row_is_what_a_read_of_one_answers_with_its_agent() {
     )
     .await;
     assert_eq!(tasks[0]["agent"], AGENT);
-    assert_eq!(without(&tasks[0], &["agent"]), scene.get("").await.body);
+    let of_list = ["agent", "act", "risk"];
+    assert_eq!(without(&tasks[0], &of_list), scene.get("").await.body);
+    let told = |row: &Value| (row["act"].clone(), row["risk"].clone());
+    let strict = (json!("Set the TLS mode to strict"), json!("sensitive"));
+    assert_eq!(told(&tasks[0]), strict);
     assert_eq!(tasks.len(), 1);
 
     let pending = format!("approvals?state=pending&approver=default&agent={AGENT}");
     let approvals = listed(&scene, &pending).await;
     let url = waiting.body["approval_url"].as_str().unwrap();
     assert_eq!(approvals.len(), 1);
-    let of_list = ["agent", "approval_url", "kind"];
+    let of_list = ["agent", "approval_url", "kind", "act", "risk"];
     let one = scene.get("/approval-status").await.body;
     assert_eq!(without(&approvals[0], &of_list), one);
     assert_eq!(approvals[0]["kind"], "apply");
+    assert_eq!(told(&approvals[0]), strict);
     assert_eq!(approvals[0]["approval_url"], url);
 
     scene.decide(Decision::Deny, Some("no")).await;
     assert_eq!(listed(&scene, &pending).await, Vec::<Value>::new());
     let denied = listed(&scene, "approvals?approver=default").await;
     let one = scene.get("/approval-status").await.body;
-    let of_list = ["agent", "kind"];
+    let of_list = ["agent", "kind", "act", "risk"];
     assert_eq!(without(&denied[0], &of_list), one, "and no link");
     assert_eq!(denied[0]["denied_reason"], "no");
 

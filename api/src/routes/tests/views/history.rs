@@ -173,7 +173,9 @@ async fn the_view_of_the_history_leads_to_questions_and_is_harmless() {
     for part in [
         "denied</strong>",
         "cancelled</strong>",
-        "dns.record.write on zone z1",
+        "Create A record b.example.com",
+        "2 operations, 1 sensitive",
+        "Set the TLS mode to strict",
         "=HYPERLINK",
         "href=\"./requests/",
         "data-saves=\"history?limit=200\"",
