@@ -33,7 +33,7 @@ async fn a_task_is_watched_as_it_goes_on_and_until_it_is_closed() {
     let address = watcher.script("return location.href", Vec::new()).await;
     let bare = format!("{}/watch", service.origin);
     assert_eq!(address, bare, "the token is not in the address bar");
-    shows(&watcher, "#apply-rows", "Purge everything").await;
+    shows(&watcher, "#apply-rows", "Purge by file").await;
     let told = watcher.text("#timeline-rows").await;
     let raw = |word: &str| word.len() > 20 && word.ends_with('Z') && word.contains('T');
     assert!(!told.split_whitespace().any(raw), "{told}");
