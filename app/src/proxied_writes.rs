@@ -210,13 +210,13 @@ const fn is_ended_question(standing: &Standing) -> bool {
 }
 
 /// Asks anew for a write whose question had ended before this call came, where that needs nobody any more. True when it goes
-/// now, or when a lock, a block or a rule refuses it now: both go before the older end.
+/// now, or when a lock, a block, a kept denial or a rule refuses it now: all go before the older end.
 async fn is_settled_now(
     app: &App,
     writer: &Writer,
     (command, ended): (&ForwardWrite, ApplyId),
 ) -> bool {
-    use Rejection::{Blocked, DeniedByPolicy, Locked};
+    use Rejection::{Blocked, DeniedBefore, DeniedByPolicy, Locked};
     let command = ForwardUnasked(ForwardWrite {
         told: Some(ended),
         ..command.clone()
@@ -226,7 +226,7 @@ async fn is_settled_now(
         asked,
         Ok(_)
             | Err(ledger::Error::Rejected(
-                Locked { .. } | Blocked { .. } | DeniedByPolicy { .. }
+                Locked { .. } | Blocked { .. } | DeniedBefore { .. } | DeniedByPolicy { .. }
             ))
     )
 }

@@ -39,7 +39,10 @@ struct LockTarget {
 
 /// A time: whole seconds, or a number and its unit.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "whole seconds, or a text with a number and its unit: 90, \"90s\", \"1h\""
+)]
 pub(super) enum LockDuration {
     Seconds(u64),
     Text(String),

@@ -67,9 +67,10 @@ pub(crate) struct BlockRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetentionRequest {
-    /// `once` (also `single`, `conn`, `connection`), `cache` or `permanent`.
+    /// `once` (also `single`, `conn`, `connection`), `cache` or `permanent`; once when left out.
+    #[serde(default)]
     #[schema(example = "cache")]
-    mode: String,
+    mode: Option<String>,
     /// Of `cache`: whole seconds, or `10s`, `1m`, `1h`, `1d`, `1w`, `1y`; 0 until the task closes, -1 as `permanent`;
     /// 5 minutes when left out.
     #[serde(default)]
@@ -89,7 +90,10 @@ pub(crate) struct RetentionRequest {
 
 /// A time: whole seconds, or a number and its unit.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "whole seconds, or a text with a number and its unit: 90, \"90s\", \"1h\""
+)]
 enum KeptDuration {
     Seconds(i64),
     Text(String),
@@ -129,7 +133,7 @@ impl DecisionRequest {
             KeptDuration::Text(text) => text.clone(),
         });
         let words = RetentionWords {
-            mode: Some(&wanted.mode),
+            mode: wanted.mode.as_deref(),
             duration: duration.as_deref(),
             breadth: wanted.breadth.as_deref(),
             binding: wanted.binding.as_deref(),

@@ -6,6 +6,7 @@ use super::locked::is_question_dead;
 use super::passkeys::is_owner_enabled;
 use super::proof::prove_kept;
 use super::ruled::Ruled;
+use super::upstreams::standing;
 use super::votes::may_all_answer;
 use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
 use crate::catalog::Risk;
@@ -20,6 +21,7 @@ use crate::event::{
 };
 use crate::fingerprint::operations_of;
 use crate::id::ClearanceId;
+use crate::name::UpstreamName;
 use crate::operation::{Scope, ScopeId};
 use crate::policy::{PreState, RetentionMode};
 use crate::rejection::{KeptUntil, Rejection};
@@ -262,11 +264,13 @@ pub(super) fn made(
 }
 
 /// An apply that a kept decision may be about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Submittal<'a> {
     task: &'a Task,
     /// The digests of its operations; none where no decision was ever kept.
-    operations: Option<[(Breadth, OperationsDigest); 2]>,
+    operations: Vec<(Breadth, OperationsDigest)>,
+    /// The digests of each of several operations: who may not do one thing may not do it beside another.
+    each: Vec<(Breadth, OperationsDigest)>,
     /// What can be locked of it.
     targets: &'a [LockTarget],
 }
@@ -280,20 +284,27 @@ impl<'a> Submittal<'a> {
         targets: &'a [LockTarget],
     ) -> Result<Self, Error> {
         // The operations may be large: nothing is made of them where nothing was kept.
-        let operations = match tx.has_none(LookupKind::Clearance).await? {
-            true => None,
-            false => {
-                let operations = submitted(submission)?;
-                let exact = operations_digest(&operations, Breadth::Exact)?;
-                let scope = operations_digest(&operations, Breadth::Scope)?;
-                Some([(Breadth::Exact, exact), (Breadth::Scope, scope)])
-            }
-        };
-        Ok(Self {
+        let mut this = Self {
             task,
-            operations,
+            operations: Vec::new(),
+            each: Vec::new(),
             targets,
-        })
+        };
+        if tx.has_none(LookupKind::Clearance).await? {
+            return Ok(this);
+        }
+        let submitted = submitted(submission)?;
+        for breadth in [Breadth::Exact, Breadth::Scope] {
+            let whole = (breadth, operations_digest(&submitted, breadth)?);
+            this.operations.push(whole);
+            for one in submitted.chunks(1) {
+                let one = (breadth, operations_digest(one, breadth)?);
+                if one != whole && !this.each.contains(&one) {
+                    this.each.push(one);
+                }
+            }
+        }
+        Ok(this)
     }
 
     /// The keys under which decisions on it are kept.
@@ -303,15 +314,19 @@ impl<'a> Submittal<'a> {
         decision: Decision,
         ground: &Ground,
     ) -> Result<Vec<LookupKey>, Error> {
-        let Some(operations) = self.operations else {
-            return Ok(Vec::new());
+        let each: &[_] = match decision {
+            Decision::Deny => &self.each,
+            Decision::Approve => &[],
         };
         let mut keys = Vec::with_capacity(4);
         for binding in [Binding::Task, Binding::Agent] {
-            for of in operations {
-                let key = key_with(decision, self.task, binding, of, ground);
+            for of in self.operations.iter().chain(each) {
+                let key = key_with(decision, self.task, binding, *of, ground);
                 keys.push(LookupKey::clearance(&key));
             }
+        }
+        if keys.is_empty() {
+            return Ok(keys);
         }
         tx.look_ahead(&keys).await?;
         Ok(keys)
@@ -400,6 +415,9 @@ pub(super) async fn stands(
     if !may_still_decide(tx, &approval).await? {
         return Ok(false);
     }
+    if clearance.decision == Decision::Approve && is_described_anew(tx, &approval).await? {
+        return Ok(false);
+    }
     let locks = tx.locks();
     if !locks.is_empty()
         && (locks.end(targets, clearance.made_at, now)
@@ -417,6 +435,26 @@ pub(super) async fn stands(
         }
         Err(other) => Err(other),
     }
+}
+
+/// Whether what was approved is of another API, whose description came after the question: the same operation may be
+/// another request by now.
+async fn is_described_anew(tx: &mut Transaction<'_>, approval: &Approval) -> Result<bool, Error> {
+    let Some(asked) = approval.apply() else {
+        return Ok(false);
+    };
+    let Some(apply) = Error::none_if_erased(tx.load::<Apply>(asked.apply_id).await)? else {
+        return Ok(true);
+    };
+    for requested in &apply.check.requested {
+        let name = requested.operation.as_str().split('.').next();
+        let name = UpstreamName::unchecked(name.unwrap_or_default());
+        let upstream = standing(tx, &name).await?;
+        if upstream.is_some_and(|upstream| upstream.defined_at > approval.created_at) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether who made the decision, and all whose votes it took, could answer today.

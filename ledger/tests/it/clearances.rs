@@ -462,3 +462,26 @@ async fn once_with_a_time_shortens_how_long_it_can_be_continued() {
     let closed = scene.ledger.close().await;
     History::read(closed.path()).assert_verified();
 }
+
+#[tokio::test]
+async fn a_kept_denial_of_one_operation_refuses_it_beside_others() {
+    let mut scene = Scene::new().await;
+    let retention = kept(&scene, Breadth::Scope, Binding::Agent);
+    decided(&scene, "first", vec![purge()], Decision::Deny, retention).await;
+    put(&scene, 1, says(RuleAction::Allow)).await;
+    scene.token = scene.ledger.task().await;
+    let other = || dns_create("a.example.com");
+    for operations in [vec![purge(), other()], vec![other(), purge(), purge()]] {
+        let refused = scene.submit(&scene.token, "beside", operations).await;
+        assert_eq!(refused.unwrap().unwrap_err().code(), "denied_cached");
+    }
+    assert!(
+        scene
+            .submitted("alone", vec![other()])
+            .await
+            .apply
+            .authorised
+    );
+    let closed = scene.ledger.close().await;
+    History::read(closed.path()).assert_verified();
+}
