@@ -63,7 +63,7 @@ async function refresh() {
   const [task, approval, applies] = await Promise.all([
     read(`tasks/${id}`),
     read(`tasks/${id}/approval-status`),
-    read(`tasks/${id}/applies`),
+    read(`tasks/${id}/applies?acts=true`),
   ]);
   if (!task) throw new Over("task_not_found");
   document.title = `${task.task_name} · Permission Proxy`;

@@ -179,6 +179,8 @@ struct Page {
     /// The `next_before` of the page before this one.
     #[param(value_type = Option<String>)]
     before: Option<ApplyId>,
+    /// Whether each says what it asks for in words, and its risk (`act`, `acts`, `risk`); left out, they do not.
+    acts: Option<bool>,
 }
 
 /// A task's applies, newest first
@@ -204,7 +206,10 @@ async fn list_applies(
     let applies = views.applies(who.task().id, limit, page.before).await?;
     let mut rows = Vec::with_capacity(applies.len());
     for apply in applies {
-        let acts = state.glances.acts_of_apply(&state, &apply).await?;
+        let acts = match page.acts {
+            Some(true) => state.glances.acts_of_apply(&state, &apply).await?,
+            _ => None,
+        };
         rows.push((apply, acts));
     }
     Ok(Json(Applies::page(&rows, limit)))

@@ -196,14 +196,17 @@ pub(crate) struct ApplySummary {
     execution_id: Option<String>,
     /// Its operations, in order.
     operations: Vec<String>,
-    /// What it asks for, as the heading of its question's page says it or would, within 400 bytes or so; null where it
-    /// cannot be read any more. Text: escape it where it is shown.
+    /// With `acts=true`: what it asks for, as the heading of its question's page says it or would, within 400 bytes or
+    /// so; absent where it cannot be read any more. Text: escape it where it is shown.
     #[schema(example = "Switch TLS off")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     act: Option<String>,
-    /// The same of each of its first 20 operations; none where there is only one.
+    /// The same of each of its first 20 operations; absent where there is only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     acts: Vec<String>,
-    /// `safe`, `elevated` or `sensitive`: the highest of its operations; null as `act` is.
+    /// `safe`, `elevated` or `sensitive`: the highest of its operations; there where `act` is.
     #[schema(example = "sensitive")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     risk: Option<&'static str>,
     /// RFC 3339, UTC.
     accepted_at: String,
