@@ -18,6 +18,7 @@ use crate::id::AgentId;
 use crate::operation::{Operation, Scope, ScopeId};
 use crate::policy::{Evaluation, RuleAction};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 impl History {
     /// The fingerprint, computed anew, and the requests of the operations that it covers.
@@ -354,23 +355,21 @@ pub(super) fn scope_of(checked: &CheckedOperation) -> Option<Scope> {
 /// in their params, so either may be the granted one.
 fn is_partition(check: &PermissionCheck) -> bool {
     let (granted, missing) = (&check.pre_approved, &check.missing);
-    // For each number of granted operations: whether as many can be among those that were gone through.
-    let mut reached = vec![false; granted.len() + 1];
-    reached[0] = true;
+    // How many of those that were gone through may be granted ones.
+    let mut reached = BTreeSet::from([0]);
     for (gone_through, asked) in check.requested.iter().enumerate() {
-        let mut next = vec![false; reached.len()];
-        for of_granted in (0..reached.len()).filter(|of_granted| reached[*of_granted]) {
+        let mut next = BTreeSet::new();
+        for of_granted in reached {
             if granted.get(of_granted) == Some(asked) {
-                next[of_granted + 1] = true;
+                next.insert(of_granted + 1);
             }
-            let of_missing = gone_through - of_granted;
-            if missing.get(of_missing) == Some(asked) {
-                next[of_granted] = true;
+            if missing.get(gone_through - of_granted) == Some(asked) {
+                next.insert(of_granted);
             }
         }
         reached = next;
     }
-    reached[granted.len()] && check.requested.len() == granted.len() + missing.len()
+    reached.contains(&granted.len()) && check.requested.len() == granted.len() + missing.len()
 }
 
 /// The operations of which that is so are the granted ones, and the others are missing, each in its order.
