@@ -190,6 +190,7 @@ async fn one_on_call_approves_alone_in_an_emergency_and_another_reviews_it() {
 
     let asked = service.ask_for_purge().await;
     ann.goto(&asked.url).await;
+    ann.look_with(1280, 900, "light").await;
     ann.click("#emergency summary").await;
     ann.click("#break-glass").await;
     look_closely(&ann, "emergency").await;
