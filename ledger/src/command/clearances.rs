@@ -295,11 +295,12 @@ impl<'a> Submittal<'a> {
         }
         let submitted = submitted(submission)?;
         for breadth in [Breadth::Exact, Breadth::Scope] {
-            let whole = (breadth, operations_digest(&submitted, breadth)?);
-            this.operations.push(whole);
-            for one in submitted.chunks(1) {
+            let whole = operations_digest(&submitted, breadth)?;
+            this.operations.push((breadth, whole));
+            // One operation by itself is the whole.
+            for one in submitted.chunks(1).filter(|_| submitted.len() > 1) {
                 let one = (breadth, operations_digest(one, breadth)?);
-                if one != whole && !this.each.contains(&one) {
+                if !this.each.contains(&one) {
                     this.each.push(one);
                 }
             }
