@@ -58,51 +58,53 @@ pub struct AskedFrom {
     pub tls_fingerprint: Option<String>,
 }
 
+/// A known fact, of one of the two forms that [`AskedFrom`] is made of.
+enum Part {
+    Text(String),
+    Number(i64),
+}
+
 impl AskedFrom {
     /// What the service says of a request, each part no longer than a fact may be; `None` where it knows nothing.
     #[must_use]
     pub fn of(edge: &Edge) -> Option<Self> {
-        let text = |name: &str| match recordable(edge.fact(name)) {
-            Fact::Known(Value::Text(text)) => Some(text),
+        let from = Self::read(|name| match recordable(edge.fact(name)) {
+            Fact::Known(Value::Text(text)) => Some(Part::Text(text)),
+            Fact::Known(Value::Int(number)) => Some(Part::Number(number)),
             _ => None,
-        };
-        let asn = match edge.fact("asn") {
-            Fact::Known(Value::Int(number)) => u32::try_from(number).ok(),
-            _ => None,
-        };
-        let from = Self {
-            address: text("address"),
-            country: text("country"),
-            city: text("city"),
-            asn,
-            isp: text("isp"),
-            tls_subject: text("tls.subject"),
-            tls_fingerprint: text("tls.fingerprint"),
-        };
+        });
         (from != Self::default()).then_some(from)
     }
 
     /// What a policy has read of it.
     #[must_use]
     pub fn read_by(said: &PolicyEvaluation) -> Self {
-        let fact = |name: &str| {
-            let read = said.facts.iter().find(|fact| fact.name == name);
-            read.map(|fact| &fact.value)
-        };
-        let text = |name: &str| match fact(name) {
-            Some(FactValue::Text(text)) => Some(text.clone()),
-            _ => None,
+        Self::read(|name| {
+            let read = said.facts.iter().find(|fact| fact.name == name)?;
+            match &read.value {
+                FactValue::Text(text) => Some(Part::Text(text.clone())),
+                FactValue::Int(number) => Some(Part::Number(*number)),
+                _ => None,
+            }
+        })
+    }
+
+    fn read(part: impl Fn(&str) -> Option<Part>) -> Self {
+        let text = |name: &str| match part(name)? {
+            Part::Text(text) => Some(text),
+            Part::Number(_) => None,
         };
         Self {
             address: text("address"),
             country: text("country"),
-            asn: match fact("asn") {
-                Some(FactValue::Int(number)) => u32::try_from(*number).ok(),
+            city: text("city"),
+            asn: match part("asn") {
+                Some(Part::Number(number)) => u32::try_from(number).ok(),
                 _ => None,
             },
+            isp: text("isp"),
             tls_subject: text("tls.subject"),
             tls_fingerprint: text("tls.fingerprint"),
-            ..Self::default()
         }
     }
 
