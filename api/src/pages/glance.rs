@@ -120,7 +120,7 @@ impl Glance {
     }
 }
 
-/// What an apply or a question asks for, for rows of lists of those that have ended too.
+/// The request of an apply or a question in words, for rows of lists of those that have ended too.
 #[derive(Debug, Clone)]
 pub(crate) struct Acts {
     /// The heading of the question's page.

@@ -179,7 +179,7 @@ struct Page {
     /// The `next_before` of the page before this one.
     #[param(value_type = Option<String>)]
     before: Option<ApplyId>,
-    /// Whether each says what it asks for in words, and its risk (`act`, `acts`, `risk`); left out, they do not.
+    /// `true`: each comes with its request in words and its risk (`act`, `acts`, `risk`). Left out, it does not.
     acts: Option<bool>,
 }
 

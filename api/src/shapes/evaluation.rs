@@ -48,7 +48,7 @@ pub(crate) struct EvaluatedView {
     outcome: &'static str,
     /// The priority of the rules that decided; null where the default did.
     level: Option<u32>,
-    /// What became of each rule; absent where the version's document cannot be evaluated any more.
+    /// The result of each rule; absent where the version's document cannot be evaluated any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<Vec<TracedRule>>,
 }

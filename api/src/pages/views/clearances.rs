@@ -25,7 +25,7 @@ pub(crate) struct ClearanceRow {
     pub(crate) more: usize,
     /// The rules for which an approval answers.
     pub(crate) rules: Option<Short>,
-    /// How many requests it authorised that have not ended.
+    /// The number of requests that it authorised and that have not ended.
     pub(crate) active: usize,
     pub(crate) kept: Kept,
     pub(crate) by: Short,

@@ -41,7 +41,7 @@ pub(crate) struct AnswerRow {
     pub(crate) id: String,
     /// Of an apply.
     pub(crate) task: Option<String>,
-    /// What was asked for; absent where it was erased.
+    /// The request in words; absent where it was erased.
     pub(crate) acts: Option<Arc<Acts>>,
     pub(crate) answer: ApprovalStatus,
     pub(crate) agent: Option<Short>,

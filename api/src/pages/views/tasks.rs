@@ -29,7 +29,7 @@ pub(crate) struct TaskRow {
     pub(crate) status: Standing,
     /// Operations of its newest apply that are done, and how many it has.
     pub(crate) progress: Option<(usize, usize)>,
-    /// What that one asks for.
+    /// The request of that apply in words.
     pub(crate) acts: Option<Arc<Acts>>,
     pub(crate) opened: Beside,
     pub(crate) changed: Beside,
@@ -61,7 +61,7 @@ pub(crate) struct ApplyRow {
     pub(crate) simulated: bool,
     /// The question that it waited for.
     pub(crate) question: Option<String>,
-    /// What it asks for; absent where that cannot be read any more.
+    /// Its request in words; absent where that cannot be read any more.
     pub(crate) acts: Option<Arc<Acts>>,
     pub(crate) operations: Vec<OperationRow>,
     pub(crate) more: usize,
@@ -69,12 +69,12 @@ pub(crate) struct ApplyRow {
 
 #[derive(Debug, Clone)]
 pub(crate) struct OperationRow {
-    /// What it does; absent where its apply says that.
+    /// Its effect in words; absent where its apply says that.
     pub(crate) act: Option<Short>,
     /// Its name in the catalog, and its scope.
     pub(crate) what: Short,
     pub(crate) progress: OperationProgress,
-    /// Why it failed, or why its outcome is not known.
+    /// The reason of its failure, or of an outcome that is not known.
     pub(crate) why: Option<Short>,
 }
 

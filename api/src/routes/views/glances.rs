@@ -42,7 +42,7 @@ impl Glances {
         }
     }
 
-    /// What a question asks for, as its page says it. `None` where it was erased, or cannot be read any more.
+    /// The request of a question in the words of its page. `None` where it was erased, or cannot be read any more.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -61,7 +61,7 @@ impl Glances {
         Ok(acts.map(Arc::new))
     }
 
-    /// What an apply asks for, as the page of its question says it or would. `None` as for [`Self::acts_of`].
+    /// The request of an apply in the words of its question's page. `None` as for [`Self::acts_of`].
     ///
     /// # Errors
     /// As for [`Self::acts_of`].

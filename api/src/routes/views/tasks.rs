@@ -177,7 +177,7 @@ async fn apply_row(
     })
 }
 
-/// Why the operation of that index failed, in words.
+/// The reason in words for which the operation of that index failed.
 fn failure_of(apply: &Apply, index: usize) -> Option<&str> {
     match apply.operations.get(index)? {
         OperationState::Ended {
