@@ -1,24 +1,27 @@
 //! Calls through the proxies that are open, and what breaks them off besides the end of their credential: a lock on their
-//! operation, a block on their client, and a change of the policy that denies them.
+//! operation, a block on their client, and a change of the policy that denies them; for a held write also a lock on the task
+//! that was opened for it, and its close.
 
 use crate::app::App;
 use crate::edge::{SeenFrom, edge};
 use crate::proxied_calls::{AskedCall, judge, reads_body};
 use crate::proxied_reads;
 use crate::refusal::Error;
-use ledger::aggregate::Task;
+use ledger::aggregate::{Apply, Task};
 use ledger::command::ReadAsked;
 use ledger::event::{LockTarget, UpstreamKeyOwner};
 use ledger::operation::Scope;
 use ledger::policy::CurrentPolicy;
 use ledger::{
-    Admissions, AgentId, Client, Ledger, Level, Locks, OperationId, Rejection, Risk, ScopeType,
-    StreamId, TaskId, UpstreamName,
+    Admissions, AgentId, ApplyId, Client, Ledger, Level, Locks, OperationId, Rejection, Risk,
+    ScopeType, StreamId, TaskId, UpstreamName,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// How long a change of a task is waited for before it is looked up again.
+const PATIENCE: Duration = Duration::from_secs(3600);
 /// How long what could not be read is let rest before it is read again.
 const REST: Duration = Duration::from_secs(1);
 
@@ -192,5 +195,60 @@ async fn judge_anew(app: &App, call: &LetThrough) -> Result<(), Error> {
             judged.await.map(drop)
         }
         _ => Ok(()),
+    }
+}
+
+/// Waits until the task that was opened for a write stops it: by a lock on the task, or by its close while the write goes on.
+/// Gives the refusal.
+pub async fn stopped_in_task(app: &App, (task, write): (TaskId, ApplyId)) -> Error {
+    let mut locks = app.ledger.watch_locks();
+    loop {
+        locks.mark_unchanged();
+        let is_closed = match goes_on_in_task(app, (task, write)).await {
+            Ok(is_closed) => is_closed,
+            Err(stopped) if is_rejected(&stopped) => return stopped,
+            Err(error) => {
+                tracing::warn!(
+                    error = ledger::with_sources(&error),
+                    "the task of an open call cannot be looked up and is looked up again"
+                );
+                tokio::time::sleep(REST).await;
+                continue;
+            }
+        };
+        let closed = app
+            .ledger
+            .wait_for(task, PATIENCE, |task: &Task| task.closed_at.is_some());
+        tokio::select! {
+            changed = locks.changed() => {
+                if changed.is_err() {
+                    // The ledger is closed, and with it the service.
+                    return std::future::pending().await;
+                }
+            }
+            _ = closed, if !is_closed => {}
+        }
+    }
+}
+
+/// Holds a write to the task that was opened for it, and says whether that is closed: it is once the write has ended.
+///
+/// # Errors
+/// [`Rejection::Locked`]; [`Rejection::TaskClosed`] where it was closed before.
+pub(crate) async fn goes_on_in_task(
+    app: &App,
+    (task, write): (TaskId, ApplyId),
+) -> Result<bool, Error> {
+    let ledger = &app.ledger;
+    let target = LockTarget::Task(task);
+    ledger.locks().admit(&[target], ledger.now())?;
+    let task = ledger.existing::<Task>(task).await?;
+    let Some(closed_at) = task.closed_at else {
+        return Ok(false);
+    };
+    let write = ledger.existing::<Apply>(write).await?;
+    match write.ended_at.is_some_and(|ended| ended <= closed_at) {
+        true => Ok(true),
+        false => Err(Rejection::TaskClosed.into()),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::edge::{SeenFrom, edge_of_asker};
+use crate::open_calls::{goes_on_in_task, stopped_in_task};
 use crate::proxied_calls::say_used;
 use crate::refusal::Error;
 use futures_util::FutureExt as _;
@@ -10,7 +11,7 @@ use ledger::aggregate::{Apply, Approval};
 use ledger::command::{
     CloseTask, ForwardUnasked, ForwardWrite, PresentedKey, Standing, Submitted, WriteBy, standing,
 };
-use ledger::event::UploadTokenDigest;
+use ledger::event::{ApplyEnd, UploadTokenDigest};
 use ledger::operation::{MatchDigest, Operation};
 use ledger::{
     Actor, AgentId, AgentName, ApplyId, ClientSubject, KeyId, Origin, Rejection, RequestId, TaskId,
@@ -168,6 +169,21 @@ pub async fn hold(
             command.told = Some(apply.id);
             continue;
         }
+        if let (Shown::Key(_), Standing::Running | Standing::Ended(_)) = (&writer.shown, &stands) {
+            match goes_on_in_task(app, (apply.task_id, apply.id)).await {
+                Ok(_) => {}
+                // What was closed before its end is asked for anew.
+                Err(Error::Ledger(ledger::Error::Rejected(Rejection::TaskClosed)))
+                    if matches!(stands, Standing::Ended(_)) =>
+                {
+                    let is_known = stands != Standing::Ended(ApplyEnd::Unknown);
+                    if is_known && command.told.replace(apply.id) != Some(apply.id) {
+                        continue;
+                    }
+                }
+                Err(stopped) => return Err(stopped),
+            }
+        }
         let left = until.saturating_duration_since(Instant::now());
         let goes_on = match (&stands, &approval) {
             (Standing::Waiting, Some(asked)) if !left.is_zero() => {
@@ -183,7 +199,14 @@ pub async fn hold(
                 // The end that was told is waited for: what it answered is nothing new.
                 let begun = begun.filter(|_| told != Some(apply.id));
                 let begun = begun.map_or_else(|| pending().boxed(), |begun| begun(apply.id));
+                let stopped = match writer.shown {
+                    Shown::Key(_) => stopped_in_task(app, (apply.task_id, apply.id)).boxed(),
+                    // Its end is that of the call.
+                    Shown::Token { .. } => pending().boxed(),
+                };
                 tokio::select! {
+                    biased;
+                    stopped = stopped => return Err(stopped),
                     ended = ledger.wait_for(apply.id, patience, is_over) => is_over(&*ended?),
                     () = begun => false,
                 }

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::principal::{Acting, SessionAccess};
 use crate::refusal::Error;
 use crate::token::link::absolute;
-use ledger::aggregate::UpstreamKey;
+use ledger::aggregate::{Upstream, UpstreamKey};
 use ledger::command::{PutUpstreamKey, RemoveUpstreamKey, UpstreamKeyHolder};
 use ledger::event::UpstreamKeyOwner;
 use ledger::{AgentName, Ledger, Rejection, SealError, UpstreamApiKey, UpstreamName};
@@ -16,6 +16,20 @@ use url::Url;
 /// The upstreams that this service knows by itself; the others are described by administrators.
 pub const UPSTREAMS: [&str; 2] = [UpstreamName::ANTHROPIC, UpstreamName::CLOUDFLARE];
 
+/// How long the end of a key is waited for before it is looked up again.
+const PATIENCE: Duration = Duration::from_secs(3600);
+/// How long the ledger is left alone where a key could not be looked up.
+const REST: Duration = Duration::from_secs(1);
+
+/// Whom a stored key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredFor {
+    /// Who calls.
+    Caller,
+    /// All agents that have none of their own.
+    AllAgents,
+}
+
 /// # Errors
 /// [`Rejection::UpstreamNotFound`].
 pub async fn known(ledger: &Ledger, name: &str) -> Result<UpstreamName, Error> {
@@ -26,8 +40,8 @@ pub async fn known(ledger: &Ledger, name: &str) -> Result<UpstreamName, Error> {
     }
 }
 
-/// The key that opens an upstream for a user or an agent, as of the last commit; `None` where none is stored. For an
-/// agent its own goes before the one that all agents share.
+/// The key that opens an upstream for a user or an agent, as of the last commit, and whom it is for; `None` where none is
+/// stored. For an agent its own goes before the one that all agents share.
 ///
 /// It is asked for at each call, so that a key that was replaced or removed is not used again.
 ///
@@ -38,17 +52,67 @@ pub async fn key_of(
     ledger: &Ledger,
     owner: UpstreamKeyOwner,
     upstream: &UpstreamName,
-) -> Result<Option<SecretString>, Error> {
+) -> Result<Option<(SecretString, StoredFor)>, Error> {
     if let Some(key) = ledger.upstream_api_key(owner, upstream).await? {
         let (kind, id) = (owner.kind(), owner.stream());
-        return opened(key, || format!("{kind} {id}"), upstream).map(Some);
+        let key = opened(key, || format!("{kind} {id}"), upstream)?;
+        return Ok(Some((key, StoredFor::Caller)));
     }
     if matches!(owner, UpstreamKeyOwner::User(_)) || UPSTREAMS.contains(&upstream.as_str()) {
         return Ok(None);
     }
-    let shared = ledger.shared_api_key(upstream).await?;
-    let shared = shared.map(|key| opened(key, || "all agents".to_owned(), upstream));
-    shared.transpose()
+    let Some(shared) = ledger.shared_api_key(upstream).await? else {
+        return Ok(None);
+    };
+    let shared = opened(shared, || "all agents".to_owned(), upstream)?;
+    Ok(Some((shared, StoredFor::AllAgents)))
+}
+
+/// Waits until a stored key is removed. Where another one is put in its place, calls that are open go on.
+pub async fn removed(
+    ledger: Ledger,
+    (owner, upstream): (UpstreamKeyOwner, UpstreamName),
+    stored_for: StoredFor,
+) {
+    loop {
+        match changed(&ledger, (owner, &upstream), stored_for).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(
+                    error = ledger::with_sources(&error),
+                    "a stored key cannot be looked up and is looked up again"
+                );
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// Waits until a key is replaced or removed. False where none is stored any more.
+async fn changed(
+    ledger: &Ledger,
+    (owner, upstream): (UpstreamKeyOwner, &UpstreamName),
+    stored_for: StoredFor,
+) -> Result<bool, ledger::Error> {
+    match stored_for {
+        StoredFor::Caller => {
+            let Some(key) = ledger.upstream_key(owner, upstream).await? else {
+                return Ok(false);
+            };
+            let is_over = |key: &UpstreamKey| key.removed_at.is_some();
+            ledger.wait_for(key.id, PATIENCE, is_over).await?;
+        }
+        StoredFor::AllAgents => {
+            let described = ledger.upstream(upstream).await?;
+            let Some(described) = described.filter(|described| described.key.is_some()) else {
+                return Ok(false);
+            };
+            let is_over = |it: &Upstream| it.key.is_none() || it.ended_at.is_some();
+            ledger.wait_for(described.id, PATIENCE, is_over).await?;
+        }
+    }
+    Ok(true)
 }
 
 fn opened(

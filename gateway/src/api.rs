@@ -269,6 +269,12 @@ impl Api {
         Ok(())
     }
 
+    /// What a call meets whose stored key is removed while it is open.
+    pub(crate) fn key_removed(&self, owner: &Owner) -> Refusal {
+        let text = format!("the {} key that this call used was removed", self.name);
+        Refusal::new(self.keyless(owner).word(), text)
+    }
+
     /// The refusal of a caller for whom no key is stored.
     pub(crate) fn keyless(&self, owner: &Owner) -> Refusal {
         let upstream = &self.name;

@@ -103,6 +103,28 @@ pub trait Callers: Send + Sync + 'static {
     fn identify(&self, credential: Credential) -> BoxFuture<'_, Result<Caller, Refusal>>;
 }
 
+/// A key that opens an upstream.
+pub struct OpeningKey {
+    pub text: SecretString,
+    /// Becomes ready when it is removed; not when another one is put in its place.
+    pub removed: BoxFuture<'static, ()>,
+}
+
+impl OpeningKey {
+    /// A key that nobody can remove.
+    #[must_use]
+    pub fn fixed(text: SecretString) -> Self {
+        let removed = std::future::pending().boxed();
+        Self { text, removed }
+    }
+}
+
+impl fmt::Debug for OpeningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpeningKey").finish_non_exhaustive()
+    }
+}
+
 /// Gives the stored keys of upstreams. Asked at every request, so that a replaced key counts from the next on.
 pub trait Keys: Send + Sync + 'static {
     /// The key of this owner for an upstream as that description has it; `None` where none is stored.
@@ -113,7 +135,7 @@ pub trait Keys: Send + Sync + 'static {
         &'a self,
         owner: &'a Owner,
         upstream: (&'a str, Option<UpstreamId>),
-    ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>>;
+    ) -> BoxFuture<'a, Result<Option<OpeningKey>, Refusal>>;
 }
 
 /// An API that an administrator opened.

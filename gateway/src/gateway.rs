@@ -7,8 +7,8 @@ use crate::assets::{AssetUploads, brings_files};
 use crate::bodies::{Buffers, Content, Whole, too_large};
 use crate::call::{Access, Call, Routed};
 use crate::caller::{
-    Asked, Asks, Caller, Callers, Judged, KeyCall, Keys, LetThroughBy, Open, OpenCall, Owner,
-    Permits, Reach, Upstreams,
+    Asked, Asks, Caller, Callers, Judged, KeyCall, Keys, LetThroughBy, Open, OpenCall, OpeningKey,
+    Owner, Permits, Reach, Upstreams,
 };
 use crate::cloudflare;
 use crate::credentials;
@@ -26,6 +26,7 @@ use crate::upstream::SetupError;
 use crate::usage::Reader;
 use crate::write::{Write, Writes, is_retry, patience};
 use axum::body::{Body, Bytes};
+use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -206,6 +207,9 @@ impl Shared {
         let upstream = (api.name.as_str(), api.described);
         let key = self.ports.keys.key_of(&caller.owner, upstream);
         let key = key.await?.ok_or_else(|| api.keyless(&caller.owner))?;
+        let OpeningKey { text: key, removed } = key;
+        let refused = api.key_removed(&caller.owner);
+        let caller = caller.until(removed.map(|()| refused).boxed());
         let place = self.places.take(&caller)?;
         refuse_long(&parts, &call)?;
         let mut caller = caller;

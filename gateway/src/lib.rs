@@ -60,7 +60,7 @@ mod write;
 pub use assets::{AssetUploads, OpenedUpload, Uploading, digest_of_token, unsaid_end};
 pub use caller::{
     Asked, Asks, Caller, Callers, CountedFor, Judged, KeyCall, Keys, LetThroughBy, Open, OpenCall,
-    Opened, Owner, Permits, Reach, Upstreams,
+    Opened, OpeningKey, Owner, Permits, Reach, Upstreams,
 };
 pub use credentials::Credential;
 pub use forward::{Answered, AnsweredBody, Begun, Forward, Sender, Unanswered};

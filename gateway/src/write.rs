@@ -5,7 +5,8 @@ use crate::caller::CountedFor;
 use crate::live::{Handed, Live};
 use crate::refusal::Refusal;
 use axum::body::{Body, Bytes};
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, select};
 use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use ledger::event::UploadTokenDigest;
 use ledger::operation::Scope;
@@ -212,6 +213,8 @@ pub struct Answer {
     /// Is told when the connection has taken the whole of it. An answer that goes without that is owed to the
     /// next call that is the same.
     pub taken: Option<Box<dyn FnOnce() + Send>>,
+    /// Becomes ready when what it answers is stopped, and it is not to be read on.
+    pub stopped: Option<BoxFuture<'static, Refusal>>,
 }
 
 impl fmt::Debug for Answer {
@@ -223,13 +226,19 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// The response, which tells when it was taken, and is broken off where the caller's credential ends. `held` goes
-    /// with it.
+    /// The response, which tells when it was taken, and is broken off where the caller's credential ends or what it answers
+    /// is stopped. `held` goes with it.
     pub(crate) fn into_response(
         self,
         ended: BoxFuture<'static, Refusal>,
         held: Box<dyn Send>,
     ) -> Response<Body> {
+        let ended = match self.stopped {
+            Some(stopped) => select(ended, stopped)
+                .map(|first| first.factor_first().0)
+                .boxed(),
+            None => ended,
+        };
         let handed = Handed::new(self.body, self.taken, ended, held);
         let mut response = Response::new(Body::new(handed));
         *response.status_mut() = self.status;

@@ -9,6 +9,7 @@ use super::uploads::KnownUploads;
 use super::used_by_writes::UsedByWrites;
 use api::AppState;
 use app::edge::SeenFrom;
+use app::open_calls::stopped_in_task;
 use app::proxied_writes::{Begun as BegunAnswer, Held, Shown, ToHold, Writer, close, hold};
 use app::{Error, upstream_keys};
 use futures_util::FutureExt as _;
@@ -99,6 +100,7 @@ impl OverGateway {
         })?;
         let is_cloudflare = *upstream == UpstreamName::cloudflare();
         let own = self.cloudflare.as_ref().filter(|_| is_cloudflare);
+        let key = key.map(|(text, _)| text);
         key.or_else(|| own.cloned()).ok_or_else(|| {
             NotForwarded::NoKey(format!(
                 "no {upstream} key is stored for this agent, and the service has none of its own"
@@ -592,10 +594,11 @@ impl HeldWrites {
                     self.close_when_ended(writer.clone(), Arc::clone(&apply));
                     let told = Arc::clone(&self.kept.answers);
                     let id = apply.id;
-                    return Ok(answered(
-                        answer,
-                        Some(Box::new(move || told.tell(asked, id))),
-                    ));
+                    let taken: Box<dyn FnOnce() + Send> = Box::new(move || told.tell(asked, id));
+                    return Ok(Answer {
+                        stopped: self.stopped(writer, &apply),
+                        ..answered(answer, Some(taken))
+                    });
                 }
 
                 return Err(Refusal::new(
@@ -659,6 +662,16 @@ impl HeldWrites {
         })
     }
 
+    /// What breaks the answer off while it comes; nothing where the task's token does it.
+    fn stopped(&self, writer: &Writer, apply: &Apply) -> Option<BoxFuture<'static, Refusal>> {
+        let Shown::Key(_) = writer.shown else {
+            return None;
+        };
+        let state = self.state.clone();
+        let of = (apply.task_id, apply.id);
+        Some(async move { refusal(&stopped_in_task(&state.app, of).await) }.boxed())
+    }
+
     fn link(&self, approval: &Approval) -> String {
         let base_url = &self.state.config.base_url;
         self.state.app.keys.short_link.url(base_url, approval.id)
@@ -708,6 +721,7 @@ fn answered(answer: Given, taken: Option<Box<dyn FnOnce() + Send>>) -> Answer {
         headers: answer.headers,
         body: answer.body,
         taken,
+        stopped: None,
     }
 }
 

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
     Asked, Asks, Caller, Callers, CountedFor, Credential, Gateway, Judged, KeyCall, Keys, Opened,
-    Owner, Permits, Ports, Reach, Refusal, Sender, Settings, Upstreams, Word,
+    OpeningKey, Owner, Permits, Ports, Reach, Refusal, Sender, Settings, Upstreams, Word,
 };
 use http::Extensions;
 use ledger::command::ReadAsked;
@@ -229,7 +229,7 @@ impl Keys for OfService {
         &'a self,
         owner: &'a Owner,
         (upstream, described): (&'a str, Option<UpstreamId>),
-    ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>> {
+    ) -> BoxFuture<'a, Result<Option<OpeningKey>, Refusal>> {
         async move {
             let owner = match owner {
                 Owner::Agent(id, _) => UpstreamKeyOwner::Agent(*id),
@@ -253,9 +253,14 @@ impl Keys for OfService {
                     return Err(Refusal::described_anew());
                 }
             }
+            if let Some((text, stored_for)) = key {
+                let removed =
+                    upstream_keys::removed(ledger.clone(), (owner, upstream), stored_for).boxed();
+                return Ok(Some(OpeningKey { text, removed }));
+            }
             let is_cloudflare = upstream == UpstreamName::cloudflare();
             let own = self.cloudflare.as_ref().filter(|_| is_cloudflare);
-            Ok(key.or_else(|| own.cloned()))
+            Ok(own.cloned().map(OpeningKey::fixed))
         }
         .boxed()
     }

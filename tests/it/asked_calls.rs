@@ -308,6 +308,66 @@ async fn a_stream_that_upstream_breaks_off_is_broken_off_and_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_a_lock_on_its_own_task_and_with_the_close_of_that() {
+    const BEGUN: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n3\r\n:\n\n\r\n";
+    let mut sandbox = Sandbox::new().await;
+    let asking = Asking::new(&mut sandbox).await;
+    let service = &asking.stage.service;
+    for (what, refusal) in [("lock", (429, "locked")), ("close", (403, "ended"))] {
+        let body = HELLO.replace("Hello", what);
+        let asked = asking.asked(&body).await;
+        let upstream = async {
+            let (mut upstream, _) = asking.upstream().await;
+            upstream.write_all(BEGUN.as_bytes()).await.unwrap();
+            upstream
+        };
+        let open = "/v1/approvals?state=pending";
+        let open = ask(service, "GET", open, TOKEN, &Value::Null)
+            .await
+            .unwrap()
+            .1;
+        let task = open["approvals"][0]["task_id"].as_str().unwrap();
+        let ((answer, _), (), mut upstream) = tokio::join!(
+            asking.send(&body, LONG),
+            asking.decide(&asked, "approve"),
+            upstream,
+        );
+        let mut pieces = answer.bytes_stream();
+        assert_eq!(pieces.next().await.unwrap().unwrap(), ":\n\n");
+        let (path, change) = match what {
+            "lock" => (
+                "/v1/locks".to_owned(),
+                json!({"target": {"kind": "task", "id": task}, "reason": "it loops"}),
+            ),
+            _ => (format!("/v1/tasks/{task}/close"), json!({})),
+        };
+        let (status, said) = ask(service, "POST", &path, TOKEN, &change).await.unwrap();
+        assert!(status < 300, "{what}: {said}");
+        let ended = tokio::time::timeout(SOON, pieces.next()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("it goes on after a {what}"));
+        assert!(
+            ended.is_none_or(|piece| piece.is_err()),
+            "{what}: more came"
+        );
+        // Who comes back meets the same while it is carried out, and is not handed what it brings afterwards.
+        let (status, code, message) = asking.refused(&body, LONG).await;
+        assert_eq!((status, &*code), refusal, "{what}: {message}");
+        upstream.write_all(b"0\r\n\r\n").await.unwrap();
+        until("the message has ended", async || {
+            let ended = ends(&sandbox).await.len();
+            (ended == 1 + usize::from(what == "close")).then_some(())
+        })
+        .await;
+        let (status, code, message) = asking.refused(&body, SHORT).await;
+        match what {
+            "lock" => assert_eq!((status, &*code), refusal, "{message}"),
+            _ => assert_ne!(link(&message), asked, "people are asked anew"),
+        }
+    }
+    asking.check(&sandbox).await;
+}
+
+#[tokio::test]
 async fn what_is_approved_while_nobody_waits_is_sent_when_it_comes_again_and_not_before() {
     let mut sandbox = Sandbox::new().await;
     let asking = Asking::new(&mut sandbox).await;

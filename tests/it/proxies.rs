@@ -272,6 +272,46 @@ async fn an_open_call_ends_with_a_block_on_the_subject_of_its_task_and_a_lock_on
 }
 
 #[tokio::test]
+async fn an_open_call_ends_with_the_key_that_it_was_sent_with_and_goes_on_where_that_is_replaced() {
+    let mut sandbox = Sandbox::new().await;
+    let stage = Stage::new(&mut sandbox).await;
+    let agents = "/v1/agents/ci/upstream-keys/anthropic";
+    for (path, token, credential) in [
+        (agents, TOKEN, &stage.key.0),
+        ("/v1/me/anthropic-key", &*stage.session, &stage.session),
+    ] {
+        let mut client = stage.sent(credential).await;
+        let (mut upstream, _) = stage.asked().await;
+        upstream.write_all(BEGUN.as_bytes()).await.unwrap();
+        let mut first = [0; 1];
+        client.read_exact(&mut first).await.unwrap();
+        let other = json!({"api_key": "sk-ant-api03-another"});
+        let put = ask(&stage.service, "PUT", path, token, &other).await;
+        assert_eq!(put.unwrap().0, 204);
+        let mut next = stage.sent(credential).await;
+        let (upstream_of_next, asked) = stage.asked().await;
+        assert!(
+            asked.contains("x-api-key: sk-ant-api03-another\r\n"),
+            "{asked}"
+        );
+        upstream.write_all(b"0\r\n\r\n").await.unwrap();
+        let answer = rest(&mut client).await;
+        assert!(answer.ends_with("0\r\n\r\n"), "{path}: {answer}");
+        let gone = ask(&stage.service, "DELETE", path, token, &Value::Null).await;
+        assert_eq!(gone.unwrap().0, 204);
+        let mut upstream = upstream_of_next;
+        let gone = tokio::time::timeout(SOON, upstream.read(&mut first)).await;
+        assert!(gone.is_ok(), "upstream is open without {path}");
+        let answer = rest(&mut next).await;
+        assert!(answer.starts_with("HTTP/1.1 401"), "{path}: {answer}");
+        assert!(
+            answer.contains("anthropic key that this call used was removed"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_cannot_be_read_is_refused_in_the_form_of_its_api() {
     let mut sandbox = Sandbox::new().await;
     let stage = Stage::new(&mut sandbox).await;

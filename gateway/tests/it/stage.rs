@@ -6,8 +6,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
     Asked, AssetUploads, Caller, Callers, CountedFor, Credential, Gateway, Judged, KeyCall, Keys,
-    OpenCall, Opened, OpenedUpload, Owner, Permits, Ports, Reach, Records, Refusal, Settings,
-    Uploading, Upstreams, Usage, Word, Write, Writes,
+    OpenCall, Opened, OpenedUpload, OpeningKey, Owner, Permits, Ports, Reach, Records, Refusal,
+    Settings, Uploading, Upstreams, Usage, Word, Write, Writes,
 };
 use http::Extensions;
 use hyper::server::conn::http1;
@@ -23,7 +23,6 @@ use ledger::{
     AgentId, AgentName, CallId, KeyId, Level, OperationId, Risk, ScopeType, TaskId, Timestamp,
     UpstreamName, UserId,
 };
-use secrecy::SecretString;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -145,13 +144,13 @@ impl Keys for Stored {
         &'a self,
         owner: &'a Owner,
         (upstream, _): (&'a str, Option<ledger::UpstreamId>),
-    ) -> BoxFuture<'a, Result<Option<SecretString>, Refusal>> {
+    ) -> BoxFuture<'a, Result<Option<OpeningKey>, Refusal>> {
         assert!(
             ["anthropic", "cloudflare"].contains(&upstream),
             "{upstream}"
         );
         let is_there = !matches!(owner, Owner::Agent(_, name) if name.as_str() == "keyless");
-        async move { Ok(is_there.then(|| STORED.into())) }.boxed()
+        async move { Ok(is_there.then(|| OpeningKey::fixed(STORED.into()))) }.boxed()
     }
 }
 
@@ -293,6 +292,7 @@ impl Writes for Carried {
                 headers,
                 body: Bytes::from_static(b"{\"result\": {}}").into(),
                 taken: None,
+                stopped: None,
             })
         }
         .boxed()

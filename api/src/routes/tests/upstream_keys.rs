@@ -27,7 +27,7 @@ async fn opened(keyed: &Keyed, owner: UpstreamKeyOwner, upstream: &str) -> Optio
     let ledger = &keyed.stage.state.app.ledger;
     let upstream = UpstreamName::unchecked(upstream);
     let key = key_of(ledger, owner, &upstream).await.unwrap();
-    key.map(|key| key.expose_secret().to_owned())
+    key.map(|(key, _)| key.expose_secret().to_owned())
 }
 
 #[tokio::test]
