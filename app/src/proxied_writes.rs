@@ -12,7 +12,7 @@ use ledger::command::{
     CloseTask, ForwardUnasked, ForwardWrite, PresentedKey, Standing, Submitted, WriteBy, standing,
 };
 use ledger::event::{ApplyEnd, UploadTokenDigest};
-use ledger::operation::{MatchDigest, Operation};
+use ledger::operation::MatchedWrite;
 use ledger::{
     Actor, AgentId, AgentName, ApplyId, ClientSubject, KeyId, Origin, Rejection, RequestId, TaskId,
     TokenId, UsedLately,
@@ -99,9 +99,7 @@ pub type Begun<'a> = &'a (dyn Fn(ApplyId) -> BoxFuture<'a, ()> + Send + Sync);
 #[derive(Debug)]
 pub struct ToHold<'a> {
     /// A request that is forwarded.
-    pub operation: Operation,
-    /// Its digest.
-    pub digest: MatchDigest,
+    pub write: MatchedWrite,
     /// The token of the upload whose files it names.
     pub upload: Option<UploadTokenDigest>,
     /// A write whose end the agent was told.
@@ -121,20 +119,19 @@ pub struct ToHold<'a> {
 pub async fn hold(
     app: &App,
     writer: &Writer,
-    write: ToHold<'_>,
+    to_hold: ToHold<'_>,
     patience: Duration,
     begun: Option<Begun<'_>>,
 ) -> Result<Held, Error> {
     let ledger = &app.ledger;
     let until = Instant::now() + patience;
     let ToHold {
-        operation,
-        digest,
+        write,
         upload,
         told,
         seen,
         used,
-    } = write;
+    } = to_hold;
     let mut edge = edge_of_asker(app, seen);
     if let Some(used) = used {
         say_used(app, &mut edge, &used);
@@ -142,8 +139,7 @@ pub async fn hold(
     let mut command = ForwardWrite {
         by: writer.by(),
         agent_id: writer.agent_id,
-        operation,
-        digest,
+        write,
         told,
         upload,
         edge,

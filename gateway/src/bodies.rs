@@ -1,5 +1,5 @@
 //! Bodies of writes: read whole, within a budget of memory of all calls together, and judged, so that nobody reads two
-//! things in one.
+//! things in one. What is parsed counts in that budget as well: a list of small numbers takes sixteen times its text.
 
 use crate::refusal::{Refusal, Word};
 use axum::body::{Body, Bytes};
@@ -21,6 +21,12 @@ use tokio::time::Instant;
 /// The unit in which memory is given out.
 const UNIT: usize = 1024;
 
+/// The memory of a value of JSON that was parsed, what an entry of an object takes beside its value, and what a text does
+/// beside its bytes.
+const VALUE: usize = size_of::<Value>();
+const ENTRY: usize = 64;
+const TEXT: usize = 24;
+
 /// The least share of one caller, in bytes: the longest message fits.
 const LEAST_SHARE: usize = 33 * 1024 * 1024;
 /// The lowest rate, in bytes a second, at which a body may come, over its whole length and beside [`BEGINS`].
@@ -40,7 +46,7 @@ pub(crate) struct Buffers {
 #[derive(Debug)]
 pub(crate) struct Whole {
     pub(crate) bytes: Bytes,
-    _memory: Memory,
+    memory: Memory,
 }
 
 /// The memory that one body takes.
@@ -72,6 +78,23 @@ impl Buffers {
             share: share / UNIT,
             taken: Arc::default(),
         }
+    }
+
+    /// Takes memory for what is parsed of a body, beside its bytes, until the body goes.
+    ///
+    /// # Errors
+    /// [`Word::Busy`] where there is none for it now, [`TOO_MANY_VALUES`] where its caller has never so much.
+    pub(crate) fn take_parsed(
+        &self,
+        whole: &mut Whole,
+        headers: &HeaderMap,
+    ) -> Result<(), Refusal> {
+        let units = weight_of(headers, &whole.bytes)?.div_ceil(UNIT);
+        let refused = self.pay(&mut whole.memory, units);
+        refused.map_err(|refused| match refused.word() {
+            Word::TooLarge => Refusal::new(Word::TooLarge, TOO_MANY_VALUES),
+            _ => refused,
+        })
     }
 
     /// Takes memory for a body, beside what it has.
@@ -131,7 +154,7 @@ impl Buffers {
             let Some(frame) = frame else {
                 return Ok(Whole {
                     bytes: bytes.freeze(),
-                    _memory: memory,
+                    memory,
                 });
             };
             // Trailers stay behind.
@@ -149,6 +172,53 @@ impl Buffers {
             bytes.extend_from_slice(&data);
         }
     }
+}
+
+/// Why a body is refused that is not too long, and takes more memory than one caller has once it is parsed.
+pub(crate) const TOO_MANY_VALUES: &str = "the JSON of the request has more values than this service has memory for: send \
+    fewer, or have an administrator raise PROXY_BUFFER_MIB";
+
+/// What the JSON in a body takes in memory once it is parsed, in bytes, beside its text. It is counted before anything is
+/// parsed, so that also what is no JSON has a weight.
+fn weight_of(headers: &HeaderMap, bytes: &Bytes) -> Result<usize, Refusal> {
+    let Some(content_type) = content_type(headers)? else {
+        return Ok(0);
+    };
+    Ok(match form_of(content_type, bytes)? {
+        Some(form) => {
+            let parts = form.parts.iter().filter(|part| part.is_json());
+            parts.map(|part| weight(&part.content)).sum()
+        }
+        None => weight(bytes),
+    })
+}
+
+fn weight(json: &[u8]) -> usize {
+    let (mut values, mut entries, mut texts) = (1_usize, 0_usize, 0_usize);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b',' | b'[' | b'{' => values = values.saturating_add(1),
+            b':' => entries = entries.saturating_add(1),
+            b'"' => {
+                texts = texts.saturating_add(1);
+                // To its end.
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => _ = bytes.next(),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let values = values.saturating_mul(VALUE);
+    let entries = entries.saturating_mul(ENTRY);
+    values
+        .saturating_add(entries)
+        .saturating_add(texts.saturating_mul(TEXT))
 }
 
 pub(crate) fn too_large(most: u64) -> Refusal {
@@ -339,6 +409,40 @@ mod tests {
         let large = buffers.read(body(8 * UNIT), 7 * UNIT as u64, caller).await;
         assert_eq!(large.unwrap_err().word(), Word::TooLarge);
         drop(second);
+    }
+
+    #[tokio::test]
+    async fn a_parsed_body_takes_what_its_values_take_and_not_what_its_text_says() {
+        let caller = (of(1), Duration::from_secs(1));
+        let buffers = Buffers::new(1024 * UNIT);
+        let mut headers = HeaderMap::new();
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+        let parsed = async |body: String| {
+            let mut whole = buffers.read(body.into(), 1 << 20, caller).await.unwrap();
+            buffers.take_parsed(&mut whole, &headers).map(|()| whole)
+        };
+        let numbers = |count: usize| format!("[{}0]", "0,".repeat(count));
+        let text = format!("[\"{}\"]", "0,[{:\\\"".repeat(60_000));
+        assert!(parsed(text).await.is_ok(), "a text is one value");
+        let refused = parsed(numbers(60_000)).await.unwrap_err();
+        assert_eq!(refused.word(), Word::TooLarge);
+        assert_eq!(refused.message(), TOO_MANY_VALUES);
+        let held = parsed(numbers(20_000)).await.unwrap();
+        let busy = parsed(numbers(20_000)).await.unwrap_err();
+        assert_eq!(busy.word(), Word::Busy);
+        drop(held);
+        assert!(parsed(numbers(20_000)).await.is_ok());
+    }
+
+    #[test]
+    fn the_weight_of_json_is_at_least_what_its_values_take() {
+        let nested = "{\"a\":[{\"b\":1},null,\"x\",[[]]]}";
+        // The object, its list, the object in that, 1, null, the text, and two lists.
+        let least = 8 * VALUE + 2 * ENTRY + 3 * TEXT;
+        assert!(weight(nested.as_bytes()) >= least);
+        assert_eq!(weight(b"\"\\\",[{:\""), VALUE + TEXT);
+        assert_eq!(weight(b"\"open"), VALUE + TEXT);
     }
 
     const fn of(agent: u8) -> UpstreamKeyOwner {

@@ -4,7 +4,7 @@ use crate::anthropic;
 use crate::api::Api;
 use crate::apis::Apis;
 use crate::assets::{AssetUploads, brings_files};
-use crate::bodies::{Buffers, Content, Whole, too_large};
+use crate::bodies::{Buffers, Content, TOO_MANY_VALUES, Whole, too_large};
 use crate::call::{Access, Call, Routed};
 use crate::caller::{
     Asked, Asks, Caller, Callers, Judged, KeyCall, Keys, LetThroughBy, Open, OpenCall, OpeningKey,
@@ -380,6 +380,7 @@ impl Shared {
         let held = Box::new((place, open));
         match self.write(api, parts, (path, write), caller, held).await {
             // It is not too long for upstream, which is what clients take that status for.
+            Err(long) if long.message() == TOO_MANY_VALUES => refused(TOO_MANY_VALUES),
             Err(long) if long.word() == Word::TooLarge => refused(too_long),
             answer => answer,
         }
@@ -410,7 +411,7 @@ impl Shared {
             ));
         };
         let counted = (UpstreamKeyOwner::Agent(id), self.settings.idle);
-        let whole = match unread {
+        let mut whole = match unread {
             Unread::Whole(whole) => whole,
             Unread::Body(body) => tokio::select! {
                 biased;
@@ -418,6 +419,7 @@ impl Shared {
                 whole = self.buffers.read(body, most, counted) => whole?,
             },
         };
+        self.buffers.take_parsed(&mut whole, &parts.headers)?;
         let content = Content::read(&parts.headers, &whole.bytes)?;
         let secrets = api.judge_write(&parts.method, path, &content)?;
         let upload = api.upload_of(&parts.method, path, &content);
@@ -433,6 +435,8 @@ impl Shared {
             }
             Content::Nothing | Content::Json(_) => whole.bytes.clone(),
         };
+        // What carries it out reads it for itself.
+        drop(content);
         let write = Write {
             agent: (id, name),
             task,

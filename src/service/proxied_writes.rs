@@ -23,8 +23,8 @@ use ledger::aggregate::{Apply, Approval, OperationState, Task};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, OperationOutcome, UpstreamKeyOwner};
 use ledger::operation::{
-    ForwardedRequest, HiddenSecret, Method as WriteMethod, Operation, ScopeId, UploadOf,
-    UploadedFile,
+    ForwardedRequest, HiddenSecret, MatchedWrite, Method as WriteMethod, Operation, ScopeId,
+    UploadOf, UploadedFile,
 };
 use ledger::provider::{Body, NoAnswer, Pending};
 use ledger::{
@@ -369,11 +369,9 @@ impl HeldWrites {
         let task = write.task;
         let upload = write.upload.as_ref().map(|upload| upload.token);
         let (operation, secrets) = self.operation_of(write).await?;
-        let digest = operation.forwarded().map(|request| request.match_digest());
-        let Some(digest) = digest else {
-            return Err(Refusal::malformed("this is no request that is sent on"));
-        };
-        let digest = digest.map_err(|error| Refusal::malformed(error.to_string()))?;
+        let write = MatchedWrite::of(operation);
+        let write = write.map_err(|error| Refusal::malformed(error.to_string()))?;
+        let digest = write.digest();
         let asked: Asked = (writer.agent_id, task, digest);
         let in_hand = &self.kept.in_hand;
         let _holding =
@@ -387,12 +385,11 @@ impl HeldWrites {
             }
             None => None,
         };
-        let allows_more = operation.forwarded();
+        let allows_more = write.operation().forwarded();
         let allows_more = allows_more.filter(|request| !request.also_allowed.is_empty());
         let allows_more = allows_more.map(|request| without_body(request));
         let write = ToHold {
-            operation,
-            digest,
+            write,
             upload,
             told,
             seen: &seen,

@@ -534,6 +534,11 @@ async fn what_is_too_long_only_reads_or_is_asked_about_in_part_is_refused_and_sa
     let (status, code, message) = asking.refused(&long, LONG).await;
     assert_eq!((status, &*code), (403, "forbidden"));
     assert!(message.contains("more than 10 MiB"), "{message}");
+    // A third of that, which would take 64 MiB once it is parsed.
+    let numbers = format!("{{\"messages\":[{}0]}}", "0,".repeat(2_200_000));
+    let (status, code, message) = asking.refused(&numbers, SHORT).await;
+    assert_eq!((status, &*code), (403, "forbidden"), "{message}");
+    assert!(message.contains("more values than"), "{message}");
     let batch = "{\"requests\":[{\"custom_id\":\"a\",\"params\":{\"model\":\"claude-x\"}}]}";
     let answer = asking
         .try_send("/v1/messages/batches", batch, LONG)

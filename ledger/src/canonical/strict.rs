@@ -112,7 +112,11 @@ impl<'de> Visitor<'de> for Strict<'_> {
             };
             match seq.next_element_seed(seed)? {
                 Some(value) => values.push(value),
-                None => return Ok(Value::Array(values)),
+                None => {
+                    // A list that grew has room for as many again.
+                    values.shrink_to_fit();
+                    return Ok(Value::Array(values));
+                }
             }
         }
     }

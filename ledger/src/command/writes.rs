@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::event::{ApplyEnd, LockTarget, OnApproval, TaskCreated, UploadTokenDigest};
 use crate::id::{AgentId, ApplyId, KeyId, TaskId, TokenId};
 use crate::name::{ClientSubject, IdempotencyKey};
-use crate::operation::{MatchDigest, Operation};
+use crate::operation::{MatchDigest, MatchedWrite, Operation};
 use crate::policy::Edge;
 use crate::purpose::Purpose;
 use crate::rejection::Rejection;
@@ -94,9 +94,7 @@ pub struct ForwardWrite {
     /// The agent that it proves.
     pub agent_id: AgentId,
     /// A request that is forwarded.
-    pub operation: Operation,
-    /// Its digest. Made by the caller, since a large body takes a while and the writer serves everybody.
-    pub digest: MatchDigest,
+    pub write: MatchedWrite,
     /// A write whose end the agent was told: the same again is a new one.
     pub told: Option<ApplyId>,
     /// The token of the upload of its files, where it names some.
@@ -178,7 +176,7 @@ impl ForwardWrite {
     ) -> Result<Ruling<Submitted>, Error> {
         let token = proxy_token(tx, (self.agent_id, task_id, token_id)).await?;
         authenticate(tx, &token).await?;
-        let keys = Keys::Of(self.digest);
+        let keys = Keys::Of(self.write.digest());
         if let Some(asked) = self.asked_before(tx, (token.clone(), keys)).await? {
             return Ok(asked);
         }
@@ -195,7 +193,7 @@ impl ForwardWrite {
     ) -> Result<Ruling<Submitted>, Error> {
         admit_key(tx, key_id, self.agent_id).await?;
         admit_agent_of(tx, self.agent_id, &[LockTarget::Key(key_id)]).await?;
-        let newest = LookupKey::write(self.agent_id, &self.digest);
+        let newest = LookupKey::write(self.agent_id, &self.write.digest());
         let task = Error::none_if_erased(tx.find_state::<Task>(&newest).await)?;
         if let Some(task) = task {
             let place = (self.presented_in(key_id, task.id), Keys::OwnTask);
@@ -223,7 +221,7 @@ impl ForwardWrite {
         SubmitApply {
             token,
             key,
-            operations: vec![self.operation],
+            operations: vec![self.write.operation().clone()],
             purpose: Purpose::default(),
             on_approval: OnApproval::Wait,
             callback: None,
@@ -237,13 +235,14 @@ impl ForwardWrite {
         agent: &Agent,
         tx: &Transaction<'_>,
     ) -> Result<TaskCreated, Rejection> {
+        let operation = self.write.operation();
         let entry = AllowedEntry {
-            operation: self.operation.entry,
-            scope_id: self.operation.scope.id.clone().into(),
+            operation: operation.entry,
+            scope_id: operation.scope.id.clone().into(),
             required_level: None,
             risk_tier: None,
         };
-        let request = self.operation.forwarded();
+        let request = operation.forwarded();
         let name = request.map_or_else(String::new, |request| {
             let path = request.target.split('?').next().unwrap_or_default();
             format!("{} {path}", request.method)
@@ -261,7 +260,7 @@ impl ForwardWrite {
             template: None,
             question_seconds: Some(seconds(question)),
             purpose: Purpose::default(),
-            write: Some(self.digest),
+            write: Some(self.write.digest()),
         })
     }
 }
@@ -271,13 +270,19 @@ impl Command for ForwardWrite {
 
     fn looks_up(&self) -> Vec<LookupKey> {
         match self.by {
-            WriteBy::Key(_) => vec![LookupKey::write(self.agent_id, &self.digest)],
+            WriteBy::Key(_) => vec![LookupKey::write(self.agent_id, &self.write.digest())],
             WriteBy::Token { .. } => Vec::new(),
         }
     }
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
-        admit_files(tx, self.agent_id, &self.operation, self.upload.as_ref()).await?;
+        admit_files(
+            tx,
+            self.agent_id,
+            self.write.operation(),
+            self.upload.as_ref(),
+        )
+        .await?;
         match self.by {
             WriteBy::Key(key_id) => self.in_own_task(tx, key_id).await,
             WriteBy::Token { task_id, token_id } => self.in_task(tx, (task_id, token_id)).await,
@@ -344,9 +349,7 @@ pub(super) fn fit(task: &Task, operations: &[Operation]) -> Result<(), Rejection
         (None, operations) => operations
             .iter()
             .all(|operation| operation.forwarded().is_none()),
-        (Some(write), [one]) => one
-            .forwarded()
-            .is_some_and(|request| request.match_digest() == Ok(write)),
+        (Some(write), [one]) => one.match_digest() == Some(Ok(write)),
         (Some(_), _) => false,
     };
     match fits {

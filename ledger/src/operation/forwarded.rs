@@ -17,6 +17,7 @@ use crate::event::{FileDigest, ManifestDigest};
 use crate::id::ApplyId;
 use crate::name::UpstreamName;
 use crate::operation::fields::{Fields, Marks};
+use crate::operation::matched::Forwarded;
 use crate::provider::{
     Answer, Body, Depth, Effect, Following, NoAnswer, Outcome, Pending, Provider, ProviderNames,
     Providers, Snapshot, Upstream, code,
@@ -598,7 +599,7 @@ impl Providers {
             provider,
             effect,
             unchecked: unchecked.into_places(),
-            forwarded: Some(request),
+            forwarded: Some(Forwarded::new(request)),
         })
     }
 

@@ -19,6 +19,7 @@ mod form;
 mod forwarded;
 mod hidden;
 mod lookalike;
+mod matched;
 mod mistakes;
 mod request;
 mod secrets;
@@ -36,6 +37,7 @@ pub use forwarded::{
 };
 pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
+pub use matched::MatchedWrite;
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
 pub use secrets::{holds_text, refuse_secrets, says_secret};
 pub use shown::{MARK, is_plain, quoted, shown, shown_name, shown_once, unspelled};
@@ -46,6 +48,7 @@ use crate::catalog::{CatalogEntry, OperationId, ScopeType};
 use crate::fingerprint::{SubmissionError, operations_of};
 use crate::provider::{Effect, Provider, Providers};
 use fields::{Fields, Marks};
+use matched::Forwarded;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::sync::Arc;
@@ -148,7 +151,7 @@ pub struct Operation {
     provider: Arc<dyn Provider>,
     effect: Arc<dyn Effect>,
     unchecked: Vec<Unchecked>,
-    forwarded: Option<Arc<ForwardedRequest>>,
+    forwarded: Option<Forwarded>,
 }
 
 /// Operations that are sent as the same are equal.
@@ -157,7 +160,7 @@ impl PartialEq for Operation {
         self.entry == other.entry
             && self.scope == other.scope
             && self.unchecked == other.unchecked
-            && self.forwarded == other.forwarded
+            && self.forwarded() == other.forwarded()
             && self.effect.to_json() == other.effect.to_json()
     }
 }
@@ -312,7 +315,7 @@ impl Operation {
             "scope_id": self.scope.id.as_str(),
             "params": self.effect.to_json(),
         });
-        if let (Some(request), Some(fields)) = (&self.forwarded, operation.as_object_mut()) {
+        if let (Some(request), Some(fields)) = (self.forwarded(), operation.as_object_mut()) {
             fields.insert(forwarded::FORWARD.to_owned(), request.to_json());
         }
         operation
@@ -321,14 +324,19 @@ impl Operation {
     /// The request of a client that it is, where it is one that is sent as it came.
     #[must_use]
     pub fn forwarded(&self) -> Option<&Arc<ForwardedRequest>> {
-        self.forwarded.as_ref()
+        self.forwarded.as_ref().map(Forwarded::request)
+    }
+
+    /// [`ForwardedRequest::match_digest`] of that request, which is made once.
+    pub(crate) fn match_digest(&self) -> Option<Result<MatchDigest, InvalidOperation>> {
+        self.forwarded.as_ref().map(Forwarded::digest)
     }
 
     /// The request that carries it out, where upstream calls the scope by this name.
     #[must_use]
     pub fn request(&self, name: Option<&str>) -> UpstreamRequest {
         match &self.forwarded {
-            Some(forwarded) => forwarded.request(),
+            Some(forwarded) => forwarded.request().request(),
             None => self.effect.request(&self.scope, name),
         }
     }

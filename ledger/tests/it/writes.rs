@@ -11,7 +11,7 @@ use ledger::command::{
     Submitted, WriteBy, standing,
 };
 use ledger::event::OnApproval;
-use ledger::operation::{ForwardedRequest, Method, Operation, Scope, ScopeId};
+use ledger::operation::{ForwardedRequest, MatchedWrite, Method, Operation, Scope, ScopeId};
 use ledger::policy::Edge;
 use ledger::{
     Actor, ApplyId, Decision, Error, Level, OperationId, Origin, Purpose, Rejection, Risk,
@@ -123,8 +123,7 @@ pub(crate) fn forward(key: &Key, operation: Operation) -> ForwardWrite {
     ForwardWrite {
         by: WriteBy::Key(key.id),
         agent_id: key.agent_id,
-        digest: operation.forwarded().unwrap().match_digest().unwrap(),
-        operation,
+        write: MatchedWrite::of(operation).unwrap(),
         told: None,
         upload: None,
         edge: Edge::default(),
@@ -295,8 +294,7 @@ pub(crate) fn by_token(issued: &IssuedToken, operation: Operation) -> (Origin, F
             token_id: token.id,
         },
         agent_id: task.agent_id,
-        digest: operation.forwarded().unwrap().match_digest().unwrap(),
-        operation,
+        write: MatchedWrite::of(operation).unwrap(),
         told: None,
         upload: None,
         edge: Edge::default(),

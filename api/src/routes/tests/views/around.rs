@@ -20,7 +20,8 @@ use ledger::event::{
     UsageCounts,
 };
 use ledger::operation::{
-    AlsoAllowed, ForwardedRequest, Method, Operation, Scope, ScopeId, UploadOf, UploadedFile,
+    AlsoAllowed, ForwardedRequest, MatchedWrite, Method, Operation, Scope, ScopeId, UploadOf,
+    UploadedFile,
 };
 use ledger::policy::Edge;
 use ledger::{
@@ -621,8 +622,7 @@ async fn held_write(stage: &Stage, agent: &AgentName) -> ApprovalId {
     let write = ForwardWrite {
         by: ledger::command::WriteBy::Key(key.id),
         agent_id: key.agent_id,
-        digest: request.match_digest().unwrap(),
-        operation: providers::all().forward(id, scope, request).unwrap(),
+        write: MatchedWrite::of(providers::all().forward(id, scope, request).unwrap()).unwrap(),
         told: None,
         upload: Some(token),
         edge: Edge::default(),
