@@ -520,16 +520,19 @@ impl Ledger {
 
     /// The stream that a key stands for, an erased one too.
     async fn stream_of(&self, key: LookupKey) -> Result<Option<StreamId>, ReadError> {
-        if let Some(stream) = self.shared.cache.lead(&key) {
-            return Ok(Some(stream));
-        }
+        let size = match self.shared.cache.lead(&key) {
+            Found::Kept(stream) => return Ok(stream),
+            Found::UpTo(size) => size,
+        };
         let mut found = self.log.lookups(std::slice::from_ref(&key)).await?;
         if found.is_empty() {
             let names = erased_names(&key, &self.rules, self.shared.ledger_id);
             found = self.log.lookups(&names).await?;
         }
         let found = found.into_iter().next();
-        Ok(found.and_then(|(_, value)| StreamId::from_slice(&value)))
+        let stream = found.and_then(|(_, value)| StreamId::from_slice(&value));
+        self.shared.cache.offer_lead(size, key, stream);
+        Ok(stream)
     }
 
     async fn find<A: Stored>(&self, key: LookupKey) -> Result<Option<Arc<A>>, Error> {
@@ -540,7 +543,6 @@ impl Ledger {
             };
             let state = self.entry(stream).await?.state;
             if state.answers_to(&key) {
-                self.shared.cache.learn_lead(key, stream);
                 return Ok(state.get()?);
             }
             // Names move: the row may be of a commit that is not published yet, or of one before.

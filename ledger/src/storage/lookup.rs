@@ -266,6 +266,10 @@ impl LookupKey {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
     }
 
+    pub(crate) const fn kind(&self) -> LookupKind {
+        self.0
+    }
+
     /// The kind of lookup, and the bytes of the key.
     #[must_use]
     pub fn parts(&self) -> (LookupKind, &[u8]) {
@@ -383,6 +387,11 @@ impl Lookups {
     #[must_use]
     pub const fn removed(&self) -> &BTreeSet<LookupKey> {
         &self.removed
+    }
+
+    /// The keys of the rows that are put or taken away.
+    pub(crate) fn written(&self) -> impl Iterator<Item = &LookupKey> {
+        self.values.keys().chain(&self.removed)
     }
 
     /// Puts the counter of a credential.

@@ -413,14 +413,12 @@ impl Writer {
             self.usage
                 .take_in(&event.recorded, entry, &self.rules.quotas);
         }
-        self.shared.cache.moves_to(head.size);
+        self.shared.cache.moves_to(head.size, &batch.lookups);
         for (stream, entry) in batch.changed {
             self.shared.cache.put(stream, entry);
         }
         if let Some(erasing) = batch.erasing {
-            for stream in erasing.streams {
-                self.shared.cache.forget(stream);
-            }
+            self.shared.cache.forget_erased(&erasing.streams);
             self.shared.recent.clear();
             self.cleans_after(erasing.may_wait);
             self.shared.is_clean.send_replace(false);

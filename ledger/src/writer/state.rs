@@ -11,10 +11,10 @@ use crate::event::{AggregateKind, Event, Recorded, StreamKind};
 use crate::id::{StreamId, TaskId};
 use crate::name::CredentialId;
 use crate::rejection::Rejection;
-use crate::storage::{Held, LookupKey, LookupKind, NO_TASK, of_group, of_user};
+use crate::storage::{Held, LookupKey, LookupKind, Lookups, NO_TASK, RowClass, of_group, of_user};
 use lru::LruCache;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The folded state of a stream of any kind.
 #[derive(Debug, Clone, Default)]
@@ -393,24 +393,22 @@ impl Entry {
 /// in what it committed; a reader adds what it read only while nothing was committed since, so what stands
 /// here is never behind an answer.
 #[derive(Debug)]
-pub(crate) struct Cache {
-    inner: Mutex<Inner>,
-    /// Rows that are written once and never lead elsewhere: whoever finds an entry still asks its stream.
-    leads: Mutex<LruCache<LookupKey, StreamId>>,
-}
+pub(crate) struct Cache(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     entries: LruCache<StreamId, Entry>,
     bytes: usize,
-    /// The log's size that the states stand for.
+    /// Rows of the lookup table that readers found; `None`: there is none.
+    leads: LruCache<LookupKey, Option<StreamId>>,
+    /// The log's size that the states and rows stand for.
     size: u64,
 }
 
-/// A state that is kept, or the size of the log up to which it is to be read.
-#[derive(Debug)]
-pub(crate) enum Found {
-    Kept(Entry),
+/// Something that is kept, or the size of the log for which it may be offered once it is read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found<T> {
+    Kept(T),
     UpTo(u64),
 }
 
@@ -446,28 +444,40 @@ impl Inner {
     }
 }
 
+/// Whether where a row leads is kept: there are few of its kind, or it is asked for with each request.
+const fn leads_stay(key: &LookupKey) -> bool {
+    let kind = key.kind();
+    matches!(kind, LookupKind::Session) || matches!(RowClass::of(kind as i64), RowClass::Kept)
+}
+
 impl Cache {
     /// An empty one of a log of that size.
     pub(crate) fn new(size: u64) -> Self {
-        Self {
-            inner: Mutex::new(Inner {
-                entries: LruCache::unbounded(),
-                bytes: 0,
-                size,
-            }),
-            leads: Mutex::new(LruCache::new(MAX_LEADS)),
+        Self(Mutex::new(Inner {
+            entries: LruCache::unbounded(),
+            bytes: 0,
+            leads: LruCache::new(MAX_LEADS),
+            size,
+        }))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From here on the states and rows stand for a log of that size, whose last commit wrote these rows; to be
+    /// called before the states of that commit are put.
+    pub(crate) fn moves_to(&self, size: u64, rows: &Lookups) {
+        let mut inner = self.inner();
+        inner.size = size;
+        for key in rows.written().filter(|key| leads_stay(key)) {
+            inner.leads.pop(key);
         }
     }
 
-    /// From here on the states stand for a log of that size; to be called before the states of a commit are put.
-    pub(crate) fn moves_to(&self, size: u64) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.size = size;
-    }
-
     /// The state of a stream for a reader, which may [`Self::offer`] what it reads instead.
-    pub(crate) fn find(&self, stream: StreamId) -> Found {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn find(&self, stream: StreamId) -> Found<Entry> {
+        let mut inner = self.inner();
         let size = inner.size;
         let kept = inner.entries.get(&stream).cloned();
         kept.map_or(Found::UpTo(size), Found::Kept)
@@ -475,28 +485,35 @@ impl Cache {
 
     /// Keeps the state that a reader read up to that size, unless something was committed since.
     pub(crate) fn offer(&self, size: u64, stream: StreamId, entry: &Entry) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
         if inner.size == size && entry.version > 0 {
             inner.put(stream, entry.clone());
         }
     }
 
-    /// The stream that a lookup was seen to lead to.
-    pub(crate) fn lead(&self, key: &LookupKey) -> Option<StreamId> {
-        let mut leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
-        leads.get(key).copied()
+    /// The stream that a row leads to, for a reader, which may [`Self::offer_lead`] what it reads instead.
+    pub(crate) fn lead(&self, key: &LookupKey) -> Found<Option<StreamId>> {
+        let mut inner = self.inner();
+        let size = inner.size;
+        let kept = inner.leads.get(key).copied();
+        kept.map_or(Found::UpTo(size), Found::Kept)
     }
 
-    /// Keeps where a lookup leads, if its kind never leads elsewhere.
-    pub(crate) fn learn_lead(&self, key: LookupKey, stream: StreamId) {
-        if matches!(key.parts().0, LookupKind::Session | LookupKind::AgentKey) {
-            let mut leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
-            leads.put(key, stream);
+    /// Keeps where a row leads that a reader read after the log had that size, unless something was committed since.
+    pub(crate) fn offer_lead(&self, size: u64, key: LookupKey, stream: Option<StreamId>) {
+        let is_kept = match stream {
+            Some(_) => leads_stay(&key),
+            // Others look for names that strangers make up.
+            None => key.parts().0 == LookupKind::UpstreamKey,
+        };
+        let mut inner = self.inner();
+        if is_kept && inner.size == size {
+            inner.leads.put(key, stream);
         }
     }
 
     pub(crate) fn get(&self, stream: StreamId) -> Option<Entry> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
         inner.entries.get(&stream).cloned()
     }
 
@@ -505,32 +522,40 @@ impl Cache {
         if matches!(entry.state, State::None) {
             return;
         }
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
         inner.put(stream, entry);
     }
 
     /// How many states are kept, and what they weigh in bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner();
         (inner.entries.len(), inner.bytes)
     }
 
-    pub(crate) fn forget(&self, stream: StreamId) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.forget(stream);
-    }
-
     pub(crate) fn clear(&self) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
         inner.entries.clear();
         inner.bytes = 0;
+        inner.leads.clear();
+    }
+
+    /// Forgets streams that were erased, and every row.
+    pub(crate) fn forget_erased(&self, streams: &[StreamId]) {
+        let mut inner = self.inner();
+        for stream in streams {
+            inner.forget(*stream);
+        }
+        inner.leads.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Cache, Entry, Found};
-    use crate::id::StreamId;
+    use crate::event::UpstreamKeyOwner;
+    use crate::id::{StreamId, UserId};
+    use crate::name::UpstreamName;
+    use crate::storage::{LookupKey, Lookups};
 
     #[test]
     fn what_was_read_before_a_commit_is_not_kept_after_it() {
@@ -543,10 +568,47 @@ mod tests {
         let Found::UpTo(size) = cache.find(stream) else {
             panic!("nothing was put");
         };
-        cache.moves_to(size + 1);
+        cache.moves_to(size + 1, &Lookups::default());
         cache.offer(size, stream, &read);
         assert!(matches!(cache.find(stream), Found::UpTo(8)));
         cache.offer(size + 1, stream, &read);
         assert!(matches!(cache.find(stream), Found::Kept(_)));
+    }
+
+    #[test]
+    fn a_row_is_read_again_once_a_commit_has_written_it() {
+        let cache = Cache::new(7);
+        let [first, second] = [1, 2].map(|number| StreamId::from_slice(&[number; 16]).unwrap());
+        let of_user = |user: StreamId| {
+            let owner = UpstreamKeyOwner::User(UserId::from(user));
+            LookupKey::upstream_key(owner, &UpstreamName::cloudflare())
+        };
+        let (key, other) = (of_user(first), of_user(second));
+        cache.offer_lead(7, key.clone(), None);
+        cache.offer_lead(7, other.clone(), Some(second));
+        assert_eq!(cache.lead(&key), Found::Kept(None));
+        for (size, stays) in [(8, true), (9, false)] {
+            let mut rows = Lookups::default();
+            rows.remove(if stays {
+                of_user(StreamId::from_slice(&[3; 16]).unwrap())
+            } else {
+                key.clone()
+            });
+            cache.moves_to(size, &rows);
+            let expected = if stays {
+                Found::Kept(None)
+            } else {
+                Found::UpTo(size)
+            };
+            assert_eq!(cache.lead(&key), expected);
+        }
+        // A reader that read before the commit comes too late.
+        cache.offer_lead(8, key.clone(), Some(first));
+        assert_eq!(cache.lead(&key), Found::UpTo(9));
+        cache.offer_lead(9, key.clone(), Some(first));
+        assert_eq!(cache.lead(&key), Found::Kept(Some(first)));
+        assert_eq!(cache.lead(&other), Found::Kept(Some(second)));
+        cache.forget_erased(&[]);
+        assert_eq!(cache.lead(&other), Found::UpTo(9));
     }
 }
