@@ -221,6 +221,18 @@ impl Api {
         }
     }
 
+    /// Holds the query of a write to what may be recorded and shown to people.
+    ///
+    /// # Errors
+    /// [`Word::Malformed`].
+    pub(crate) fn judge_query(&self, query: Option<&str>) -> Result<(), Refusal> {
+        match (&self.routes, query) {
+            (Routes::Opened(_), Some(query)) => opened::judge_query(query),
+            // What their own APIs take is known, and is no secret.
+            _ => Ok(()),
+        }
+    }
+
     /// Whether clients upload files to it with tokens that it gives.
     pub(crate) const fn takes_files(&self) -> bool {
         matches!(self.routes, Routes::Cloudflare)

@@ -410,6 +410,7 @@ impl Shared {
                 "this is not carried out through the proxy",
             ));
         };
+        api.judge_query(parts.uri.query())?;
         let counted = (UpstreamKeyOwner::Agent(id), self.settings.idle);
         let mut whole = match unread {
             Unread::Whole(whole) => whole,

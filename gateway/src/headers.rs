@@ -2,6 +2,7 @@
 
 use crate::refusal::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use ledger::operation::carries_secret;
 use std::borrow::Cow;
 
 const EVENT_STREAM: &[u8] = b"text/event-stream";
@@ -11,11 +12,18 @@ pub(crate) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-acce
 
 /// The names of headers that pass; one with a star at its end stands for all that begin so.
 #[derive(Debug, Clone)]
-pub(crate) struct Passing(Cow<'static, [Cow<'static, str>]>);
+pub(crate) struct Passing {
+    names: Cow<'static, [Cow<'static, str>]>,
+    /// They are shown to people, so that no star stands for one that carries a secret.
+    are_shown: bool,
+}
 
 macro_rules! names {
     ($($name:literal),+ $(,)?) => {
-        Passing(Cow::Borrowed(&[$(Cow::Borrowed($name)),+]))
+        Passing {
+            names: Cow::Borrowed(&[$(Cow::Borrowed($name)),+]),
+            are_shown: false,
+        }
     };
 }
 
@@ -89,7 +97,10 @@ impl Passing {
             "if-modified-since",
             "range",
         ];
-        Self::with(&ALWAYS, named)
+        Self {
+            are_shown: true,
+            ..Self::with(&ALWAYS, named)
+        }
     }
 
     /// Of its answers.
@@ -112,15 +123,22 @@ impl Passing {
     fn with(always: &[&'static str], named: &[String]) -> Self {
         let always = always.iter().map(|name| Cow::Borrowed(*name));
         let named = named.iter().map(|name| Cow::Owned(name.clone()));
-        Self(always.chain(named).collect())
+        Self {
+            names: always.chain(named).collect(),
+            are_shown: false,
+        }
     }
 
     fn passes(&self, name: &HeaderName) -> bool {
         let name = name.as_str();
-        self.0.iter().any(|known| match known.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == known,
-        })
+        self.names
+            .iter()
+            .any(|known| match known.strip_suffix('*') {
+                Some(prefix) => {
+                    name.starts_with(prefix) && !(self.are_shown && carries_secret(name))
+                }
+                None => name == known,
+            })
     }
 
     /// The headers that go on.
@@ -242,6 +260,15 @@ mod tests {
             ]
         );
         assert_eq!(passed.get_all("anthropic-beta").iter().count(), 2);
+    }
+
+    #[test]
+    fn a_star_in_a_description_stands_for_no_header_that_carries_a_secret() {
+        let named = ["x-shop-*".to_owned()];
+        let sent = headers(&["x-shop-id: a", "x-shop-token: b", "x-shop-signature: c"]);
+        let passed = Passing::to_opened(&named).of(&sent);
+        assert_eq!(passed.keys().collect::<Vec<_>>(), ["x-shop-id"]);
+        assert_eq!(Passing::from_opened(&named).of(&sent).len(), 3);
     }
 
     #[test]

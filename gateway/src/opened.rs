@@ -5,6 +5,7 @@ use crate::call::{Access, Call, Routed};
 use crate::caller::{Asked, Reach};
 use crate::refusal::{Refusal, Word};
 use http::Method;
+use ledger::operation::{carries_secret, shown_name};
 use ledger::{Level, UpstreamApi};
 use std::borrow::Cow;
 
@@ -43,6 +44,22 @@ pub(crate) fn route(api: &UpstreamApi, method: &Method, path: &str) -> Result<Ro
         access,
         most,
     )))
+}
+
+/// Holds the query of a write to what may be recorded and shown.
+///
+/// # Errors
+/// A parameter whose name says that it carries a secret.
+pub(crate) fn judge_query(query: &str) -> Result<(), Refusal> {
+    let mut named = url::form_urlencoded::parse(query.as_bytes());
+    match named.find(|(name, value)| carries_secret(name) && !value.is_empty()) {
+        None => Ok(()),
+        Some((name, _)) => Err(Refusal::malformed(format!(
+            "the query has {}, which says that it carries a secret: the address of a write is recorded and shown to people. \
+             Send it in a field of the body that the description of this API seals",
+            shown_name(&name)
+        ))),
+    }
 }
 
 /// The places of secrets in the body of a write, as its route names them.

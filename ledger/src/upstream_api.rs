@@ -2,7 +2,7 @@
 //! key, which headers pass, and which operation each of its routes is.
 
 use crate::catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType};
-use crate::operation::{Scope, ScopeId};
+use crate::operation::{Scope, ScopeId, carries_secret};
 use crate::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,7 +202,8 @@ impl UpstreamApi {
     }
 
     /// Refuses what was taken before and stands in records, and is not described anew: an address with segments that lead
-    /// elsewhere, secrets in the body of what only reads, and operations by the name of one of ours.
+    /// elsewhere, headers that carry a secret, which are recorded and shown as they are, secrets in the body of what only reads,
+    /// and operations by the name of one of ours.
     ///
     /// # Errors
     /// [`Rejection::Invalid`] with the place of the first of these.
@@ -213,6 +214,13 @@ impl UpstreamApi {
             return Err(invalid(
                 "base_url: write the path that is meant, without . and .. and backslashes",
             ));
+        }
+        let mut named = described.request_headers.iter();
+        if let Some(name) = named.find(|name| carries_secret(name.trim_end_matches('*'))) {
+            return Err(invalid(format!(
+                "request_headers: {name:?} says that it carries a secret, which would be recorded and shown to people: send \
+                 it in a field of the body that seal names"
+            )));
         }
         for (index, route) in described.routes.iter().enumerate() {
             let at = |problem: &str| Err(invalid(format!("routes[{index}].{problem}")));
@@ -593,6 +601,27 @@ mod tests {
             .map(|entry| entry.id.to_string())
             .collect();
         assert_eq!(ids, ["github.issues.read", "github.issues.write"]);
+    }
+
+    #[test]
+    fn a_header_that_carries_a_secret_is_not_named_anew_and_stays_readable_where_it_was() {
+        for (name, is_taken) in [
+            ("x-token", false),
+            ("x-hub-signature-256", false),
+            ("x-shop-key", false),
+            ("x-auth", false),
+            ("x-token-*", false),
+            ("x-tenant", true),
+            ("idempotency-key", true),
+            ("x-github-*", true),
+        ] {
+            let mut described = github();
+            described["request_headers"] = json!([name]);
+            let api = checked(&described).unwrap();
+            let refused = UpstreamApi::refuse_new(api.described(), &[]);
+            assert_eq!(refused.is_ok(), is_taken, "{name}: {refused:?}");
+            assert_eq!(UpstreamApi::parse(&api.text()).unwrap(), api);
+        }
     }
 
     #[test]

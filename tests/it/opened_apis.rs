@@ -342,6 +342,27 @@ async fn the_headers_that_people_approved_go_up_and_with_others_it_is_another_wr
             answer.json::<Value>().await.unwrap(),
         )
     };
+    // What says that it is a secret is neither recorded nor shown.
+    let request = client
+        .put(format!(
+            "http://{}/proxy/github/repos/octo/hello/actions/secrets/TOKEN?page=1&access_token=hidden",
+            service.address
+        ))
+        .header("host", BASE_URL.trim_start_matches("http://"))
+        .header("x-stainless-timeout", "2")
+        .bearer_auth(&key)
+        .json(&json!({"encrypted_value": "x"}));
+    let refused = request.send().await.unwrap();
+    assert_eq!(refused.status().as_u16(), 400);
+    let told = refused.text().await.unwrap();
+    assert!(
+        told.contains("access_token") && !told.contains("hidden"),
+        "{told}"
+    );
+    let mut carries = api.clone();
+    carries["request_headers"] = json!(["x-tenant", "x-token"]);
+    let refused = admin(&service, "PUT", "/v1/upstreams/github", &carries).await;
+    assert_eq!(refused.0, 400, "{}", refused.1);
     let asked = link(&put("test", "first/1", 2).await);
     let other = link(&put("prod", "first/1", 2).await);
     assert_ne!(asked, other);
@@ -417,6 +438,40 @@ async fn no_key_goes_to_another_address_or_a_later_api_of_the_same_name() {
     assert!(service.stop().await.success());
     let checked = sandbox.run("ledger check");
     assert!(checked.status.success(), "{checked:?}");
+}
+
+#[tokio::test]
+async fn an_api_whose_name_leads_to_no_public_address_is_unreachable_and_its_refusal_says_why() {
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());
+    let service = sandbox.start().await;
+    let key = agent(&service).await;
+    let described = described("https://localhost:9");
+    let opened = admin(&service, "PUT", "/v1/upstreams/github", &described).await;
+    assert_eq!(opened.0, 200, "{}", opened.1);
+    let own = "/v1/agents/ci/upstream-keys/github";
+    let stored = admin(&service, "PUT", own, &json!({"api_key": STORED})).await;
+    assert_eq!(stored.0, 204);
+    let grant = json!({"permissions": [{
+        "operation_id": "github.issues.read", "scope_type": "repo", "scope_id": "octo/hello", "granted_level": "read",
+    }]});
+    let granted = admin(&service, "PATCH", "/v1/agents/ci/permissions", &grant).await;
+    assert_eq!(granted.0, 200, "{}", granted.1);
+    let path = "/proxy/github/repos/octo/hello/issues";
+    let (status, refused) = ask(&service, "GET", path, &key, &Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(
+        (status, &refused["code"]),
+        (502, &json!("unreachable")),
+        "{refused}"
+    );
+    let said = refused["detail"].as_str().unwrap();
+    assert!(said.contains("no address of the public network"), "{said}");
+    assert!(
+        said.contains("UPSTREAM_ALLOWED_NETS does not name it"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
 pub use matched::MatchedWrite;
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
-pub use secrets::{holds_text, refuse_secrets, says_secret};
+pub use secrets::{carries_secret, holds_text, refuse_secrets, says_secret};
 pub use shown::{MARK, is_plain, quoted, shown, shown_name, shown_once, unspelled};
 pub use unchecked::Unchecked;
 pub use warning::{Warning, WarningLevel};

@@ -39,6 +39,25 @@ pub fn says_secret(name: &str) -> bool {
     WORDS.iter().any(|word| plain.contains(word))
 }
 
+/// True when the name of a header, or of a parameter in a query, says that it carries a secret. The key by which a request is
+/// known again is none.
+#[must_use]
+pub fn carries_secret(name: &str) -> bool {
+    let plain = plain(name);
+    let mut parts = name.split(|c: char| !c.is_alphanumeric());
+    let is_short = |part: &str| {
+        ["auth", "jwt", "sig"]
+            .iter()
+            .any(|it| part.eq_ignore_ascii_case(it))
+    };
+    !plain.contains("idempotency")
+        && (says_secret(name)
+            || HEADERS.contains(&plain.as_str())
+            || plain.contains("signature")
+            || plain.ends_with("key")
+            || parts.any(is_short))
+}
+
 /// Looks for secrets in the params as they will be sent. `holds` says whether a place that is not known here
 /// holds one, and leaves it to the place's name with `None`; `code` names fields that may hold anything.
 ///
