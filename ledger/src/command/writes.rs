@@ -210,7 +210,12 @@ impl ForwardWrite {
         let presented = self.presented_in(key_id, task_id);
         let submit = self.submitting(presented, Keys::OwnTask.key(1));
         let ruling = submit.run(tx).await?;
-        if let Ruling::Refused(_) = &ruling {
+        if let Ruling::Refused(refused) = &ruling {
+            // Who floods the door with what is refused leaves no task, refusal and close for each.
+            if !tx.may_record_refused_write(agent.id) {
+                tx.forget_refusals(task_id);
+                return Err(refused.rejection().clone().into());
+            }
             let task = tx.existing::<Task>(task_id).await?;
             close(tx, &task, Some("its write was refused")).await?;
         }

@@ -370,6 +370,8 @@ impl Writer {
                     count,
                 }
                 .into(),
+                // Nothing of the rest is recorded.
+                Refused::Writes(_) => continue,
                 Refused::Logins => FailuresCounted {
                     from: Timestamp::from_seconds(minute),
                     until: Timestamp::from_seconds(minute).plus(MINUTE),

@@ -1,11 +1,12 @@
 //! How many refusals of a task, and how many failed logins, are recorded one by one: ten in a minute, the
-//! rest is counted.
+//! rest is counted. Of the refused writes of an agent that would each have a task of their own the rest is not
+//! recorded at all: there is no task of which to say it.
 //!
 //! The counts live in memory. A crash forgets those of the running minute: what it loses is the
 //! number of refusals beyond the tenth, never a refusal that was recorded or an acknowledged fact.
 
 use crate::clock::Timestamp;
-use crate::id::TaskId;
+use crate::id::{AgentId, TaskId};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -14,8 +15,17 @@ use std::collections::hash_map::Entry;
 pub(crate) enum Refused {
     /// Applies of a task.
     Task(TaskId),
+    /// Writes of an agent, each in a task that would be opened for it.
+    Writes(AgentId),
     /// Logins of anybody.
     Logins,
+}
+
+impl Refused {
+    /// Whether the log says how many were more than are recorded by themselves.
+    const fn is_counted(self) -> bool {
+        matches!(self, Self::Task(_) | Self::Logins)
+    }
 }
 
 /// How many are recorded by themselves in each minute.
@@ -73,7 +83,7 @@ impl Refusals {
             if !over(*minute) {
                 return true;
             }
-            if *count > EACH_MINUTE {
+            if *count > EACH_MINUTE && refused.is_counted() {
                 ended.push(Ended {
                     refused: *refused,
                     minute: *minute,
@@ -93,7 +103,8 @@ impl Refusals {
 
     /// True when there is something that only a later minute will record.
     pub(crate) fn is_counting(&self) -> bool {
-        self.counts.values().any(|(_, count)| *count > EACH_MINUTE)
+        let mut counts = self.counts.iter();
+        counts.any(|(refused, (_, count))| refused.is_counted() && *count > EACH_MINUTE)
     }
 
     /// Drops what was counted for a task: it was erased.
@@ -162,6 +173,17 @@ mod tests {
         assert_eq!(refusals.take_ended(at(120)), vec![ended(60, 15)]);
         assert_eq!(refusals.take_ended(at(180)), vec![]);
         assert!(refusals.admit(TASK, at(180)));
+    }
+
+    #[test]
+    fn of_an_agents_writes_beyond_ten_a_minute_no_count_is_left() {
+        let mut refusals = Refusals::default();
+        let writes = Refused::Writes(AgentId::from_bytes([1; 16]));
+        let admitted = (0..25).filter(|_| refusals.admit(writes, at(60)));
+        assert_eq!(admitted.count(), 10);
+        assert!(!refusals.is_counting());
+        assert_eq!(refusals.take_ended(at(120)), vec![]);
+        assert!(refusals.admit(writes, at(120)));
     }
 
     #[test]

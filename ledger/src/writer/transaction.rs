@@ -15,7 +15,7 @@ use crate::command::{Found, Sought};
 use crate::counts::{Counts, Lately, Share, add, counted};
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Event, InStream, Recorded};
-use crate::id::{EventId, LedgerId, SessionId, StreamId, TaskId, UserId};
+use crate::id::{AgentId, EventId, LedgerId, SessionId, StreamId, TaskId, UserId};
 use crate::locks::Locks;
 use crate::name::AgentName;
 use crate::policy::{CurrentPolicy, PolicyInForce};
@@ -154,6 +154,12 @@ impl<'w> Transaction<'w> {
     /// True when one more refusal of this task may be recorded by itself in this minute.
     pub(crate) fn may_record_refusal(&mut self, task: TaskId) -> bool {
         self.refusals.admit(Refused::Task(task), self.context.now)
+    }
+
+    /// True when one more refused write of this agent, with the task that was opened for it, may be recorded in this minute.
+    pub(crate) fn may_record_refused_write(&mut self, agent: AgentId) -> bool {
+        self.refusals
+            .admit(Refused::Writes(agent), self.context.now)
     }
 
     /// True when one more failed login may be recorded by itself in this minute.

@@ -1,5 +1,6 @@
 //! Writes through proxies: each in a task of its own, and the same again finds it, until its end was told.
 
+use crate::ruled::{always, policy, put, rule};
 use crate::scene::{Scene, end, refusal, start, succeeded};
 use fixtures::commands::{
     administrator, agent_with_key, create_key, create_task, dns_create, key as apply_key,
@@ -12,7 +13,7 @@ use ledger::command::{
 };
 use ledger::event::OnApproval;
 use ledger::operation::{ForwardedRequest, MatchedWrite, Method, Operation, Scope, ScopeId};
-use ledger::policy::Edge;
+use ledger::policy::{Edge, RuleAction};
 use ledger::{
     Actor, ApplyId, Decision, Error, Level, OperationId, Origin, Purpose, Rejection, Risk,
     ScopeType, UpstreamName,
@@ -200,6 +201,43 @@ async fn an_end_is_what_the_same_write_finds_until_it_was_told_or_is_old() {
     scene.clock.advance(Duration::from_secs(1));
     let third = asked(&scene, &key, write("www"), told).await.unwrap();
     assert_ne!(third.apply.id, second.apply.id);
+}
+
+#[tokio::test]
+async fn of_the_refused_writes_of_an_agent_ten_a_minute_are_recorded_and_nothing_of_the_rest() {
+    let scene = Scene::new().await;
+    let key = scene.run(create_key("cak_one")).await.unwrap();
+    let none = rule("none", RuleAction::Deny, always());
+    put(&scene, 1, Some(policy([none]))).await;
+    let refuse = async |from: u32, count: u32| {
+        let before = scene.size_now();
+        for number in from..from + count {
+            let refused = asked_or_refused(&scene, &key, write(&format!("www{number}"))).await;
+            assert!(
+                matches!(refused, Rejection::DeniedByPolicy { .. }),
+                "{refused}"
+            );
+        }
+        scene.size_now() - before
+    };
+    // The task, the refusal and the close.
+    assert_eq!(refuse(0, 25).await, 3 * 10);
+    scene.clock.advance(Duration::from_secs(60));
+    assert_eq!(
+        refuse(25, 1).await,
+        3,
+        "and no count of what was not recorded"
+    );
+}
+
+async fn asked_or_refused(scene: &Scene, key: &Key, operation: Operation) -> Rejection {
+    let ruling = scene
+        .execute(agent_with_key(key), forward(key, operation))
+        .await;
+    match ruling.and_then(|ruling| Ok(ruling.accepted()?)) {
+        Err(Error::Rejected(refused)) => refused,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
