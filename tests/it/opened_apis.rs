@@ -308,6 +308,74 @@ async fn a_write_to_an_opened_api_waits_for_a_person_and_goes_where_it_went_when
     assert!(!sandbox.log().contains(SECRET));
 }
 
+/// The same operation may be another request by then, of which nobody was shown the address.
+#[tokio::test]
+async fn a_kept_approval_ends_where_its_operation_is_described_anew_or_is_of_another_api() {
+    let (base, heads) = upstream().await;
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());
+    sandbox
+        .settings
+        .insert("PROXY_HOLD_SECONDS", "1".to_owned());
+    let service = sandbox.start().await;
+    let alice = SoftApprover::new("alice");
+    service.register(&alice).await;
+    let key = agent(&service).await;
+    let own = json!({"api_key": STORED});
+    let open = async |name: &str, path: &str, operation: &str| {
+        let route = json!({
+            "method": "POST", "path": path, "operation": operation, "level": "write", "risk": "safe",
+            "scope": {"type": "repo", "id": "{repo}"},
+        });
+        let api = json!({"base_url": base, "auth": {"send": "bearer"}, "routes": [route]});
+        let opened = admin(&service, "PUT", &format!("/v1/upstreams/{name}"), &api).await;
+        assert_eq!(opened.0, 200, "{}", opened.1);
+        let place = format!("/v1/agents/ci/upstream-keys/{name}");
+        assert_eq!(admin(&service, "PUT", &place, &own).await.0, 204);
+    };
+    let post = async |path: String| {
+        ask(&service, "POST", &path, &key, &json!({"n": 1}))
+            .await
+            .unwrap()
+    };
+    for (number, other) in [("1", false), ("2", true), ("3", true)] {
+        let (first, second) = (format!("first{number}"), format!("second{number}"));
+        let operation = format!("topic{number}.issues.write");
+        open(&first, "/issues/{repo}", &operation).await;
+        let asked = link(&post(format!("/proxy/{first}/issues/r")).await);
+        let kept = json!({"mode": "cache", "duration": "1h", "breadth": "scope"});
+        let how = ("approve", None);
+        let decided = service
+            .caller
+            .decide_and_keep(&alice, &asked, how, Some(&kept));
+        assert_eq!(decided.await.unwrap().status, 200);
+        assert_eq!(post(format!("/proxy/{first}/issues/r")).await.0, 200);
+        assert_eq!(post(format!("/proxy/{first}/issues/s")).await.0, 403);
+        let sent = heads.lock().unwrap().len();
+        // The first is described anew, goes, or leaves its operation to another one.
+        let name = if other { &second } else { &first };
+        if number == "2" {
+            let place = format!("/v1/upstreams/{first}");
+            let gone = admin(&service, "DELETE", &place, &json!({})).await;
+            assert_eq!(gone.0, 204);
+        }
+        if number == "3" {
+            open(&first, "/issues/{repo}", "topic3.others.write").await;
+        }
+        open(name, "/wipe/{repo}", &operation).await;
+        let (status, answer) = post(format!("/proxy/{name}/wipe/r")).await;
+        assert_eq!(
+            (status, &answer["code"]),
+            (403, &json!("waiting")),
+            "{number}: {answer}"
+        );
+        assert_eq!(heads.lock().unwrap().len(), sent, "{number}");
+    }
+    assert!(service.stop().await.success());
+    let checked = sandbox.run("ledger check");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
 #[tokio::test]
 async fn the_headers_that_people_approved_go_up_and_with_others_it_is_another_write() {
     let (base, heads) = upstream().await;

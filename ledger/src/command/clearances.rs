@@ -6,7 +6,7 @@ use super::locked::is_question_dead;
 use super::passkeys::is_owner_enabled;
 use super::proof::prove_kept;
 use super::ruled::Ruled;
-use super::upstreams::standing;
+use super::upstreams::with_operation;
 use super::votes::may_all_answer;
 use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
 use crate::catalog::Risk;
@@ -21,7 +21,6 @@ use crate::event::{
 };
 use crate::fingerprint::operations_of;
 use crate::id::ClearanceId;
-use crate::name::UpstreamName;
 use crate::operation::{Scope, ScopeId};
 use crate::policy::{PreState, RetentionMode};
 use crate::rejection::{KeptUntil, Rejection};
@@ -438,7 +437,7 @@ pub(super) async fn stands(
     }
 }
 
-/// Whether what was approved is of another API, whose description came after the question: the same operation may be
+/// Whether an operation that was approved is now of an API that was described after the question, or of none: it may be
 /// another request by now.
 async fn is_described_anew(tx: &mut Transaction<'_>, approval: &Approval) -> Result<bool, Error> {
     let Some(asked) = approval.apply() else {
@@ -448,10 +447,13 @@ async fn is_described_anew(tx: &mut Transaction<'_>, approval: &Approval) -> Res
         return Ok(true);
     };
     for requested in &apply.check.requested {
-        let name = requested.operation.as_str().split('.').next();
-        let name = UpstreamName::unchecked(name.unwrap_or_default());
-        let upstream = standing(tx, &name).await?;
-        if upstream.is_some_and(|upstream| upstream.defined_at > approval.created_at) {
+        let operation = requested.operation;
+        let providers = &tx.context().rules.providers;
+        if providers.find(operation.as_str()).is_some() {
+            continue;
+        }
+        let api = with_operation(tx, operation).await?;
+        if api.is_none_or(|api| api.defined_at > approval.created_at) {
             return Ok(true);
         }
     }

@@ -218,3 +218,19 @@ pub(super) async fn standing(
 ) -> Result<Option<Arc<Upstream>>, Error> {
     tx.find_state::<Upstream>(&LookupKey::upstream(name)).await
 }
+
+/// The API that has an operation now.
+pub(super) async fn with_operation(
+    tx: &mut Transaction<'_>,
+    operation: OperationId,
+) -> Result<Option<Arc<Upstream>>, Error> {
+    for (row, _) in tx.all_lookups(LookupKind::Upstream).await? {
+        let upstream = tx.find_state::<Upstream>(&row).await?;
+        let upstream =
+            upstream.filter(|upstream| operations(Some(upstream)).any(|it| it == operation));
+        if upstream.is_some() {
+            return Ok(upstream);
+        }
+    }
+    Ok(None)
+}
