@@ -261,7 +261,12 @@ impl History {
                 true
             }
             // With an approved change of the policy others are withdrawn.
-            cancelled if cancelled.event_type() == CANCELLED && self.is_changing(now) => return,
+            cancelled
+                if cancelled.event_type() == CANCELLED
+                    && (self.is_changing(now) || self.unseen_before(now).is_some()) =>
+            {
+                return;
+            }
             // Whose votes are void is found by who votes next.
             voided if voided.event_type() == VOTE_VOIDED => return,
             _ => match event.answer() {

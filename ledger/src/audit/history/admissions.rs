@@ -74,6 +74,12 @@ impl History {
         };
         let by_approver = matches!(now.envelope.actor, Actor::Approver { .. });
         let is_of_decision = by_approver || set.approval_id.is_some();
+        if signed.is_none()
+            && let Some(approval_id) = set.approval_id
+            && let Some(why) = self.question_unseen(approval_id)
+        {
+            return now.cannot(Check::Admission, why);
+        }
         now.expect(
             !is_of_decision || signed == Some(as_set),
             Check::Admission,

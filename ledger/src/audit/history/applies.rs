@@ -185,9 +185,10 @@ impl History {
                 locked_by: targets_of(accepted, &now.envelope.actor),
             };
             let about = (accepted.task_id, fingerprint);
+            let first_unseen = self.first_asker_unseen(approval);
             if let Some(question) = self.waits_for(now, about, approval) {
                 let is_first = question.asked.is_none();
-                question.is_asked_by(now, asker);
+                question.is_asked_by(now, asker, first_unseen);
                 from = question.from.clone().filter(|_| is_first);
             }
             self.question_opened(now, accepted);
@@ -375,10 +376,11 @@ impl History {
             )
         });
         let rules = &anew.evaluation.rules;
+        let first_unseen = self.first_asker_unseen(asked);
         if let Some(question) = self.waits_for(now, (task_id, fingerprint), asked) {
             let policy = question.policy.as_ref();
             let is_same = policy.is_some_and(|asked| asked.rules == *rules);
-            question.is_asked_by(now, asker);
+            question.is_asked_by(now, asker, first_unseen);
             let is_another = drifted_from.is_none() || question.state != drifted_from;
             now.expect(is_another, Check::ApprovalState, || {
                 "it is asked about anew for another state upstream, which is the same".to_owned()

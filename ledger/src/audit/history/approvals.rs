@@ -7,6 +7,7 @@ use super::votes::KnownVote;
 use super::{History, Now};
 use crate::aggregate::whole_seconds;
 use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
 use crate::event::{
     ActorKind, AggregateKind, ApprovalAsked, ApprovalConsumed, ApprovalDecided, ApprovalExpired,
@@ -267,7 +268,13 @@ impl QuestionState {
 
     /// Takes in an apply that waits for it. The first is the one that it says has asked, and has the key
     /// that callbacks were told.
-    pub(super) fn is_asked_by(&mut self, now: &mut Now<'_>, asker: Asker) {
+    /// `first_unseen` is why the first cannot be looked at.
+    pub(super) fn is_asked_by(
+        &mut self,
+        now: &mut Now<'_>,
+        asker: Asker,
+        first_unseen: Option<Obstacle>,
+    ) {
         if self.asked.replace(asker.operations).is_some() {
             let fits = asker.executes_for.is_none() || self.executes_for.is_some();
             return now.expect(fits, Check::ApprovalState, || {
@@ -277,6 +284,9 @@ impl QuestionState {
         self.executes_for = asker.executes_for;
         self.locked_by = asker.locked_by;
         let is_first = self.is_first(asker.apply_id);
+        if !is_first && let Some(why) = first_unseen {
+            return now.cannot(Check::Reference, why);
+        }
         let first = self.apply();
         now.expect(is_first, Check::Reference, || match first {
             Some((_, first)) => format!("its approval says that apply {first} asked"),
@@ -324,6 +334,25 @@ impl History {
             State::Approval(question) => Some(&mut **question),
             _ => None,
         })
+    }
+
+    /// Why the apply that first asked a question cannot be looked at.
+    pub(super) fn first_asker_unseen(&mut self, id: ApprovalId) -> Option<Obstacle> {
+        let first = self.question(id).here()?.apply()?.1;
+        match self.streams.find(first, |_| Some(())) {
+            Seen::Hidden(why) => Some(why),
+            Seen::Here(()) | Seen::Erased | Seen::Never => None,
+        }
+    }
+
+    /// Why a question that another event names cannot be looked at; `None` where it can, or was never asked.
+    pub(super) fn question_unseen(&mut self, id: ApprovalId) -> Option<Obstacle> {
+        let was_left_out = self.is_excerpt.then_some(Obstacle::BeforeRange);
+        match self.question(id) {
+            Seen::Hidden(why) => Some(why),
+            Seen::Never => was_left_out,
+            Seen::Here(_) | Seen::Erased => None,
+        }
     }
 
     pub(super) fn approval_event(&mut self, now: &mut Now<'_>, event: Event) {

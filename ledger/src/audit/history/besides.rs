@@ -138,12 +138,19 @@ impl History {
         let approved = self.changing.take();
         let is_approvers = matches!(now.envelope.actor, Actor::Approver { .. });
         let Some(approved) = approved else {
+            if is_approvers && let Some(why) = self.unseen_before(now) {
+                return now.cannot(Check::Policy, why);
+            }
             now.expect(!is_approvers, Check::Policy, || {
                 "an approver makes it, and has approved no change".to_owned()
             });
             let in_force = self.policies.in_force.as_ref();
             let wanted = in_force.and_then(|known| known.policy.policy_change.as_ref());
             let needs = wanted.map(|wanted| wanted.needs.clone());
+            let is_unknown = self.policies.is_unknown() && (self.partial || self.is_excerpt);
+            if changed.overrides.is_some() && is_unknown {
+                return now.cannot(Check::Policy, Obstacle::BeforeRange);
+            }
             if changed.overrides.is_some() {
                 let by_operator = matches!(now.envelope.actor, Actor::Operator { .. });
                 let Some(needs) = needs.filter(|_| by_operator) else {

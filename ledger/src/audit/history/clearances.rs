@@ -34,8 +34,8 @@ pub(super) struct Covers {
     rules: Option<Vec<SignedRule>>,
     /// What the policy read of the request's way here; `None` where it was not known.
     edge: Option<Vec<(String, String)>>,
-    /// Whom the question excludes, as it stands in keys; `None` where it was not known.
-    excluded: Option<Vec<(String, String)>>,
+    /// Whom the question excludes, as it stands in keys.
+    excluded: Result<Vec<(String, String)>, Obstacle>,
     /// One of them takes a person each time.
     pub(super) is_sensitive: bool,
 }
@@ -85,8 +85,8 @@ pub(super) struct Keeping {
     task_id: TaskId,
     decision: Decision,
     retention: Retention,
-    /// The keys of what was decided on, where they can be seen.
-    keys: Option<Keys>,
+    /// The keys of what was decided on.
+    keys: Result<Keys, Obstacle>,
     made_by: Makers,
 }
 
@@ -108,10 +108,10 @@ impl History {
         let agent_id = task.agent_id;
         let said = accepted.evaluation.as_ref();
         let excluded = match said {
-            None => Some(Vec::new()),
+            None => Ok(Vec::new()),
             Some(_) => {
                 let wished = self.wished_by(actor, (accepted.task_id, agent_id));
-                wished.ok().map(|wished| excluded_of(&wished).collect())
+                wished.map(|wished| excluded_of(&wished).collect())
             }
         };
         Some(Covers {
@@ -146,7 +146,7 @@ impl History {
     ) {
         covers.rules = self.rules_of(Some(said));
         covers.edge = edge_of(said);
-        covers.excluded = Some(excluded_of(excluded).collect());
+        covers.excluded = Ok(excluded_of(excluded).collect());
     }
 
     fn keys_in(
@@ -155,11 +155,14 @@ impl History {
         decision: Decision,
         (binding, breadth): (Binding, Breadth),
         covers: &Covers,
-    ) -> Option<Keys> {
-        let Some(State::Task(task)) = self.streams.state(task_id) else {
-            return None;
+    ) -> Result<Keys, Obstacle> {
+        let unseen = Obstacle::BeforeRange;
+        let task = match self.streams.state(task_id) {
+            Some(State::Task(task)) => task,
+            Some(State::Hidden(_, why)) => return Err(*why),
+            _ => return Err(unseen),
         };
-        let none = (Some(Vec::new()), Some(Vec::new()), Some(Vec::new()));
+        let none = (Some(Vec::new()), Some(Vec::new()), Ok(Vec::new()));
         let (rules, edge, excluded) = match decision {
             Decision::Approve => (
                 covers.rules.clone(),
@@ -168,7 +171,7 @@ impl History {
             ),
             Decision::Deny => none,
         };
-        let (rules, mut edge) = (rules?, edge?);
+        let (rules, mut edge) = (rules.ok_or(unseen)?, edge.ok_or(unseen)?);
         let of = |edge: &[(String, String)]| {
             ClearanceKey::of(&KeyParts {
                 decision,
@@ -182,7 +185,7 @@ impl History {
         };
         let before = of(&edge);
         edge.extend(excluded?);
-        Some(Keys {
+        Ok(Keys {
             key: of(&edge),
             before,
         })
@@ -228,14 +231,16 @@ impl History {
             exclude: question.excluded().to_vec(),
             signed,
         };
-        let covers = match self.streams.state(first_apply) {
-            Some(State::Apply(apply)) => apply.covers.clone(),
-            _ => None,
+        let (covers, unseen) = match self.streams.state(first_apply) {
+            Some(State::Apply(apply)) => (apply.covers.clone(), Obstacle::BeforeRange),
+            Some(State::Hidden(_, why)) => (None, *why),
+            _ => (None, Obstacle::BeforeRange),
         };
         let of = (retention.binding, retention.breadth);
-        let keys = covers
-            .as_ref()
-            .and_then(|covers| self.keys_in(task_id, decision, of, covers));
+        let keys = match &covers {
+            Some(covers) => self.keys_in(task_id, decision, of, covers),
+            None => Err(unseen),
+        };
         let is_sensitive = covers.is_some_and(|covers| covers.is_sensitive);
         let is_offered = match &policy {
             Some(asked) => offers(asked, &retention, now.at()),
@@ -305,13 +310,13 @@ impl History {
                     "it is not what its decision says that is kept".to_owned()
                 });
                 match &kept.keys {
-                    Some(keys) => {
+                    Ok(keys) => {
                         let holds = self.has_key(keys, made.key);
                         now.expect(holds, Check::Clearance, || {
                             "its key is not that of what was decided on".to_owned()
                         });
                     }
-                    None => now.cannot(Check::Clearance, Obstacle::BeforeRange),
+                    Err(why) => now.cannot(Check::Clearance, *why),
                 }
                 let agent_id = match self.streams.state(made.task_id) {
                     Some(State::Task(task)) => Some(task.agent_id),
@@ -323,10 +328,9 @@ impl History {
                     || format!("its task is not of agent {}", made.agent_id),
                 );
             }
-            None if self.is_excerpt => now.cannot(Check::Clearance, Obstacle::BeforeRange),
-            None => match self.question(made.approval_id) {
-                Seen::Hidden(why) => now.cannot(Check::Clearance, why),
-                _ => now.wrong(
+            None => match self.question_unseen(made.approval_id) {
+                Some(why) => now.cannot(Check::Clearance, why),
+                None => now.wrong(
                     Check::Clearance,
                     "no decision of its command says that it is kept",
                 ),
@@ -362,15 +366,18 @@ impl History {
         });
         let of = (retention.binding, retention.breadth);
         let task_id = accepted.task_id;
-        let own = covers.and_then(|covers| self.keys_in(task_id, Decision::Approve, of, covers));
+        let own = match covers {
+            Some(covers) => self.keys_in(task_id, Decision::Approve, of, covers),
+            None => Err(Obstacle::BeforeRange),
+        };
         match own {
-            Some(own) => {
+            Ok(own) => {
                 let holds = self.has_key(&own, key);
                 now.expect(holds, Check::Clearance, || {
                     format!("clearance {id}, which authorises it, is for other applies")
                 });
             }
-            None => now.cannot(Check::Clearance, Obstacle::BeforeRange),
+            Err(why) => now.cannot(Check::Clearance, why),
         }
     }
 

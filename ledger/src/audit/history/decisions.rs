@@ -40,6 +40,23 @@ impl History {
             Check::DecisionStatement,
             || "its statement is not that of this approval, decision and reason".to_owned(),
         );
+        let kept = statement.choice().retention.filter(|_| ends);
+        let kept = match decision {
+            Decision::Approve => self.all_keep(now.header.stream_id, kept, now.at()),
+            Decision::Deny => kept,
+        };
+        if let Some(retention) = kept {
+            self.keeps(now, decided, decision, retention);
+        }
+        if let Some(until) = statement.choice().use_until {
+            let shortens = decision == Decision::Approve && now.at() < until;
+            now.expect(shortens, Check::DecisionStatement, || {
+                "it shortens its use to a time that is over, or approves nothing".to_owned()
+            });
+        }
+        if let Some(block) = statement.choice().block {
+            self.blocks(now, decision, block);
+        }
         let Some(mut credential) = self.deciding_credential(now, decided) else {
             return;
         };
@@ -58,23 +75,6 @@ impl History {
                     )
                 },
             );
-        }
-        let kept = statement.choice().retention.filter(|_| ends);
-        let kept = match decision {
-            Decision::Approve => self.all_keep(now.header.stream_id, kept, now.at()),
-            Decision::Deny => kept,
-        };
-        if let Some(retention) = kept {
-            self.keeps(now, decided, decision, retention);
-        }
-        if let Some(until) = statement.choice().use_until {
-            let shortens = decision == Decision::Approve && now.at() < until;
-            now.expect(shortens, Check::DecisionStatement, || {
-                "it shortens its use to a time that is over, or approves nothing".to_owned()
-            });
-        }
-        if let Some(block) = statement.choice().block {
-            self.blocks(now, decision, block);
         }
         credential.counter = decided.sign_count;
         self.note_key(decided, &credential);

@@ -58,7 +58,14 @@ impl History {
         now.expect(!is_owed, Check::Vote, || {
             "an earlier emergency waits for its review".to_owned()
         });
+        let owed = Reviewing {
+            position: now.position(),
+            command_id: now.envelope.command_id,
+            approval_id: stream.into(),
+            decider: None,
+        };
         if self.policies.is_unknown() && (self.partial || self.is_excerpt) {
+            self.reviews.owed = Some(owed);
             return now.cannot(Check::Vote, Obstacle::BeforeRange);
         }
         let Some(State::Approval(question)) = self.streams.state(stream) else {
@@ -92,12 +99,7 @@ impl History {
                 None
             }
         };
-        self.reviews.owed = Some(Reviewing {
-            position: now.position(),
-            command_id: now.envelope.command_id,
-            approval_id: stream.into(),
-            decider,
-        });
+        self.reviews.owed = Some(Reviewing { decider, ..owed });
     }
 
     /// A review is asked with the emergency that owes it, of others than who approved.
@@ -113,6 +115,10 @@ impl History {
         let command = now.envelope.command_id;
         let owed = self.reviews.owed.take_if(|owed| owed.command_id == command);
         let Some(owed) = owed else {
+            let of_question = self.question_unseen(review.approval_id);
+            if let Some(why) = of_question.or_else(|| self.unseen_before(now)) {
+                return now.cannot(Check::Vote, why);
+            }
             return now.wrong(Check::Vote, "nobody approved anything in an emergency");
         };
         now.expect(owed.approval_id == review.approval_id, Check::Vote, || {

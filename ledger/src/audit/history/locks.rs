@@ -1,6 +1,6 @@
 //! Locks: nothing of a locked target begins, is decided or goes on.
 
-use super::streams::State;
+use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::aggregate::{Aggregate as _, Lock};
 use crate::audit::check::Check;
@@ -314,6 +314,16 @@ impl History {
             || was_decided && self.locks.any(|lock| lock.target.is_of_people());
         if !is_locked && (self.partial || self.is_excerpt) {
             return now.cannot(Check::Lock, Obstacle::BeforeRange);
+        }
+        // A lock on its owner may have been on what belongs to an agent that cannot be looked at.
+        let of_agents = targets.iter().filter_map(|target| match target {
+            LockTarget::Agent(id) => Some(*id),
+            _ => None,
+        });
+        for agent_id in of_agents.filter(|_| !is_locked) {
+            if let Seen::Hidden(why) = self.agent(agent_id) {
+                return now.cannot(Check::Lock, why);
+            }
         }
         now.expect(is_locked, Check::Lock, || {
             "it ends by a lock, and none was set on it".to_owned()

@@ -88,7 +88,7 @@ use schedules::Firing;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use streams::{State, Streams, rule_of};
 use upstream_keys::UpstreamKeys;
-use upstreams::KnownUpstream;
+use upstreams::{KnownUpstream, OpenedOperations};
 use users::Departure;
 
 /// The fold over events.
@@ -138,6 +138,7 @@ pub(super) struct History {
     follow_ups: FollowUps,
     /// The APIs that are open.
     upstreams: HashMap<UpstreamName, KnownUpstream>,
+    opened: OpenedOperations,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -177,6 +178,10 @@ pub(super) struct History {
     binds: bool,
     /// The command of the last event that could be read.
     command: Option<Commanded>,
+    /// That of the first one, of which events may stand before the range.
+    first_command: Option<CommandId>,
+    /// The newest command of which an event stands in a hidden stream, and why that is hidden.
+    unseen: Option<(CommandId, Obstacle)>,
     /// The event that is looked at is the first of its command.
     is_command_new: bool,
     /// The role of the user who acts, when its command began; `None` where that cannot be seen.
@@ -276,6 +281,7 @@ impl History {
             uploads: Uploads::default(),
             follow_ups: FollowUps::default(),
             upstreams: HashMap::new(),
+            opened: OpenedOperations::default(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             hidden_users: HashSet::new(),
@@ -295,6 +301,8 @@ impl History {
             blocking: None,
             binds: false,
             command: None,
+            first_command: None,
+            unseen: None,
             is_command_new: true,
             acting: None,
             keys: BTreeMap::new(),
@@ -434,6 +442,7 @@ impl History {
     /// Events of one command stand together and say the same of who asked, for which request, and when.
     fn check_command(&mut self, now: &mut Now<'_>) {
         let (envelope, at) = (now.envelope, now.at());
+        self.first_command.get_or_insert(envelope.command_id);
         self.is_command_new = !self.ends_with(envelope.command_id);
         match &self.command {
             Some(known) if known.command_id == envelope.command_id => {
@@ -445,6 +454,7 @@ impl History {
                 });
             }
             _ => {
+                self.acting = None;
                 self.command = Some(Commanded {
                     command_id: envelope.command_id,
                     actor: envelope.actor.clone(),
@@ -452,6 +462,27 @@ impl History {
                     at,
                 });
             }
+        }
+    }
+
+    /// Why events of the same command before this one may not have been looked at: their stream is hidden or was left
+    /// out, or the range begins inside of the command.
+    fn unseen_before(&self, now: &Now<'_>) -> Option<Obstacle> {
+        let command_id = now.envelope.command_id;
+        let hidden = self.unseen.filter(|(command, _)| *command == command_id);
+        let is_cut = self.partial && self.first_command == Some(command_id);
+        let is_elsewhere = (is_cut || self.is_excerpt).then_some(Obstacle::BeforeRange);
+        hidden.map(|(_, why)| why).or(is_elsewhere)
+    }
+
+    /// Takes note of an event in a hidden stream: of its command less can be said.
+    fn note_unseen(&mut self, now: &Now<'_>, event: &Event) {
+        let Some(State::Hidden(_, why)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
+        self.unseen = Some((now.envelope.command_id, *why));
+        if matches!(event, Event::ScheduleFired(_) | Event::ScheduleMissed(_)) {
+            self.firing = None;
         }
     }
 
@@ -492,7 +523,7 @@ impl History {
             backtest.see(now.header, &event);
         }
         if !self.streams.may_go_on(now, &event) {
-            return;
+            return self.note_unseen(now, &event);
         }
         self.check_actor(now, &event);
         match event {

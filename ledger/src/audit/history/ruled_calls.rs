@@ -126,7 +126,7 @@ impl History {
     /// No rule that denies or asks is about what it lists.
     fn lists_by_policy(&self, now: &mut Now<'_>, call: &CallSubject, policy: &PolicyInForce) {
         let Some(entry) = self.entry(call.held_to()) else {
-            return now.cannot(Check::Policy, Obstacle::OtherVersion);
+            return now.cannot(Check::Policy, self.operation_unknown());
         };
         let mut rules = policy.policy.rules.iter();
         let stops = rules.find(|rule| {
@@ -210,6 +210,14 @@ impl History {
         });
     }
 
+    /// Why an operation is in no catalog.
+    const fn operation_unknown(&self) -> Obstacle {
+        match self.partial || self.is_excerpt {
+            true => Obstacle::BeforeRange,
+            false => Obstacle::OtherVersion,
+        }
+    }
+
     /// Level, risk and type of object are the catalog's; what a stored key opens is granted, for its upstream alone.
     fn is_of_catalog(
         &self,
@@ -220,18 +228,21 @@ impl History {
     ) {
         let checked = &operation.checked;
         let name = checked.operation.as_str();
-        let of_provider = self.providers.entry(name).is_ok();
-        let is_since = |entry: &CatalogEntry| of_provider || self.is_opened_before(entry.id, size);
-        let Some(entry) = self.entry(name).filter(is_since) else {
-            return now.cannot(Check::Policy, Obstacle::OtherVersion);
-        };
-        let fits = checked.required_level == entry.level
-            && operation.risk == entry.risk
-            && checked.scope_type == entry.scope_type;
+        let of_provider = self.providers.entry(name).ok();
+        let opened = self.opened.since(checked.operation, size);
+        let entries: Vec<CatalogEntry> = of_provider.into_iter().chain(opened).collect();
+        if entries.is_empty() {
+            return now.cannot(Check::Policy, self.operation_unknown());
+        }
+        let fits = entries.iter().any(|entry| {
+            checked.required_level == entry.level
+                && operation.risk == entry.risk
+                && checked.scope_type == entry.scope_type
+        });
         now.expect(fits, Check::Policy, || {
             format!("{name} is judged at another level, risk or type of object than the catalog's")
         });
-        let by_key = of_provider && entry.scope_type == UPSTREAM;
+        let by_key = of_provider.is_some_and(|entry| entry.scope_type == UPSTREAM);
         let is_its_own = *checked.scope_id == *call.upstream.as_str();
         now.expect(
             !by_key || (operation.granted && is_its_own),

@@ -97,7 +97,11 @@ impl History {
                     },
                 );
                 let is_named = self.upstream_keys.secrets.get(&stream) == Some(&false);
-                now.expect(is_named, Check::UpstreamKey, || {
+                let unseen = self.unseen_before(now).filter(|_| !is_named);
+                if let Some(why) = unseen {
+                    now.cannot(Check::UpstreamKey, why);
+                }
+                now.expect(is_named || unseen.is_some(), Check::UpstreamKey, || {
                     format!("no key that is stored says that it is sealed in stream {stream}")
                 });
                 let over = State::Ended(AggregateKind::UpstreamSecret);

@@ -7,15 +7,36 @@ use crate::catalog::{CatalogEntry, OperationId};
 use crate::event::{AggregateKind, Event, UpstreamDefined};
 use crate::id::StreamId;
 use crate::upstream_api::UpstreamApi;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// An API that is open.
 #[derive(Debug)]
 pub(super) struct KnownUpstream {
     operations: BTreeMap<OperationId, CatalogEntry>,
     pub(super) base_url: String,
-    /// The position at which it was described.
-    defined_at: u64,
+}
+
+/// The operations of APIs that administrators opened: each with the positions at which descriptions gave or took it,
+/// oldest first.
+#[derive(Debug, Default)]
+pub(super) struct OpenedOperations(HashMap<OperationId, Vec<(u64, Option<CatalogEntry>)>>);
+
+impl OpenedOperations {
+    fn note(&mut self, position: u64, operation: OperationId, entry: Option<CatalogEntry>) {
+        self.0.entry(operation).or_default().push((position, entry));
+    }
+
+    /// The entries of an operation that stood when the log had that size, and since.
+    pub(super) fn since(
+        &self,
+        operation: OperationId,
+        size: u64,
+    ) -> impl Iterator<Item = CatalogEntry> {
+        let known = self.0.get(&operation).map_or(&[][..], Vec::as_slice);
+        let later = known.partition_point(|(position, _)| *position < size);
+        let known = known.iter().skip(later.saturating_sub(1));
+        known.filter_map(|(_, entry)| *entry)
+    }
 }
 
 impl History {
@@ -26,14 +47,6 @@ impl History {
             let operation = operation.parse().ok()?;
             let mut opened = self.upstreams.values();
             opened.find_map(|upstream| upstream.operations.get(&operation).copied())
-        })
-    }
-
-    /// Whether the API of an operation was open at a size of the log as it is now.
-    pub(super) fn is_opened_before(&self, operation: OperationId, size: u64) -> bool {
-        let mut opened = self.upstreams.values();
-        opened.any(|upstream| {
-            upstream.defined_at < size && upstream.operations.contains_key(&operation)
         })
     }
 
@@ -49,7 +62,10 @@ impl History {
                     });
                 }
                 self.upstream_leaves_no_key(now, ended);
-                self.upstreams.remove(&ended.name);
+                let gone = self.upstreams.remove(&ended.name);
+                for operation in gone.iter().flat_map(|gone| gone.operations.keys()) {
+                    self.opened.note(now.position(), *operation, None);
+                }
                 self.streams
                     .put(stream, State::Ended(AggregateKind::Upstream));
             }
@@ -85,7 +101,6 @@ impl History {
                 Ok(api) => api.described().base_url.clone(),
                 Err(_) => String::new(),
             },
-            defined_at: now.position(),
         };
         let mut others = self.upstreams.iter();
         let shared = others.find(|(name, theirs)| {
@@ -97,6 +112,9 @@ impl History {
             format!("it has an operation of upstream {name}")
         });
         self.upstream_leads_no_key_elsewhere(now, &defined.name, &own.base_url);
+        for (operation, entry) in &own.operations {
+            self.opened.note(now.position(), *operation, Some(*entry));
+        }
         self.upstreams.insert(defined.name.clone(), own);
         self.streams
             .put(stream, State::Upstream(defined.name.clone()));

@@ -179,6 +179,16 @@ impl History {
         match self.count(stream, &vote.principal, &vote.credential_id) {
             Count::Nothing(_) => {}
             Count::For(_) => {
+                // Its passkey may have been revoked where that cannot be seen.
+                if !self.credentials.contains_key(&vote.credential_id) {
+                    match self.partial || self.is_excerpt {
+                        true => return now.cannot(Check::Vote, Obstacle::BeforeRange),
+                        false if !self.hidden_approvers.is_empty() => {
+                            return now.cannot(Check::Vote, Obstacle::Erased);
+                        }
+                        false => {}
+                    }
+                }
                 let reason = format!("the vote of {:?}, who may vote, is void", vote.principal);
                 now.wrong(Check::Vote, reason);
             }
@@ -377,6 +387,9 @@ impl History {
         actor: &Actor,
         (task_id, agent_id): (TaskId, AgentId),
     ) -> Result<Vec<Excluded>, Obstacle> {
+        if self.policies.is_unknown() && (self.partial || self.is_excerpt) {
+            return Err(Obstacle::BeforeRange);
+        }
         let may = self
             .policies
             .in_force
@@ -387,8 +400,14 @@ impl History {
             let mut add = |user: Option<UserId>, why| {
                 expected.extend(user.map(|user_id| Excluded { user_id, why }));
             };
-            if let Some(State::Agent(agent)) = self.streams.state(agent_id) {
-                add(agent.owner, Exclusion::AgentOwner);
+            let owner = self.streams.find(agent_id, |state| match state {
+                State::Agent(agent) => Some(agent.owner),
+                _ => None,
+            });
+            match owner {
+                Seen::Here(owner) => add(owner, Exclusion::AgentOwner),
+                Seen::Hidden(why) => return Err(why),
+                Seen::Erased | Seen::Never => {}
             }
             if let Actor::AgentKey { key_id, .. } = actor {
                 add(self.minter(*key_id)?, Exclusion::KeyMinter);
