@@ -2,7 +2,7 @@
 //! is.
 
 use super::approval::counted;
-use super::card::{ShownWarning, act, cost};
+use super::card::{ShownWarning, act, cost, warnings};
 use super::question::Question;
 use super::shown::{Short, ShownText};
 use ledger::aggregate::{Approval, Task};
@@ -129,6 +129,8 @@ pub(crate) struct Acts {
     pub(crate) place: Option<Short>,
     /// The highest of its operations.
     pub(crate) risk: Risk,
+    /// Of several operations, the one that a wrong answer costs most.
+    pub(crate) first: Option<Short>,
     /// The acts of the first [`Self::NAMED`] of several operations, in their order.
     pub(crate) each: Vec<Short>,
 }
@@ -139,16 +141,25 @@ impl Acts {
 
     /// Of an apply's operations, beside what was read upstream for its question, where it had one.
     pub(crate) fn of(operations: &[Operation], task: &Task, question: Option<&Approval>) -> Self {
-        let told = operations.iter().take(Self::NAMED).enumerate();
-        let mut each: Vec<Short> = told
-            .map(|(index, operation)| {
-                let found = question.and_then(|question| question.found(index));
-                let before = question.map_or_else(Before::default, |question| {
-                    question.before(operation, found.as_ref())
-                });
-                Short::of(act(operation.act(&before), &operation.scope), Glance::ACT)
-            })
-            .collect();
+        let told = operations.iter().enumerate();
+        let told = told.map(|(index, operation)| {
+            let found = question.and_then(|question| question.found(index));
+            let before = question.map_or_else(Before::default, |question| {
+                question.before(operation, found.as_ref())
+            });
+            let risk = task.risk_of(operation);
+            let cost = cost(risk, &warnings(operation, &before));
+            let act = act(operation.act(&before), &operation.scope);
+            (cost, Short::of(act, Glance::ACT))
+        });
+        let told: Vec<_> = told.collect();
+        // Of those that cost the same, the one that was asked for first.
+        let first = (operations.len() > 1)
+            .then(|| told.iter().rev().max_by_key(|(cost, _)| *cost))
+            .flatten()
+            .map(|(_, act)| act.clone());
+        let each = told.into_iter().take(Self::NAMED);
+        let mut each: Vec<Short> = each.map(|(_, act)| act).collect();
         let risks = operations.iter().map(|operation| task.risk_of(operation));
         let sensitive = risks.clone().filter(|risk| *risk == Risk::Sensitive);
         let (act, place) = match operations {
@@ -166,6 +177,7 @@ impl Acts {
             risk: risks.max().unwrap_or(Risk::Safe),
             act: act.unwrap_or_else(heading),
             place: place.map(|place| Short::of(ShownText::sentence(place), Glance::TEXT)),
+            first,
             each,
         }
     }
@@ -176,6 +188,7 @@ impl Acts {
             act: Short::line(act, Glance::ACT),
             place: None,
             risk: Risk::Sensitive,
+            first: None,
             each: Vec::new(),
         }
     }

@@ -40,13 +40,20 @@ async fn read_history(
 ) -> Result<Response, ApiError> {
     let (filter, paging) = query.read()?;
     let mut page = history::page(&state.app, &who, filter, paging).await?;
-    let rows = std::mem::take(&mut page.rows).into_iter();
-    let page = page.with(rows.map(HistoryRow::from).collect::<Vec<_>>());
+    let mut rows = Vec::new();
+    for answered in std::mem::take(&mut page.rows) {
+        let acts = match query.wants_acts() {
+            true => state.glances.acts_of(&state, &answered.approval).await?,
+            false => None,
+        };
+        rows.push(HistoryRow::of(answered, acts.as_deref()));
+    }
+    let page = page.with(rows);
     if !wants_csv(&headers) {
         let list = HistoryList::of(page.rows, page.as_of, page.next);
         return Ok(Json(list).into_response());
     }
-    let mut response = csv(&page.rows)?.into_response();
+    let mut response = csv(&page.rows, query.wants_acts())?.into_response();
     let answer = response.headers_mut();
     let table = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
     answer.insert(header::CONTENT_TYPE, table);

@@ -2,6 +2,7 @@
 
 use super::lists::{name, next, paging};
 use super::time;
+use crate::pages::Acts;
 use crate::problem::ApiError;
 use app::admissions::ListedAdmission;
 use app::history::Answered;
@@ -26,6 +27,8 @@ pub(crate) struct HistoryQuery {
     from: Option<String>,
     /// Only those that were given before.
     to: Option<String>,
+    /// `true`: each comes with its request in words and its risk (`act`, `first`, `risk`). Left out, it does not.
+    acts: Option<bool>,
     /// The `next` of the page before.
     after: Option<String>,
     /// At most so many, 50 when left out.
@@ -49,6 +52,10 @@ impl HistoryQuery {
         Ok((filter, paging(self.after.as_deref(), self.limit)?))
     }
 
+    pub(crate) fn wants_acts(&self) -> bool {
+        self.acts == Some(true)
+    }
+
     /// The same list from its beginning, as a query with its question mark.
     pub(crate) fn table(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -66,11 +73,14 @@ impl HistoryQuery {
             ("to", &self.to),
         ];
         let given = all.into_iter();
-        given
-            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-            .collect()
+        let given = given.filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        let acts = self.wants_acts().then_some((ACTS, "true"));
+        given.chain(acts).collect()
     }
 }
+
+/// The member of a query that asks for the words of each request.
+const ACTS: &str = "acts";
 
 /// The word of each answer.
 pub(crate) const ANSWERS: [(ApprovalStatus, &str); 4] = [
@@ -123,6 +133,18 @@ pub(crate) struct HistoryRow {
     task_id: Option<String>,
     /// What was asked.
     operations: Vec<AskedOperation>,
+    /// With `acts=true`: what was asked, as the heading of its page says it, within 400 bytes or so; absent where it
+    /// cannot be read any more. Text: escape it where it is shown.
+    #[schema(example = "Switch TLS off")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<String>,
+    /// The same of the operation that a wrong answer costs most; absent where there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<String>,
+    /// `safe`, `elevated` or `sensitive`: the highest of its operations; there where `act` is.
+    #[schema(example = "sensitive")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk: Option<&'static str>,
     /// The principals who decided; none where nobody did.
     by: Vec<String>,
     /// The words of the person who decided; else the code of what ended it. Text: escape it where it is shown.
@@ -212,6 +234,13 @@ struct AskedOperation {
 
 impl From<Answered> for HistoryRow {
     fn from(answered: Answered) -> Self {
+        Self::of(answered, None)
+    }
+}
+
+impl HistoryRow {
+    /// `acts`: the request in words, where that is asked for and can be read.
+    pub(crate) fn of(answered: Answered, acts: Option<&Acts>) -> Self {
         let (view, kept) = (answered.approval, answered.kept);
         let answer = view.answer.unwrap_or(view.state);
         let word = ANSWERS.iter().find(|(one, _)| *one == answer);
@@ -234,6 +263,9 @@ impl From<Answered> for HistoryRow {
                     scope_id: it.scope_id.to_string(),
                 })
                 .collect(),
+            act: acts.map(|acts| acts.act.spelled_out()),
+            first: acts.and_then(|acts| Some(acts.first.as_ref()?.spelled_out())),
+            risk: acts.map(|acts| acts.risk.as_str()),
             by: answered.by.into_iter().map(Into::into).collect(),
             reason: if is_decided {
                 view.decision_reason
@@ -254,15 +286,16 @@ impl From<Answered> for HistoryRow {
     }
 }
 
-/// The rows as RFC 4180 has them, with a line of names first.
+/// The rows as RFC 4180 has them, with a line of names first. `with_acts`: the words of each request stand in the
+/// last columns.
 ///
 /// # Errors
 /// [`ApiError::Internal`] where they cannot be written, which no row can cause.
-pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
+pub(crate) fn csv(rows: &[HistoryRow], with_acts: bool) -> Result<Vec<u8>, ApiError> {
     let mut table = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    let names = [
+    let mut names = vec![
         "approval_id",
         "action",
         "agent",
@@ -282,6 +315,9 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
         "kind",
         "break_glass",
     ];
+    if with_acts {
+        names.extend(["act", "first", "risk"]);
+    }
     table.write_record(names).map_err(ApiError::internal)?;
     for row in rows {
         let operations = row.operations.iter();
@@ -294,28 +330,37 @@ pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
             let value = block.value.as_deref().unwrap_or("(erased)");
             format!("{} {value}", block.kind)
         });
-        let cells = [
+        let operations = operations.join("\n");
+        let by = row.by.join("\n");
+        let rules = row.rules.join("\n");
+        let (retention, lasts) = (retention.unwrap_or_default(), lasts.unwrap_or_default());
+        let block = block.unwrap_or_default();
+        let mut cells = vec![
             row.approval_id.as_str(),
             row.action,
             row.agent.as_deref().unwrap_or_default(),
             row.task_id.as_deref().unwrap_or_default(),
-            &operations.join("\n"),
-            &row.by.join("\n"),
+            &operations,
+            &by,
             row.reason.as_deref().unwrap_or_default(),
             &row.requested_at,
             &row.decided_at,
             if row.used { "true" } else { "false" },
-            &row.rules.join("\n"),
-            &retention.unwrap_or_default(),
-            &lasts.unwrap_or_default(),
+            &rules,
+            &retention,
+            &lasts,
             row.until.as_deref().unwrap_or_default(),
-            &block.unwrap_or_default(),
+            &block,
             row.clearance_id.as_deref().unwrap_or_default(),
             &row.kind,
             if row.break_glass { "true" } else { "false" },
         ];
-        let cells = cells.map(cell);
-        table.write_record(&cells).map_err(ApiError::internal)?;
+        if with_acts {
+            let words = [row.act.as_deref(), row.first.as_deref(), row.risk];
+            cells.extend(words.map(Option::unwrap_or_default));
+        }
+        let cells = cells.into_iter().map(cell);
+        table.write_record(cells).map_err(ApiError::internal)?;
     }
     table.into_inner().map_err(ApiError::internal)
 }

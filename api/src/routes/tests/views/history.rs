@@ -156,6 +156,39 @@ async fn pages_of_the_history_follow_each_other_also_as_tables() {
 }
 
 #[tokio::test]
+async fn the_history_says_what_was_asked_in_words_where_that_is_wanted() {
+    let scene = answered().await;
+    let stage = &scene.stage;
+    let rows = history(stage, "?acts=true").await.body["history"].clone();
+    assert_eq!(rows[0]["act"], "2 operations, 1 sensitive");
+    assert_eq!(rows[0]["risk"], "sensitive");
+    let first = rows[0]["first"].as_str().unwrap();
+    assert!(first.starts_with("Set the TLS mode"), "{first}");
+    let one = rows[2]["act"].as_str().unwrap();
+    assert!(one.starts_with("Create A record"), "{one}");
+    assert_eq!(rows[2].get("first"), None);
+    let plain = history(stage, "").await.body["history"].clone();
+    assert_eq!(
+        plain[0].get("act"),
+        None,
+        "who asks as before gets what it got"
+    );
+    let (with, link) = table(stage, "?acts=true&limit=1").await;
+    let (names, row) = with.split_once("\r\n").unwrap();
+    assert!(names.ends_with(",break_glass,act,first,risk"), "{names}");
+    assert!(
+        row.contains("\"2 operations, 1 sensitive\",Set the TLS mode"),
+        "{row}"
+    );
+    assert!(
+        link.unwrap().contains("acts=true"),
+        "the next page has them too"
+    );
+    let (without, _) = table(stage, "?limit=1").await;
+    assert!(without.lines().next().unwrap().ends_with(",break_glass"));
+}
+
+#[tokio::test]
 async fn a_reason_is_no_formula_in_a_table() {
     let scene = answered().await;
     let (lines, _) = table(&scene.stage, "?action=DENIED").await;
