@@ -226,6 +226,7 @@ fn ended(ended: Ended) -> EndedPage {
             .into_iter()
             .enumerate()
             .map(|(index, operation)| EndedOperation {
+                risk: operation.risk,
                 summary: operation.summary,
                 outcome: outcome(ended, index),
             })

@@ -158,8 +158,8 @@ impl ApprovalPage {
 
     /// The note on look-alike characters in the names of who asks and for what, and in what the heading names.
     fn lookalikes(&self) -> Option<String> {
-        let acts = self.operations.iter().map(|card| card.summary.original());
-        let names = [&self.agent, &self.task_name].map(ShownText::original);
+        let names = [&self.agent, &self.task_name].map(|name| name.original().to_owned());
+        let acts = self.operations.iter().map(OperationCard::named);
         let names: Vec<_> = names.into_iter().chain(acts).collect();
         ShownText::block(names.join("\n")).lookalikes()
     }

@@ -312,6 +312,30 @@ impl OperationCard {
         }
     }
 
+    /// Its sentence for the note on look-alikes: without this service's own arrow, which stands between two values,
+    /// where no value has one itself.
+    pub(super) fn named(&self) -> String {
+        const ARROW: char = '\u{2192}';
+        let sentence = self.summary.original();
+        let upstream = match &self.upstream {
+            UpstreamState::Present(fields) => fields.as_slice(),
+            _ => &[],
+        };
+        let rows = [
+            &*self.params,
+            &*self.defaults,
+            &*self.lost,
+            &*self.request,
+            upstream,
+        ];
+        let is_written = rows.into_iter().flatten().any(|row| row.holds(ARROW))
+            || self.table.as_ref().is_some_and(|table| table.holds(ARROW));
+        match is_written {
+            true => sentence.to_owned(),
+            false => sentence.replace(ARROW, " "),
+        }
+    }
+
     /// True where a wrong answer costs most: it is sensitive, or something dangerous stands out.
     pub(super) fn is_dangerous(&self) -> bool {
         cost(self.risk, &self.warnings).0

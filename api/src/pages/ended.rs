@@ -1,13 +1,14 @@
 //! What an approval's link shows once there is nothing left to decide: what became of it, and of the
 //! apply that used it.
 
+use super::approval::counted;
 use super::assets;
 use super::moment::Moment;
 use super::person::Answer;
 use super::says::Says;
 use super::shown::ShownText;
 use askama::Template;
-use ledger::OnScreen;
+use ledger::{OnScreen, Risk};
 
 /// How an approval ended, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,7 @@ pub enum Ended {
 #[derive(Debug, Clone)]
 pub struct EndedOperation {
     pub summary: ShownText,
+    pub risk: Risk,
     /// Its outcome; absent where nothing was tried for the approval.
     pub outcome: Option<OutcomeShown>,
 }
@@ -183,11 +185,10 @@ impl EndedPage {
 
     /// The request in one line, for the tab.
     fn act(&self) -> String {
-        let first = self.operations.first();
-        let first = first.map_or_else(String::new, |one| one.summary.spelled_out());
-        match self.operations.len() {
-            0 | 1 => first,
-            many => format!("{first} and {} more", many - 1),
+        let sensitive = |one: &&EndedOperation| one.risk == Risk::Sensitive;
+        match &*self.operations {
+            [one] => one.summary.spelled_out(),
+            many => counted(many.len(), many.iter().filter(sensitive).count()),
         }
     }
 }

@@ -19,8 +19,9 @@ pub(crate) struct Glance {
     pub(crate) first: Option<Short>,
     /// Where that one has its effect.
     pub(crate) place: Option<Short>,
-    /// The agent, and the task's name as its orchestrator wrote it; of what is not about an apply, none.
-    pub(crate) asker: Option<(Short, Short)>,
+    /// The agent, and the task's name as its orchestrator wrote it, which a client's own request has not; of what is
+    /// not about an apply, none.
+    pub(crate) asker: Option<(Short, Option<Short>)>,
     /// Where the request came from, as far as that is known.
     pub(crate) from: Option<Short>,
     /// The differences that it would make, where it is not about an apply.
@@ -71,7 +72,8 @@ impl Glance {
             place: place.map(|place| Short::of(place, Self::TEXT)),
             asker: Some((
                 Short::line(question.task.agent.as_str(), Self::TEXT),
-                Short::line(&question.task.name, Self::TEXT),
+                (question.task.write.is_none())
+                    .then(|| Short::line(&question.task.name, Self::TEXT)),
             )),
             from: question
                 .approval

@@ -61,6 +61,25 @@ impl Param {
 }
 
 impl Param {
+    /// True where the value, or the one that upstream has in its place, has this character.
+    pub(super) fn holds(&self, character: char) -> bool {
+        let now = match &self.now {
+            Now::Other(value) => Some(value),
+            Now::Unknown | Now::Same => None,
+        };
+        let is_in = |text: &ShownText| text.original().contains(character);
+        [Some(&self.value), now]
+            .into_iter()
+            .flatten()
+            .any(|value| match value {
+                ParamValue::Text(text)
+                | ParamValue::Literal(text)
+                | ParamValue::Block(text)
+                | ParamValue::Json(text) => is_in(text),
+                ParamValue::List(items) => items.iter().any(is_in),
+            })
+    }
+
     /// A row for each field of an object, named `param.field`; the param as it is where it is none.
     pub(super) fn fields(self) -> Vec<Self> {
         let ParamValue::Json(text) = &self.value else {

@@ -229,6 +229,7 @@ impl Question<'_> {
         let before = self.approval.before(operation, found.as_ref());
         EndedOperation {
             summary: ShownText::sentence(operation.act(&before)),
+            risk: self.task.risk_of(operation),
             outcome: self
                 .used_by
                 .and_then(|apply| OutcomeShown::of(apply, index)),

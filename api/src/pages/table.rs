@@ -49,6 +49,13 @@ impl ShownTable {
         }
     }
 
+    /// True where a cell has this character.
+    pub(super) fn holds(&self, character: char) -> bool {
+        let is_in = |text: &ShownText| text.original().contains(character);
+        let mut cells = self.rows.iter().flat_map(|row| &row.cells);
+        cells.any(|cell| is_in(&cell.value) || cell.was.as_ref().is_some_and(is_in))
+    }
+
     /// The rows that are open, and those that are folded because they stand as they are.
     pub(super) fn folded(&self) -> (&[TableRow], &[TableRow]) {
         const OPEN: usize = 5;

@@ -185,6 +185,7 @@ fn ended(ended: Ended) -> EndedPage {
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         operations: vec![EndedOperation {
             summary: hostile(),
+            risk: Risk::Sensitive,
             outcome: Some(OutcomeShown {
                 word: "failed",
                 done: false,
@@ -389,6 +390,48 @@ fn a_name_that_imitates_another_is_told_from_it() {
         let html = page(agent, task_name).render().unwrap();
         assert!(html.contains(note), "{agent} {task_name}");
     }
+}
+
+#[test]
+fn an_arrow_of_this_service_is_no_look_alike_and_one_that_an_agent_wrote_is() {
+    let note = |content: &str| {
+        let params = json!({"type": "TXT", "name": "a", "content": content});
+        let operation = providers::all().parse("dns.record.write", "zone", "z1", &params);
+        let upstream = UpstreamState::NotApplicable;
+        let card = OperationCard::of(1, &operation.unwrap(), upstream, &Before::default());
+        assert!(card.summary.original().contains('\u{2192}'));
+        let page = ApprovalPage {
+            agent: ShownText::line("deployer"),
+            task_name: ShownText::line("release"),
+            operations: vec![card],
+            ..approval()
+        };
+        let html = page.render().unwrap();
+        let (_, note) = html.split_once("in these names and headings: ")?;
+        Some(note.split_once("</p>").unwrap().0.to_owned())
+    };
+    assert_eq!(note("\"v\""), None);
+    assert!(note("\"v \u{2192} w\"").unwrap().contains("U+2192"));
+    let mixed = note("\"p\u{430}ypal\"").unwrap();
+    assert!(
+        mixed.contains("U+0430") && !mixed.contains("U+2192"),
+        "{mixed}"
+    );
+}
+
+#[test]
+fn a_receipt_of_several_operations_has_the_heading_of_its_question_and_their_risks() {
+    let one = |risk| EndedOperation {
+        risk,
+        ..ended(Ended::CarriedOut).operations.remove(0)
+    };
+    let page = EndedPage {
+        operations: vec![one(Risk::Elevated), one(Risk::Sensitive)],
+        ..ended(Ended::CarriedOut)
+    };
+    let html = page.render().unwrap();
+    assert!(html.contains("<title>Approved and carried out: 2 operations, 1 sensitive"));
+    assert!(html.contains("badge sensitive"));
 }
 
 #[test]

@@ -56,10 +56,12 @@ impl HistoryQuery {
         self.acts == Some(true)
     }
 
-    /// The same list from its beginning, as a query with its question mark.
+    /// The same list from its beginning, with what was asked in words, as a query with its question mark.
     pub(crate) fn table(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.kept()).append_pair("limit", "200");
+        let kept = self.kept().into_iter().filter(|(name, _)| *name != ACTS);
+        query.extend_pairs(kept).append_pair(ACTS, "true");
+        query.append_pair("limit", "200");
         format!("?{}", query.finish())
     }
 

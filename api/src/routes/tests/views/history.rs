@@ -211,7 +211,8 @@ async fn the_view_of_the_history_leads_to_questions_and_is_harmless() {
         "Set the TLS mode to strict",
         "=HYPERLINK",
         "href=\"./requests/",
-        "data-saves=\"history?limit=200\"",
+        "<p>first: ",
+        "data-saves=\"history?acts=true&#38;limit=200\"",
     ] {
         assert!(page.html.contains(part), "{part}: {}", page.html);
     }
