@@ -295,8 +295,9 @@ impl WafRulesWrite {
                     told.join(", ")
                 };
                 let (what, now, then) = (rules_in(phase), now.len(), rules.len());
+                let noun = if then == 1 { "rule" } else { "rules" };
                 Some(format!(
-                    "Replace all {what} of {place}: {now} → {then} rules ({told})"
+                    "Replace all {what} of {place}: {now} → {then} {noun} ({told})"
                 ))
             }
         }

@@ -7,6 +7,7 @@ use super::object_id::{ObjectId, ScriptName};
 use super::read_back::Reader;
 use super::state::recorded;
 use super::waf_rule::is_every_request;
+use super::waf_rules_write::all_are_replaced;
 use super::{
     Before, DNS_RECORD_WRITE, DnsRecordFields, DnsRecordWrite, Params, Scope, UpstreamRequest,
     WAF_RULES_WRITE, WORKERS_DEPLOY, Warning, WorkersDeploy, shown,
@@ -96,10 +97,7 @@ fn rules_of(method: Method, path: &[&str], body: Option<&Value>) -> Option<Arc<d
         (Method::Put, ["rulesets", "phases", phase, "entrypoint"]) => {
             let rules = body.get("rules").and_then(Value::as_array);
             let rules = rules.map(Vec::as_slice).unwrap_or_default();
-            let text = format!(
-                "all rules of the phase are replaced by these {}; every other one is gone",
-                rules.len()
-            );
+            let text = all_are_replaced(rules.len());
             Arc::new(Act {
                 line: format!(
                     "Replace all rules of phase {} by {}",

@@ -361,12 +361,19 @@ fn warnings_of_phase(
     warnings
 }
 
+/// The warning that a phase has so many rules afterwards, and no others.
+pub(super) fn all_are_replaced(rules: usize) -> String {
+    let by = match rules {
+        0 => return "all rules of the phase are taken away".to_owned(),
+        1 => "this one".to_owned(),
+        many => format!("these {many}"),
+    };
+    format!("all rules of the phase are replaced by {by}; every other one is gone")
+}
+
 /// The danger of replacing a phase depends on how many of its rules are sent back.
 fn replaces_all(rules: &[WafRule], before: &Before<'_>, pairs: &RulePairs<'_>) -> Warning {
-    let text = format!(
-        "all rules of the phase are replaced by these {}; every other one is gone",
-        rules.len()
-    );
+    let text = all_are_replaced(rules.len());
     if before.is_known("ruleset") && pairs.lost().next().is_none() {
         return Warning::new("replaces_all_rules", text);
     }

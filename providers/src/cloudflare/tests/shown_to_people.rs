@@ -236,7 +236,7 @@ fn the_act_on_rules_and_scripts_names_them() {
         (json!([bots, other]), "2 → 2 rules (none changes)"),
         (json!([other, bots]), "2 → 2 rules (1 moved)"),
         (json!([bots, other, bots]), "2 → 3 rules (1 new)"),
-        (json!([bots]), "2 → 1 rules (1 lost)"),
+        (json!([bots]), "2 → 1 rule (1 lost)"),
         (
             json!([changed, rule("challenge")]),
             "2 → 2 rules (1 new, 1 changed, 1 lost)",
