@@ -148,12 +148,17 @@ fn text(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => moment(text).unwrap_or_else(|| shown(text, MOST_TEXT)),
+        Value::String(text) => moment_or_text(text),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
         Value::Object(members) => in_words(members),
         Value::Number(number) => number.to_string(),
     }
+}
+
+/// A moment as people read it; a text that is none, as it can be shown.
+pub(crate) fn moment_or_text(text: &str) -> String {
+    moment(text).unwrap_or_else(|| shown(text, MOST_TEXT))
 }
 
 /// `30 Nov 2026, 09:05:00 UTC` of a moment as the API writes it.

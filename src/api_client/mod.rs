@@ -7,7 +7,7 @@ mod http;
 mod request;
 mod session_file;
 
-pub(crate) use answer::show;
+pub(crate) use answer::{moment_or_text, show};
 pub(crate) use client::{ApiClient, Refused};
 pub(crate) use http::{bounded_answer, http_client};
 pub(crate) use request::{ApiRequest, Shown};

@@ -287,8 +287,9 @@ const APPROVER_COLUMNS: &[&str] = &["principal", "user_id", "credentials"];
 const HISTORY_COLUMNS: &[&str] = &[
     "approval_id",
     "action",
+    "risk",
+    "act",
     "agent",
-    "operations",
     "by",
     "reason",
     "decided_at",
@@ -318,6 +319,7 @@ impl From<HistoryArgs> for ApiRequest {
             .with_page(args.page)
             .with_query("agent", args.agent)
             .with_query("approver", args.approver)
+            .with_query("acts", Some("true".to_owned()))
     }
 }
 

@@ -1,13 +1,13 @@
 //! `approval watch` and `approval open`.
 
 use super::ask_api::client;
-use crate::api_client::{ApiClient, ApiRequest, Refused, Shown};
+use crate::api_client::{ApiClient, ApiRequest, Refused, Shown, moment_or_text};
 use crate::cli::{ApiRead, OpenApproval, WatchApprovals};
 use crate::config::Environment;
 use crate::output::{note, say};
 use crate::terminal::{Style, Terminal, say_link};
 use anyhow::{Context, bail};
-use ledger::operation::{quoted, shown};
+use ledger::operation::{shown, shown_once};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -35,11 +35,9 @@ struct Approval {
     kind: String,
     state: String,
     expires_at: String,
-}
-
-#[derive(Deserialize)]
-struct Task {
-    task_name: String,
+    /// The request in words, and its risk; absent where it was erased.
+    act: Option<String>,
+    risk: Option<String>,
 }
 
 /// The things of one kind that a message of the stream names.
@@ -131,7 +129,7 @@ impl Watch<'_> {
                 None => approval.state == "pending",
             };
             if is_news {
-                say!("{}", self.line(approval).await?);
+                say!("{}", self.line(approval)?);
                 let (id, state) = (approval.approval_id.clone(), approval.state.clone());
                 self.told.insert(id, state);
             }
@@ -142,31 +140,27 @@ impl Watch<'_> {
         Ok(as_of)
     }
 
-    async fn line(&self, approval: &Approval) -> anyhow::Result<String> {
-        // What is not about an apply has no task; its kind says what it is about.
-        let task_name = match &approval.task_id {
-            Some(task_id) => {
-                let task = ApiRequest::get(&["tasks", task_id], Shown::Members);
-                self.client.ask_json::<Task>(&task).await?.task_name
-            }
-            None => String::new(),
-        };
+    fn line(&self, approval: &Approval) -> anyhow::Result<String> {
         let asker = approval.agent.as_deref().unwrap_or(&approval.kind);
+        let act = approval.act.as_deref();
+        let act = act.unwrap_or("what was asked is not recorded any more");
+        let risk = approval.risk.as_deref().unwrap_or_default();
         let style = match approval.state.as_str() {
             "pending" => Style::Strong,
             "denied" | "expired" | "cancelled" => Style::Odd,
             _ => Style::Good,
         };
         let until = match approval.state == "pending" {
-            true => format!("until {}  ", shown(&approval.expires_at, 40)),
+            true => format!("until {}  ", moment_or_text(&approval.expires_at)),
             false => String::new(),
         };
         let state = format!("{:<9}", shown(&approval.state, 20));
         Ok(format!(
-            "{}  {}  {}  {until}{}",
+            "{}  {:<9}  {}  {}  {until}{}",
             self.terminal.paint(style, state),
+            shown(risk, 20),
             shown(asker, MOST),
-            quoted(&shown(&task_name, MOST)),
+            shown_once(act, MOST),
             self.client.page(&["requests", &approval.approval_id])?
         ))
     }

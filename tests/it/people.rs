@@ -304,7 +304,11 @@ async fn questions_are_watched_as_they_come_up_and_end_also_over_a_restart() {
     let asked = service.apply(&task, "k1", &record("www")).await;
     assert_eq!(asked.status, 202, "{}", asked.text);
     let told = lines(1, "pending").await;
-    assert!(told.contains("\"a task of the tests\""), "{told}");
+    assert!(
+        told.contains("elevated   ci  Create A record www"),
+        "the act and its risk: {told}"
+    );
+    assert!(told.contains(" UTC  http"), "{told}");
     assert!(told.contains("/requests/"), "{told}");
     done(
         &sandbox,

@@ -6,7 +6,7 @@
 use super::{MOST, Question};
 use crate::api_client::{ApiClient, ApiRequest, Refused, Shown};
 use anyhow::{Context, ensure};
-use ledger::event::PreState;
+use ledger::event::{AskedFrom, PreState};
 use ledger::operation::{Before, Operation, WarningLevel, shown, shown_once};
 use ledger::{AgentName, Fingerprint, LedgerId, Providers, Risk, Submission, TaskId};
 use serde::Deserialize;
@@ -59,7 +59,7 @@ struct Client {
     address: Option<String>,
     country: Option<String>,
     city: Option<String>,
-    asn: Option<i64>,
+    asn: Option<u32>,
     isp: Option<String>,
     tls: Option<Certificate>,
 }
@@ -299,22 +299,22 @@ impl Asked {
         let Some(client) = &self.told.client else {
             return "not known".to_owned();
         };
-        let number = client.asn.map(|number| format!("AS{number}"));
-        let named = |tls: &Certificate| tls.subject.clone().or(tls.fingerprint.clone());
-        let certificate = client.tls.as_ref().and_then(named);
-        let certificate = certificate.map(|subject| format!("certificate {subject}"));
-        let parts = [
-            client.address.clone(),
-            client.country.clone(),
-            client.city.clone(),
-            number,
-            client.isp.clone(),
-            certificate,
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        match parts.is_empty() {
-            true => "not known".to_owned(),
-            false => parts.join(", "),
+        let certificate = |part: fn(&Certificate) -> &Option<String>| {
+            let certificate = client.tls.as_ref()?;
+            part(certificate).clone()
+        };
+        let from = AskedFrom {
+            address: client.address.clone(),
+            country: client.country.clone(),
+            city: client.city.clone(),
+            asn: client.asn,
+            isp: client.isp.clone(),
+            tls_subject: certificate(|one| &one.subject),
+            tls_fingerprint: certificate(|one| &one.fingerprint),
+        };
+        match from.in_words() {
+            words if words.is_empty() => "not known".to_owned(),
+            words => words,
         }
     }
 }
@@ -532,7 +532,7 @@ mod tests {
         let asked = asked(json!([purge("a")]));
         let text = asked.lines(&question()).join("\n");
         for part in [
-            "198.51.100.77, US, AS64500, Other Net",
+            "198.51.100.77, US, AS64500 (Other Net)",
             "foreign: From abroad",
             "cleans up",
             "a task",
