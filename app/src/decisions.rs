@@ -24,6 +24,9 @@ use ledger::{
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Why less holds than an approver chose.
+const NARROWEST: &str =
+    "Somebody who approved before chose less: of what several people choose, the narrowest holds.";
 /// How long options of an approval wait for the state upstream that it is bound to.
 const PRE_STATE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -327,12 +330,16 @@ impl<'a> Undecided<'a> {
                     choice.block = Some(self.block(wanted, decision, &task, &apply)?);
                 }
                 let providers = &ledger.rules().providers;
-                means(
-                    (&approval, &apply, &task),
-                    (decision, &choice),
-                    providers,
-                    now,
-                )?
+                let held = match decision {
+                    Decision::Approve => approval.held_choice(&choice, now),
+                    Decision::Deny => choice.clone(),
+                };
+                let about = (&*approval, &*apply, &*task);
+                let words = means(about, (decision, &held), providers, now)?;
+                match held == choice {
+                    true => words,
+                    false => format!("{words} {NARROWEST}"),
+                }
             }
         };
         let means = match wanted.break_glass {

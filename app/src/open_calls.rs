@@ -1,10 +1,10 @@
 //! Calls through the proxies that are open, and what breaks them off besides the end of their credential: a lock on their
-//! operation, a block on their client, and a change of the policy that denies them; for a held write also a lock on the task
-//! that was opened for it, and its close.
+//! operation, a block on their client, a denial that is kept, and a change of the policy that denies them; for a held write
+//! also a lock on the task that was opened for it, and its close.
 
 use crate::app::App;
 use crate::edge::{SeenFrom, edge};
-use crate::proxied_calls::{AskedCall, judge, reads_body};
+use crate::proxied_calls::{AskedCall, denied, judge, of_key, reads_body};
 use crate::proxied_reads;
 use crate::refusal::Error;
 use ledger::aggregate::{Apply, Task};
@@ -13,10 +13,11 @@ use ledger::event::{LockTarget, UpstreamKeyOwner};
 use ledger::operation::Scope;
 use ledger::policy::CurrentPolicy;
 use ledger::{
-    Admissions, AgentId, ApplyId, Client, Ledger, Level, Locks, OperationId, Rejection, Risk,
-    ScopeType, StreamId, TaskId, UpstreamName,
+    Admissions, AgentId, ApplyId, Client, Denials, Ledger, Level, Locks, OperationId, Rejection,
+    Risk, ScopeType, StreamId, TaskId, UpstreamName,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -34,6 +35,8 @@ pub struct LetThrough {
     /// The operation of the messages that it brings, to which it was held besides.
     pub brings: Option<OperationId>,
     pub by: LetThroughBy,
+    /// It is held for people instead: a denial of others is none of it.
+    pub is_held: Arc<AtomicBool>,
     pub seen: SeenFrom,
 }
 
@@ -63,6 +66,7 @@ pub enum LetThroughBy {
 pub struct Changes {
     locks: watch::Receiver<Arc<Locks>>,
     admissions: watch::Receiver<Arc<Admissions>>,
+    denials: watch::Receiver<Arc<Denials>>,
     policy: watch::Receiver<Arc<CurrentPolicy>>,
 }
 
@@ -72,6 +76,7 @@ impl Changes {
         Self {
             locks: ledger.watch_locks(),
             admissions: ledger.watch_admissions(),
+            denials: ledger.watch_denials(),
             policy: ledger.watch_policy(),
         }
     }
@@ -84,6 +89,7 @@ pub async fn broken_off(app: &App, call: LetThrough, mut changes: Changes) -> Er
         let changed = tokio::select! {
             changed = changes.locks.changed() => changed.map(|()| false),
             changed = changes.admissions.changed() => changed.map(|()| false),
+            changed = changes.denials.changed() => changed.map(|()| false),
             changed = changes.policy.changed() => changed.map(|()| true),
         };
         let Ok(is_of_policy) = changed else {
@@ -111,6 +117,7 @@ pub async fn broken_off(app: &App, call: LetThrough, mut changes: Changes) -> Er
 /// Holds the call to what has changed.
 async fn holds(app: &App, call: &LetThrough, is_of_policy: bool) -> Result<(), Error> {
     admit(app, call).await?;
+    not_denied(app, call).await?;
     match is_of_policy {
         true => judge_anew(app, call).await,
         false => Ok(()),
@@ -122,11 +129,11 @@ const fn is_rejected(refused: &Error) -> bool {
 }
 
 fn is_end(refused: &Error) -> bool {
-    use Rejection::{Blocked, DeniedByPolicy, Locked};
+    use Rejection::{Blocked, DeniedBefore, DeniedByPolicy, Locked};
     matches!(
         refused,
         Error::Ledger(ledger::Error::Rejected(
-            Locked { .. } | Blocked { .. } | DeniedByPolicy { .. }
+            Locked { .. } | Blocked { .. } | DeniedBefore { .. } | DeniedByPolicy { .. }
         ))
     )
 }
@@ -158,6 +165,32 @@ async fn admit(app: &App, call: &LetThrough) -> Result<(), Error> {
         asn: None,
     };
     Ok(admissions.admit(&client.seen(&edge(app, &call.seen)), now)?)
+}
+
+/// Holds the call to the denials that are kept, whatever its params are. What people are asked about, or were, goes on.
+async fn not_denied(app: &App, call: &LetThrough) -> Result<(), Error> {
+    let UpstreamKeyOwner::Agent(agent_id) = call.owner else {
+        return Ok(());
+    };
+    if call.is_held.load(Ordering::Relaxed) || app.ledger.denials().has_none(agent_id) {
+        return Ok(());
+    }
+    for operation in call.operations() {
+        let keyed;
+        let scope = match &call.by {
+            LetThroughBy::Key(upstream) => {
+                (_, keyed) = of_key(app, upstream, operation)?;
+                Ok(&keyed)
+            }
+            LetThroughBy::Read { scope, .. } => scope.as_ref().map_err(|of_type| *of_type),
+            LetThroughBy::Write => return Ok(()),
+        };
+        let on = (operation, scope);
+        if let Some(refused) = denied(app, (agent_id, call.task), on).await? {
+            return Err(refused.into());
+        }
+    }
+    Ok(())
 }
 
 /// Holds the call to the policy of this moment.

@@ -4,18 +4,20 @@ use crate::app::App;
 use crate::edge::{SeenFrom, edge};
 use crate::refusal::Error;
 use ledger::aggregate::{Agent, Task};
-use ledger::command::{Called, Calling, may_call};
+use ledger::command::{Called, Calling, HoldToDenials, may_call};
 use ledger::event::{AgentDescribed, CallRuling, RulingBasis, UpstreamKeyOwner, UsageCounts};
 use ledger::operation::{Scope, ScopeId};
 use ledger::policy::{Edge, PolicyInForce, Requirement, WindowClock, is_of_model, is_of_usage};
 use ledger::{
-    AgentId, AgentName, CatalogEntry, OperationId, Rejection, ScopePattern, ScopeType, StreamId,
-    TaskId, Timestamp, UpstreamName, Used, UsedLately,
+    AgentId, AgentName, CatalogEntry, OperationId, Origin, Rejection, RelayedCall, ScopePattern,
+    ScopeType, StreamId, TaskId, Timestamp, UpstreamName, Used, UsedLately,
 };
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+/// The part of the service that has calls judged, as origins name it.
+const COMPONENT: &str = "gateway";
 /// How far back the log is read for what owners used.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The same for what tasks used: none lives longer.
@@ -111,6 +113,11 @@ impl UsedHere {
     }
 }
 
+/// An operation and its object; `Err` has the type of all of them, for a list.
+pub(crate) type OnScope<'a> = (OperationId, Result<&'a Scope, ScopeType>);
+/// The agent that calls, whose key it uses, and the task with whose token it calls.
+type JudgedCaller<'a> = (&'a Agent, UpstreamKeyOwner, Option<&'a Task>);
+
 /// A call that was judged and may be sent.
 #[derive(Debug)]
 pub struct JudgedCall {
@@ -153,17 +160,16 @@ pub struct AskedCall<'a> {
     pub counts: bool,
 }
 
-/// Holds a call to the locks, blocks and policy of this moment, and says how they let it through. To rules a user is an
+/// Holds a call to the locks, blocks, kept denials and policy of this moment, and says how they let it through. To rules a user is an
 /// agent with the name `user:ID`.
 ///
 /// # Errors
-/// The refusal: [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`],
-/// [`Rejection::UsageUsedUp`].
+/// The refusal: [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedBefore`],
+/// [`Rejection::DeniedByPolicy`], [`Rejection::UsageUsedUp`].
 pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<JudgedCall, Error> {
     let ledger = &app.ledger;
     // Looked up before everything that it is judged by, so that this is held to what the log had then, or since.
     let size = *ledger.size().borrow();
-    let entry = entry(app, asked.operation)?;
     let agent = match asked.owner {
         UpstreamKeyOwner::Agent(id) => {
             let agent = ledger.load::<Agent>(id).await?;
@@ -178,11 +184,7 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<J
             created_at: Timestamp::default(),
         }),
     };
-    let scope = Scope {
-        scope_type: entry.scope_type,
-        id: ScopeId::parse(asked.upstream.as_str())
-            .ok_or_else(|| Error::defect("the name of an upstream is no object"))?,
-    };
+    let (entry, scope) = of_key(app, asked.upstream, asked.operation)?;
     let task = match asked.task {
         Some(task) => Some(allows(app, task, asked.operation, Ok(&scope)).await?),
         None => None,
@@ -201,9 +203,14 @@ pub async fn judge(app: &App, asked: AskedCall<'_>, seen: &SeenFrom) -> Result<J
     };
     let caller = (&*agent, asked.owner, task.as_deref());
     let call = (model, asked.counts);
-    let judged = hold((app, size), caller, call, seen, |calling, policy, clock| {
-        may_call(calling, called, policy, clock)
-    });
+    let on = (asked.operation, Ok(&scope));
+    let judged = hold(
+        (app, size),
+        (caller, on),
+        call,
+        seen,
+        |calling, policy, clock| may_call(calling, called, policy, clock),
+    );
     let (requirement, Held { open, ruling }, used) = judged.await?;
     let asks = requirement.map(|requirement| AsksAbout {
         entry,
@@ -232,7 +239,7 @@ pub(crate) fn say_used(app: &App, edge: &mut Edge, used: &UsedLately) {
 /// when the next one is judged, so that calls that come together do not pass a limit together.
 pub(crate) async fn hold<T>(
     (app, size): (&App, u64),
-    (agent, owner, in_task): (&Agent, UpstreamKeyOwner, Option<&Task>),
+    ((agent, owner, in_task), on): (JudgedCaller<'_>, OnScope<'_>),
     (model, counts): (Option<&str>, bool),
     seen: &SeenFrom,
     judged: impl FnOnce(
@@ -255,6 +262,10 @@ pub(crate) async fn hold<T>(
         }
         false => UsedLately::default(),
     };
+    let denied = match owner {
+        UpstreamKeyOwner::Agent(agent_id) => denied(app, (agent_id, task), on).await?,
+        UpstreamKeyOwner::User(_) => None,
+    };
     let edge = edge(app, seen);
     let mut here = (reads_used || counts).then(|| locked(&app.used.here));
     let used = match &here {
@@ -267,6 +278,7 @@ pub(crate) async fn hold<T>(
         edge: &edge,
         locks: &ledger.locks(),
         admissions: &ledger.admissions(),
+        denied,
         lately: ledger.lately(&agent.name),
         used,
     };
@@ -278,6 +290,37 @@ pub(crate) async fn hold<T>(
     });
     let ruling = CallRuling { size, basis };
     Ok((said, Held { open, ruling }, used))
+}
+
+/// The refusal of a call by a kept denial that stands, whatever its params are. The ledger is asked only where one is about
+/// the operation.
+pub(crate) async fn denied(
+    app: &App,
+    (agent_id, task_id): (AgentId, Option<TaskId>),
+    (operation, scope): OnScope<'_>,
+) -> Result<Option<Rejection>, Error> {
+    let ledger = &app.ledger;
+    let denials = ledger.denials();
+    if denials.has_none(agent_id) {
+        return Ok(None);
+    }
+    let call = RelayedCall {
+        operations: vec![operation.to_string()],
+        scope: scope.cloned(),
+    };
+    if !denials.may_refuse(agent_id, &call) {
+        return Ok(None);
+    }
+    let held = HoldToDenials {
+        agent_id,
+        task_id,
+        call,
+    };
+    match ledger.execute(Origin::system(COMPONENT), held).await {
+        Ok(()) => Ok(None),
+        Err(ledger::Error::Rejected(refused @ Rejection::DeniedBefore { .. })) => Ok(Some(refused)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Holds a call with a task's token to what the task may use: the object, or all of a type. Gives the task.
@@ -306,6 +349,28 @@ pub(crate) async fn allows(
     }
 }
 
+/// The operation of a call for which the stored key of an upstream is enough, and its object: that upstream.
+///
+/// # Errors
+/// An operation that is in no catalog.
+pub fn of_key(
+    app: &App,
+    upstream: &UpstreamName,
+    operation: OperationId,
+) -> Result<(CatalogEntry, Scope), Error> {
+    let entry = app.ledger.rules().providers.entry(operation.as_str());
+    let entry = entry.map_err(|unknown| Rejection::Invalid {
+        code: "unknown_operation",
+        detail: unknown.to_string(),
+    })?;
+    let scope = Scope {
+        scope_type: entry.scope_type,
+        id: ScopeId::parse(upstream.as_str())
+            .ok_or_else(|| Error::defect("the name of an upstream is no object"))?,
+    };
+    Ok((entry, scope))
+}
+
 /// Whether the policy reads what calls used.
 fn reads_used(policy: Option<&PolicyInForce>) -> bool {
     let prepared = policy.and_then(|policy| policy.prepared.as_deref());
@@ -320,14 +385,5 @@ pub fn reads_body(app: &App, operation: OperationId) -> bool {
     let prepared = policy.and_then(|policy| policy.prepared.as_deref());
     prepared.is_some_and(|prepared| {
         prepared.reads_params(operation) || prepared.reads_about(operation, is_of_model)
-    })
-}
-
-fn entry(app: &App, operation: OperationId) -> Result<CatalogEntry, Error> {
-    let entry = app.ledger.rules().providers.entry(operation.as_str());
-    entry.map_err(|unknown| {
-        let detail = unknown.to_string();
-        let code = "unknown_operation";
-        Rejection::Invalid { code, detail }.into()
     })
 }

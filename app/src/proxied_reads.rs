@@ -9,11 +9,11 @@ use ledger::command::{ReadAsked, may_read};
 use ledger::event::{CallRuling, UpstreamKeyOwner};
 use ledger::{AgentId, Rejection, TaskId};
 
-/// Holds a read of an agent to the locks, blocks, grants and policy of this moment, and says how they let it through.
+/// Holds a read of an agent to the locks, blocks, kept denials, grants and policy of this moment, and says how they let it through.
 ///
 /// # Errors
-/// The refusal: [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`],
-/// [`Rejection::NotGranted`].
+/// The refusal: [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedBefore`],
+/// [`Rejection::DeniedByPolicy`], [`Rejection::NotGranted`].
 pub async fn judge(
     app: &App,
     (agent, task): (AgentId, Option<TaskId>),
@@ -29,9 +29,10 @@ pub async fn judge(
     };
     let owner = UpstreamKeyOwner::Agent(agent.id);
     let caller = (&*agent, owner, task.as_deref());
+    let on = (asked.operation, asked.scope);
     let judged = hold(
         (app, size),
-        caller,
+        (caller, on),
         (None, false),
         seen,
         |calling, policy, clock| Ok((may_read(calling, asked, policy, clock)?, ())),

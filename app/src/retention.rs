@@ -145,11 +145,11 @@ pub fn means(
         },
         (Decision::Deny, None) => format!("Agent {agent} may not {what}, this time."),
         (Decision::Approve, Some(kept)) => {
-            let time = kept.in_words(now);
+            let time = kept.in_words(decision, now);
             format!("Agent {agent} may {what}; {time}, without asking again.")
         }
         (Decision::Deny, Some(kept)) => {
-            let time = kept.in_words(now);
+            let time = kept.in_words(decision, now);
             format!("Agent {agent} may not {what}; {time}, nobody is asked.")
         }
     };

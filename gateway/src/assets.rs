@@ -357,7 +357,7 @@ impl Shared {
         let route = Cow::Borrowed("/accounts/{account}/workers/assets/upload");
         let read = Access::Read(asked.clone());
         let call = Call::of(OPERATION, route, read, LONGEST);
-        let mut caller = self.watched(api, caller, &call, &parts.extensions);
+        let (mut caller, _) = self.watched(api, caller, &call, &parts.extensions);
         let mut ruling = None;
         if let Owner::Agent(id, _) = &caller.owner {
             let permits = &self.ports.permits;

@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Whose stored key a call uses, and whose tokens it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -186,13 +187,15 @@ pub struct KeyCall<'a> {
 }
 
 /// A call that is let through.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct OpenCall<'a> {
     pub upstream: &'a UpstreamName,
     pub operation: OperationId,
     /// The operation of the messages that it brings.
     pub brings: Option<OperationId>,
     pub by: LetThroughBy<'a>,
+    /// Set once it is held for people instead.
+    pub is_held: Arc<AtomicBool>,
 }
 
 /// The permission by which it is.
@@ -275,6 +278,15 @@ pub trait Permits: Send + Sync + 'static {
     /// Whether a rule in force reads of the body of a call for which a stored key is enough.
     fn reads_body(&self, operation: OperationId) -> bool;
 
+    /// What a request that such a call is would be asked about, where a denial is kept of just one request of it: its body
+    /// says whether it is that.
+    fn compared(
+        &self,
+        owner: &Owner,
+        upstream: &UpstreamName,
+        operation: OperationId,
+    ) -> Option<Asked>;
+
     /// Whether such a call may be sent, or people have to be asked about it. One that counts is open for as long as what
     /// is given lives.
     ///
@@ -298,8 +310,8 @@ pub trait Permits: Send + Sync + 'static {
         seen: &'a Extensions,
     ) -> BoxFuture<'a, Result<Option<CallRuling>, Refusal>>;
 
-    /// Becomes ready with the refusal that the call meets from then on, as soon as a lock on its operation, a block or the
-    /// policy forbids it. What changes after this is called counts.
+    /// Becomes ready with the refusal that the call meets from then on, as soon as a lock on its operation, a block, a kept
+    /// denial or the policy forbids it. What changes after this is called counts.
     fn broken_off(
         &self,
         caller: (&Owner, Option<TaskId>),

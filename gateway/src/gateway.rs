@@ -7,8 +7,8 @@ use crate::assets::{AssetUploads, brings_files};
 use crate::bodies::{Buffers, Content, TOO_MANY_VALUES, Whole, too_large};
 use crate::call::{Access, Call, Routed};
 use crate::caller::{
-    Asked, Asks, Caller, Callers, Judged, KeyCall, Keys, LetThroughBy, Open, OpenCall, OpeningKey,
-    Owner, Permits, Reach, Upstreams,
+    Asked, Asks, Caller, Callers, CountedFor, Judged, KeyCall, Keys, LetThroughBy, Open, OpenCall,
+    OpeningKey, Owner, Permits, Reach, Upstreams,
 };
 use crate::cloudflare;
 use crate::credentials;
@@ -31,14 +31,15 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
-use ledger::RequestId;
-use ledger::TaskId;
 use ledger::event::{CallSubject, UpstreamKeyOwner};
+use ledger::operation::Scope;
+use ledger::{AgentId, AgentName, RequestId, TaskId};
 use secrecy::SecretString;
 use serde_json::json;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
@@ -194,7 +195,7 @@ impl Shared {
             Routed::Call(call) => call,
             Routed::OwnCredential => return Ok(cloudflare::verified(caller.counted_for)),
         };
-        let caller = self.watched(api, caller, &call, &parts.extensions);
+        let (caller, is_held) = self.watched(api, caller, &call, &parts.extensions);
         let permits = &self.ports.permits;
         // What a rule reads of the body is judged when that is there.
         let has_messages = call.is_metered || call.has_messages;
@@ -232,10 +233,20 @@ impl Shared {
             let writing = self.write(api, &parts, (path, write), caller, Box::new(place));
             return writing.await;
         }
+        let compared = self.compared(api, &parts, &call, &caller.owner);
         let mut read = None;
-        let body = match is_read {
-            false => body,
-            true => {
+        let body = match (is_read, &compared) {
+            (false, None) => body,
+            (false, Some(_)) => {
+                let of = (caller.owner.recorded(), self.settings.idle);
+                let whole = tokio::select! {
+                    biased;
+                    refused = &mut caller.ended => return Err(refused),
+                    whole = self.buffers.read(body, call.most, of) => whole?,
+                };
+                Body::from(read.insert(whole).bytes.clone())
+            }
+            (true, _) => {
                 let judging = self.judged((api, &call), body, &mut caller, &parts.extensions);
                 let whole;
                 (whole, judged) = judging.await?;
@@ -248,9 +259,15 @@ impl Shared {
                 Some(whole) => Unread::Whole(whole),
                 None => Unread::Body(body),
             };
+            is_held.store(true, Ordering::Relaxed);
             let call = (path, &call, asks, unread);
             let holding = self.hold(api, &parts, call, caller, (place, open));
             return holding.await;
+        }
+        if let (Some(asked), Some(whole)) = (&compared, &mut read) {
+            let by = (&caller.owner, caller.task, caller.counted_for);
+            let held = self.not_denied(api, &parts, (path, asked, whole), by);
+            held.await?;
         }
         // The memory of a body that was read is held until the answer begins.
         let _whole = read;
@@ -421,45 +438,8 @@ impl Shared {
             },
         };
         self.buffers.take_parsed(&mut whole, &parts.headers)?;
-        let content = Content::read(&parts.headers, &whole.bytes)?;
-        let secrets = api.judge_write(&parts.method, path, &content)?;
-        let upload = api.upload_of(&parts.method, path, &content);
-        let mut headers = api.to.of(&parts.headers);
-        headers.remove(header::CONTENT_LENGTH);
-        let body = match &content {
-            Content::Form(form) => {
-                let (content_type, body) = form.write();
-                let content_type = HeaderValue::from_str(&content_type)
-                    .map_err(|_| Refusal::malformed("the form cannot be sent on"))?;
-                headers.insert(header::CONTENT_TYPE, content_type);
-                body
-            }
-            Content::Nothing | Content::Json(_) => whole.bytes.clone(),
-        };
-        // What carries it out reads it for itself.
-        drop(content);
-        let write = Write {
-            agent: (id, name),
-            task,
-            counted_for,
-            request_id: parts.extensions.get::<RequestId>().copied(),
-            seen,
-            upstream: api.name.clone(),
-            operation: asked.operation,
-            level: asked.level,
-            risk: asked.risk,
-            scope: scope.clone(),
-            title: api.title(&parts.method, path),
-            method: parts.method.clone(),
-            base_url: api.base_url().to_owned(),
-            target: target(parts, path),
-            headers,
-            body,
-            secrets,
-            upload,
-            patience: patience(&parts.headers),
-            is_retry: is_retry(&parts.headers),
-        };
+        let on = (path, asked, scope, &whole);
+        let write = write_of(api, parts, on, ((id, name), task, counted_for), seen)?;
         let answer = tokio::select! {
             biased;
             refused = &mut ended => return Err(refused),
@@ -468,14 +448,49 @@ impl Shared {
         Ok(answer.into_response(ended, held))
     }
 
-    /// The caller of a call that also ends with what lets it through.
+    /// What a request that is relayed would be asked about, where a denial is kept of just one such request.
+    fn compared(&self, api: &Api, parts: &Parts, call: &Call, owner: &Owner) -> Option<Asked> {
+        let is_asked_about = matches!(call.access, Access::Key)
+            && !matches!(parts.method, Method::GET | Method::HEAD)
+            && refuse_longer(parts, HELD).is_ok();
+        let permits = &self.ports.permits;
+        let compared = is_asked_about.then(|| permits.compared(owner, &api.name, call.operation));
+        compared.flatten()
+    }
+
+    /// Holds a request that is relayed to the denials that are kept of just that request.
+    async fn not_denied(
+        &self,
+        api: &Api,
+        parts: &Parts,
+        (path, asked, whole): (&str, &Asked, &mut Whole),
+        (owner, task, counted_for): (&Owner, Option<TaskId>, CountedFor),
+    ) -> Result<(), Refusal> {
+        let (Some(writes), Owner::Agent(id, name), Reach::One(scope)) =
+            (&self.ports.writes, owner, &asked.reach)
+        else {
+            return Ok(());
+        };
+        // Nobody is asked about a longer one.
+        if whole.bytes.len() as u64 > HELD {
+            return Ok(());
+        }
+        self.buffers.take_parsed(whole, &parts.headers)?;
+        let by = ((*id, name.clone()), task, counted_for);
+        let seen = parts.extensions.clone();
+        let write = write_of(api, parts, (path, asked, scope, whole), by, seen)?;
+        writes.not_denied(write).await
+    }
+
+    /// The caller of a call that also ends with what lets it through, and the mark that it is held for people instead.
     pub(crate) fn watched(
         &self,
         api: &Api,
         caller: Caller,
         call: &Call,
         seen: &Extensions,
-    ) -> Caller {
+    ) -> (Caller, Arc<AtomicBool>) {
+        let is_held = Arc::<AtomicBool>::default();
         let open = OpenCall {
             upstream: &api.name,
             operation: call.operation,
@@ -485,10 +500,11 @@ impl Shared {
                 Access::Read(asked) => LetThroughBy::Read(asked),
                 Access::Write(_) => LetThroughBy::Write,
             },
+            is_held: Arc::clone(&is_held),
         };
         let who = (&caller.owner, caller.task);
         let broken_off = self.ports.permits.broken_off(who, open, seen);
-        caller.until(broken_off)
+        (caller.until(broken_off), is_held)
     }
 
     /// Holds a call to what is granted.
@@ -605,6 +621,53 @@ impl Shared {
             None => Ok(answer),
         }
     }
+}
+
+/// A request as it would be held for people, in the form in which it goes up.
+fn write_of(
+    api: &Api,
+    parts: &Parts,
+    (path, asked, scope, whole): (&str, &Asked, &Scope, &Whole),
+    (agent, task, counted_for): ((AgentId, AgentName), Option<TaskId>, CountedFor),
+    seen: Extensions,
+) -> Result<Write, Refusal> {
+    let content = Content::read(&parts.headers, &whole.bytes)?;
+    let secrets = api.judge_write(&parts.method, path, &content)?;
+    let upload = api.upload_of(&parts.method, path, &content);
+    let mut headers = api.to.of(&parts.headers);
+    headers.remove(header::CONTENT_LENGTH);
+    let body = match &content {
+        Content::Form(form) => {
+            let (content_type, body) = form.write();
+            let content_type = HeaderValue::from_str(&content_type)
+                .map_err(|_| Refusal::malformed("the form cannot be sent on"))?;
+            headers.insert(header::CONTENT_TYPE, content_type);
+            body
+        }
+        Content::Nothing | Content::Json(_) => whole.bytes.clone(),
+    };
+    Ok(Write {
+        agent,
+        task,
+        counted_for,
+        request_id: parts.extensions.get::<RequestId>().copied(),
+        seen,
+        upstream: api.name.clone(),
+        operation: asked.operation,
+        level: asked.level,
+        risk: asked.risk,
+        scope: scope.clone(),
+        title: api.title(&parts.method, path),
+        method: parts.method.clone(),
+        base_url: api.base_url().to_owned(),
+        target: target(parts, path),
+        headers,
+        body,
+        secrets,
+        upload,
+        patience: patience(&parts.headers),
+        is_retry: is_retry(&parts.headers),
+    })
 }
 
 /// The call, as it is recorded.

@@ -254,6 +254,12 @@ pub trait Writes: Send + Sync + 'static {
     /// # Errors
     /// Why it was not carried out, or why nobody can tell.
     fn carry_out(&self, write: Write) -> BoxFuture<'_, Result<Answer, Refusal>>;
+
+    /// Holds a request that is sent without being held for people to the denials that are kept of it.
+    ///
+    /// # Errors
+    /// [`crate::Word::Denied`].
+    fn not_denied(&self, write: Write) -> BoxFuture<'_, Result<(), Refusal>>;
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::digest::digest;
 use crate::event::{FactValue, PolicyEvaluation};
 use crate::id::{AgentId, TaskId};
 use crate::name::ClientSubject;
+use crate::operation::{MatchDigest, match_digest_of};
 use crate::policy::{Excluded, FACTS_OF_APPLY, is_from_log};
 use crate::retention::{Binding, Breadth};
 use crate::statement::{Decision, SignedRule};
@@ -29,11 +30,64 @@ digest!(
 );
 
 impl OperationsDigest {
-    /// That of operations as they will be sent. Params count where the breadth is exact.
+    /// That of operations as they will be sent, in which each request of a client counts as its match digest says it: the
+    /// client's own headers and the spelling of its body do not. Params count where the breadth is exact.
+    ///
+    /// # Errors
+    /// As of [`Self::as_sent`].
+    pub fn of(operations: &[Value], breadth: Breadth) -> Result<Self, StrictJsonError> {
+        match breadth {
+            Breadth::Exact => {
+                let digests = operations.iter().map(match_digest_of);
+                Self::matched(operations, &digests.collect::<Vec<_>>())
+            }
+            Breadth::Scope => Self::as_sent(operations, breadth),
+        }
+    }
+
+    /// That of exactly these operations, where the match digests of their requests were made before.
+    ///
+    /// # Errors
+    /// As of [`Self::as_sent`].
+    pub(crate) fn matched(
+        operations: &[Value],
+        digests: &[Option<MatchDigest>],
+    ) -> Result<Self, StrictJsonError> {
+        if digests.iter().all(Option::is_none) {
+            return Self::as_sent(operations, Breadth::Exact);
+        }
+        let operations = operations.iter().zip(digests);
+        let operations: Vec<_> = operations
+            .map(|(operation, digest)| match digest {
+                None => operation.clone(),
+                Some(digest) => json!({
+                    "operation_id": operation.get("operation_id"),
+                    "scope_type": operation.get("scope_type"),
+                    "scope_id": operation.get("scope_id"),
+                    "matches": digest.to_string(),
+                }),
+            })
+            .collect();
+        Self::as_sent(&operations, Breadth::Exact)
+    }
+
+    /// That of now, and that of before: one twice where no request of a client is among them.
+    pub(crate) fn both(
+        operations: &[Value],
+        breadth: Breadth,
+    ) -> Result<[Self; 2], StrictJsonError> {
+        Ok([
+            Self::of(operations, breadth)?,
+            Self::as_sent(operations, breadth)?,
+        ])
+    }
+
+    /// That of operations as they will be sent, with the requests of clients byte for byte, as it stood in keys before
+    /// those had match digests. Params count where the breadth is exact.
     ///
     /// # Errors
     /// When an operation holds a number that is not exact in JSON, or nests too deeply.
-    pub fn of(operations: &[Value], breadth: Breadth) -> Result<Self, StrictJsonError> {
+    pub(crate) fn as_sent(operations: &[Value], breadth: Breadth) -> Result<Self, StrictJsonError> {
         let bytes = match breadth {
             Breadth::Exact => canonicalise(&Value::Array(operations.to_vec()))?,
             Breadth::Scope => {

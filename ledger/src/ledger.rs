@@ -23,6 +23,7 @@ use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
 use crate::counts::Lately;
+use crate::denials::Denials;
 use crate::error::Error;
 use crate::event::{
     Actor, Envelope, FileDigest, LockTarget, Recorded, SessionTokenHash, UpstreamKeyOwner,
@@ -276,6 +277,18 @@ impl Ledger {
     #[must_use]
     pub fn watch_admissions(&self) -> watch::Receiver<Arc<Admissions>> {
         self.shared.admissions.subscribe()
+    }
+
+    /// The kept denials as of the last commit.
+    #[must_use]
+    pub fn denials(&self) -> Arc<Denials> {
+        Arc::clone(&self.shared.denials.borrow())
+    }
+
+    /// The kept denials, for who waits until they change.
+    #[must_use]
+    pub fn watch_denials(&self) -> watch::Receiver<Arc<Denials>> {
+        self.shared.denials.subscribe()
     }
 
     /// What an agent did lately, as of the last commit; unknown where the policy in force does not read it.

@@ -28,6 +28,7 @@ mod clock;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 pub mod command;
 mod counts;
+mod denials;
 pub mod describe;
 mod digest;
 mod error;
@@ -93,6 +94,7 @@ pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
 pub use clearance_key::{BoundTo, ClearanceKey, KeyParts, OperationsDigest};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 pub use counts::Lately;
+pub use denials::{Denials, RelayedCall};
 pub use digest::InvalidDigest;
 pub use error::{Error, with_sources};
 pub use event::{Actor, Envelope, Event, Recorded, Role};

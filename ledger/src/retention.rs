@@ -1,6 +1,7 @@
 //! How long a decision holds, and for what else than the question it was given on.
 
 use crate::clock::Timestamp;
+use crate::statement::Decision;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ impl Breadth {
 pub enum Binding {
     /// Those of the question's task. It ends with the task.
     Task,
-    /// Those of the same agent under the same subject, whichever task they are of.
+    /// Those of the same agent, whichever task they are of: of an approval under the same subject, of a denial under any.
     Agent,
 }
 
@@ -116,9 +117,10 @@ impl Retention {
         self.until.is_none_or(|until| now < until)
     }
 
-    /// The rest of *purge any cache of shop.example*: `for 7 days, in any task of the agent`.
+    /// The rest of *purge any cache of shop.example*: `for 7 days, in any task of the agent`. A denial is of the agent, and an
+    /// approval of it under the subject or with the key that it was asked with.
     #[must_use]
-    pub fn in_words(&self, now: Timestamp) -> String {
+    pub fn in_words(&self, decision: Decision, now: Timestamp) -> String {
         let time = match self.until {
             Some(until) => format!("for {}", span(until.since(now))),
             None if self.binding == Binding::Task => "until the task closes".to_owned(),
@@ -127,7 +129,12 @@ impl Retention {
         match (self.binding, self.until) {
             (Binding::Task, Some(_)) => format!("{time}, in this task"),
             (Binding::Task, None) => time,
-            (Binding::Agent, _) => format!("{time}, in any task of the agent"),
+            (Binding::Agent, _) => match decision {
+                Decision::Deny => format!("{time}, in any task of the agent"),
+                Decision::Approve => {
+                    format!("{time}, in any task of the agent with the same subject or key")
+                }
+            },
         }
     }
 }
@@ -237,7 +244,7 @@ mod tests {
                 binding,
                 until: until.map(at),
             }
-            .in_words(at(0))
+            .in_words(Decision::Deny, at(0))
         };
         assert_eq!(
             kept(Binding::Agent, Some(7 * 86_400)),
@@ -248,6 +255,16 @@ mod tests {
         assert_eq!(
             kept(Binding::Agent, None),
             "without an end, in any task of the agent"
+        );
+        let approval = Retention {
+            mode: KeptMode::Permanent,
+            breadth: Breadth::Exact,
+            binding: Binding::Agent,
+            until: None,
+        };
+        assert_eq!(
+            approval.in_words(Decision::Approve, at(0)),
+            "without an end, in any task of the agent with the same subject or key"
         );
         assert_eq!(
             kept(Binding::Task, Some(90)),

@@ -99,6 +99,23 @@ impl Approval {
         }
     }
 
+    /// What holds where an approval is given now with that choice: of each part the narrowest of the choice and of the
+    /// votes that stand. Whoever votes later can make it narrower still.
+    #[must_use]
+    pub fn held_choice(&self, choice: &Choice, now: Timestamp) -> Choice {
+        let votes = || {
+            let votes = self.standing_votes();
+            votes.map(|vote| Choice::of_statement(&vote.cast.statement).unwrap_or_default())
+        };
+        let retentions = votes().map(|vote| vote.retention);
+        let untils = votes().filter_map(|vote| vote.use_until);
+        Choice {
+            retention: narrowest(choice.retention, retentions).filter(|kept| kept.lasts_at(now)),
+            use_until: untils.chain(choice.use_until).min(),
+            ..choice.clone()
+        }
+    }
+
     /// The users whose wish a question is that is not about an apply.
     pub(crate) fn wanted_by(&self) -> impl Iterator<Item = UserId> {
         let exclude = self.electorate().exclude.iter();

@@ -295,6 +295,7 @@ fn refusal(error: &ledger::Error) -> Refusal {
     let word = match error {
         ledger::Error::Rejected(Rejection::PolicyJustChanged) => return Refusal::ruled_anew(),
         ledger::Error::Rejected(Rejection::Locked { .. }) => Word::Locked,
+        ledger::Error::Rejected(Rejection::DeniedBefore { .. }) => Word::Denied,
         ledger::Error::Rejected(Rejection::KeyRevoked | Rejection::SessionEnded) => {
             Word::Unauthorized
         }

@@ -20,7 +20,7 @@ use gateway::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use ledger::aggregate::{Apply, Approval, OperationState, Task};
-use ledger::command::Standing;
+use ledger::command::{HoldRequestToDenials, Standing};
 use ledger::event::{ApplyEnd, OperationOutcome, UpstreamKeyOwner};
 use ledger::operation::{
     ForwardedRequest, HiddenSecret, MatchedWrite, Method as WriteMethod, Operation, ScopeId,
@@ -709,6 +709,21 @@ async fn close_or_tell(state: &AppState, writer: &Writer, apply: &Apply) {
 impl Writes for HeldWrites {
     fn carry_out(&self, write: Write) -> BoxFuture<'_, Result<Answer, Refusal>> {
         self.hold(write).boxed()
+    }
+
+    fn not_denied(&self, write: Write) -> BoxFuture<'_, Result<(), Refusal>> {
+        async move {
+            let (agent_id, task_id) = (write.agent.0, write.task);
+            let (operation, _) = self.operation_of(write).await?;
+            let held = HoldRequestToDenials::of((agent_id, task_id), &operation);
+            let held = held.map_err(|error| refusal(&error.into()))?;
+            let ledger = &self.state.app.ledger;
+            let held = ledger
+                .execute(ledger::Origin::system("gateway"), held)
+                .await;
+            held.map_err(|error| refusal(&error.into()))
+        }
+        .boxed()
     }
 }
 

@@ -19,9 +19,10 @@ use gateway::{
 use http::Extensions;
 use ledger::command::ReadAsked;
 use ledger::event::{CallRuling, UpstreamKeyOwner};
+use ledger::operation::Scope;
 use ledger::{
-    AgentId, Ledger, OperationId, Rejection, SHARED_KEY, TaskId, UpstreamId, UpstreamName,
-    with_sources,
+    AgentId, CatalogEntry, Ledger, OperationId, Rejection, SHARED_KEY, TaskId, UpstreamId,
+    UpstreamName, with_sources,
 };
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -198,9 +199,19 @@ fn judged_against(error: &Error) -> Refusal {
     let word = match rejection {
         Rejection::Locked { .. } => Word::Locked,
         Rejection::UsageUsedUp { .. } => Word::Quota,
+        Rejection::DeniedBefore { .. } => Word::Denied,
         _ => Word::Forbidden,
     };
     Refusal::new(word, told_to_client(rejection))
+}
+
+fn asked((entry, scope): (&CatalogEntry, Scope)) -> Asked {
+    Asked {
+        operation: entry.id,
+        level: entry.level,
+        risk: entry.risk,
+        reach: Reach::One(scope),
+    }
 }
 
 /// The question about a call, with the facts that were known when it was judged.
@@ -213,12 +224,7 @@ fn asks(about: AsksAbout, mut seen: Extensions) -> Asks {
     } = about;
     seen.insert(used);
     Asks {
-        asked: Asked {
-            operation: entry.id,
-            level: entry.level,
-            risk: entry.risk,
-            reach: Reach::One(scope),
-        },
+        asked: asked((&entry, scope)),
         requirement,
         seen,
     }
@@ -294,6 +300,24 @@ impl Permits for OfService {
 
     fn reads_body(&self, operation: OperationId) -> bool {
         proxied_calls::reads_body(&self.state.app, operation)
+    }
+
+    fn compared(
+        &self,
+        owner: &Owner,
+        upstream: &UpstreamName,
+        operation: OperationId,
+    ) -> Option<Asked> {
+        let Owner::Agent(agent_id, _) = owner else {
+            return None;
+        };
+        let app = &self.state.app;
+        let denials = app.ledger.denials();
+        if !denials.compares(*agent_id, operation.as_str()) {
+            return None;
+        }
+        let (entry, scope) = proxied_calls::of_key(app, upstream, operation).ok()?;
+        Some(asked((&entry, scope)))
     }
 
     fn may_call<'a>(
@@ -373,6 +397,7 @@ impl Permits for OfService {
                 },
                 gateway::LetThroughBy::Write => LetThroughBy::Write,
             },
+            is_held: call.is_held,
             seen: seen.get::<SeenFrom>().cloned().unwrap_or_default(),
         };
         async move { judged_against(&broken_off(&state.app, call, changes).await) }.boxed()

@@ -3,7 +3,7 @@
 
 use crate::held_writes::until_held;
 use crate::logins::{TOKEN, ask};
-use crate::proxied_usage::{ruled, verified};
+use crate::proxied_usage::{ruled, ruled_after, verified};
 use crate::proxies::{SOON, Stage};
 use fixtures::approver::SoftApprover;
 use fixtures::sandbox::{BASE_URL, Sandbox, until};
@@ -721,4 +721,70 @@ async fn killed_after_the_intent() {
 #[tokio::test]
 async fn killed_after_the_end() {
     killed_at("apply.ended").await;
+}
+
+/// Before anybody is asked or a rule allows it, a message that was denied for later too is refused: whatever its params
+/// are, or just that message however a client spells it.
+#[tokio::test]
+async fn a_kept_denial_holds_for_messages_that_are_relayed_and_ends_those_under_way() {
+    const OTHER: &str = "{\"model\":\"claude-x\",\"max_tokens\":1,\"messages\":[]}";
+    for breadth in ["exact", "scope"] {
+        let mut sandbox = Sandbox::new().await;
+        let asking = Asking::new(&mut sandbox).await;
+        let asked = asking.asked(HELLO).await;
+        let allow =
+            self::asking("\"anthropic.messages.create\"", "true").replace("\"ask\"", "\"allow\"");
+        ruled_after(&asking.stage, 1, &allow).await;
+        // This one is under way when the other is denied.
+        let (_open, under_way) = {
+            let (answer, upstream) = tokio::join!(asking.send(OTHER, LONG), async {
+                let (mut stream, _) = asking.upstream().await;
+                stream
+                        .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
+                        .await
+                        .unwrap();
+                stream
+            });
+            (upstream, answer.0)
+        };
+        let keep =
+            json!({"mode": "cache", "duration": "1h", "breadth": breadth, "binding": "agent"});
+        let caller = &asking.stage.service.caller;
+        let denied = caller
+            .decide_and_keep(&asking.alice, &asked, ("deny", None), Some(&keep))
+            .await
+            .unwrap();
+        assert_eq!(denied.status, 200, "{}", denied.text);
+        if breadth == "scope" {
+            assert!(under_way.text().await.is_err(), "it is broken off");
+        }
+        let respelled = serde_json::from_str::<Value>(HELLO).unwrap().to_string();
+        for body in [HELLO, &respelled] {
+            let (answer, code) = asking.send(body, SHORT).await;
+            assert_eq!(
+                (answer.status().as_u16(), code.as_deref()),
+                (403, Some("denied"))
+            );
+            assert_eq!(answer.headers()["x-should-retry"], "false");
+            let said: Value = answer.json().await.unwrap();
+            assert_eq!(said["error"]["type"], "permission_error");
+            let message = said["error"]["message"].as_str().unwrap();
+            assert!(
+                message.starts_with("denied before, and the answer is kept until"),
+                "{message}"
+            );
+        }
+        match breadth {
+            "scope" => assert_eq!(asking.send(OTHER, SHORT).await.1.as_deref(), Some("denied")),
+            _ => {
+                let (other, _) = tokio::join!(
+                    asking.send(OTHER, LONG),
+                    asking.upstream_answers("200 OK", ANSWER)
+                );
+                assert_eq!(other.0.status().as_u16(), 200);
+            }
+        }
+        asking.is_quiet().await;
+        asking.check(&sandbox).await;
+    }
 }

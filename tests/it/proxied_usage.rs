@@ -26,12 +26,17 @@ async fn called(stage: &Stage, credential: &str) -> String {
 
 /// Puts a policy in force.
 pub(crate) async fn ruled(stage: &Stage, document: &str) {
+    ruled_after(stage, 0, document).await;
+}
+
+/// Puts a policy in the place of that version.
+pub(crate) async fn ruled_after(stage: &Stage, version: u64, document: &str) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let host = fixtures::sandbox::BASE_URL.trim_start_matches("http://");
     let put = client
         .put(format!("http://{}/v1/policy", stage.service.address))
         .header("host", host)
-        .header("if-match", "\"0\"")
+        .header("if-match", format!("\"{version}\""))
         .header("content-type", "application/toml")
         .bearer_auth(TOKEN)
         .body(document.to_owned());

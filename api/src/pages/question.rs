@@ -18,7 +18,7 @@ use ledger::aggregate::{Apply, Approval, ApprovalState, CancelledBy, Task};
 use ledger::event::{OnApproval, PreState};
 use ledger::operation::Operation;
 use ledger::statement::PreStateDigest;
-use ledger::{Breadth, Providers, Timestamp};
+use ledger::{Breadth, Decision, Providers, Timestamp};
 
 /// Those who approved what was then denied, or decided by nobody.
 pub(super) fn approved_before(approval: &Approval) -> Vec<Given<'_>> {
@@ -216,7 +216,11 @@ impl Question<'_> {
     /// What of the decision is kept, in words.
     fn kept(&self) -> Option<String> {
         let retention = self.approval.kept()?;
-        let time = retention.in_words(self.approval.decided_at?);
+        let decision = match self.approval.state {
+            ApprovalState::Denied => Decision::Deny,
+            _ => Decision::Approve,
+        };
+        let time = retention.in_words(decision, self.approval.decided_at?);
         let what = match retention.breadth {
             Breadth::Exact => "exactly these operations",
             Breadth::Scope => "the same operations with any values",

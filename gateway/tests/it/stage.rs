@@ -167,6 +167,10 @@ impl Permits for Granted {
         self.0 && operation.as_str() == "anthropic.messages.create"
     }
 
+    fn compared(&self, _: &Owner, _: &UpstreamName, _: OperationId) -> Option<Asked> {
+        None
+    }
+
     fn may_call<'a>(
         &'a self,
         _: (&'a Owner, Option<TaskId>),
@@ -277,6 +281,10 @@ impl Drop for Held<'_> {
 }
 
 impl Writes for Carried {
+    fn not_denied(&self, _: Write) -> BoxFuture<'_, Result<(), Refusal>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
     fn carry_out(&self, write: Write) -> BoxFuture<'_, Result<gateway::Answer, Refusal>> {
         async move {
             if write.target.contains("/hold/") {

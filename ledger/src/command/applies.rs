@@ -128,8 +128,8 @@ impl Command for SubmitApply {
         let asked_for = self.operations.iter();
         let asked_for = asked_for.map(|operation| operation.entry.id.into());
         let targets = targets(tx, &task, agent.as_deref(), &self.token, asked_for);
-        let submittal = Submittal::of(tx, &task, &submission, &targets).await?;
-        match clearances::not_denied(tx, &submittal).await {
+        let asked_for = (&*submission, Some(&*self.operations));
+        match clearances::not_denied(tx, &task, asked_for, &targets).await {
             Err(Error::Rejected(refused @ Rejection::DeniedBefore { .. })) => {
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
             }
@@ -185,7 +185,11 @@ impl Command for SubmitApply {
             ruled.exclude(excluded);
         }
         let cleared = match unanswered {
-            true => clearances::answer(tx, &submittal, &check.requested, ruled.as_ref()).await?,
+            true => {
+                let asked_for = (&*submission, &*self.operations);
+                let submittal = Submittal::of(tx, &task, asked_for, &targets).await?;
+                clearances::answer(tx, &submittal, &check.requested, ruled.as_ref()).await?
+            }
             false => None,
         };
         let scheduled = match &self.token {

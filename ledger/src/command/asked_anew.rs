@@ -1,7 +1,7 @@
 //! Asking about an apply anew, where the policy wants another answer than its question would get.
 
 use super::applies::{Question, after_locks, ask};
-use super::clearances::{Submittal, not_denied};
+use super::clearances::not_denied;
 use super::devices::devices_of_approvers;
 use super::question_limits;
 use super::ruled::Ruled;
@@ -92,9 +92,8 @@ pub(super) async fn ask_anew(tx: &mut Transaction<'_>, anew: Anew<'_>) -> Result
     tx.admissions().admit(&client, now)?;
     let excluded = excluded(tx, task, agent, key).await?;
     ruled.exclude(excluded);
-    let submittal = Submittal::of(tx, task, &apply.submission, &targets).await?;
     // One that was asked about is answered by no kept approval: its approver was told of a question.
-    not_denied(tx, &submittal).await?;
+    not_denied(tx, task, (&apply.submission, None), &targets).await?;
     let known = LookupKey::fingerprint(task.id, &apply.fingerprint);
     let known = match tx.find_state::<Approval>(&known).await? {
         Some(known) => Some(after_locks(tx, task, known).await?),

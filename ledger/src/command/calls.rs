@@ -4,10 +4,12 @@
 use super::Command;
 use super::acting::acting_session;
 use super::authority::{admit, check_key, proxy_token};
+use super::clearances::call_not_denied;
 use super::locked::admit_agent;
 use crate::admissions::Client;
 use crate::aggregate::{Agent, Call, Key, Task, User};
 use crate::clock::Timestamp;
+use crate::denials::RelayedCall;
 use crate::error::Error;
 use crate::event::{
     CallBegun, CallCredential, CallEnded, CallRuling, CallSubject, LockTarget, LockedOperation,
@@ -88,8 +90,8 @@ pub(super) async fn may_call(
     }
 }
 
-/// Holds a call to the locks on its operation, the blocks on its caller and the allowlist of its task. The proxies have
-/// looked at these before they asked, and something may have come in between.
+/// Holds a call to the locks on its operation, the blocks on its caller, the kept denials and the allowlist of its task.
+/// The proxies have looked at these before they asked, and something may have come in between.
 async fn may_do(
     tx: &mut Transaction<'_>,
     (subject, path): (&CallSubject, &str),
@@ -113,12 +115,26 @@ async fn may_do(
         asn: None,
     };
     tx.admissions().admit(&client, now)?;
-    let Some(task) = task else {
+    if task.is_none() && tx.denials().has_none(agent) {
         return Ok(());
-    };
+    }
     let entry = tx.context().rules.providers.entry(subject.held_to());
     let entry = entry.map_err(|_| Error::defect("a call is of no operation"))?;
     let scope = subject.scope(path, entry.scope_type);
+    if let Some(scope) = &scope {
+        let held_to = [subject.operation.as_str(), subject.held_to()].into_iter();
+        let call = RelayedCall {
+            operations: held_to
+                .chain(subject.messages())
+                .map(str::to_owned)
+                .collect(),
+            scope: Ok(scope.clone()),
+        };
+        call_not_denied(tx, (agent, task.as_deref()), &call).await?;
+    }
+    let Some(task) = task else {
+        return Ok(());
+    };
     match scope.and_then(|scope| task.allows(entry.id, &scope)) {
         Some(_) => Ok(()),
         None => {

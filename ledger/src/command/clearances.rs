@@ -8,20 +8,22 @@ use super::proof::prove_kept;
 use super::ruled::Ruled;
 use super::upstreams::with_operation;
 use super::votes::may_all_answer;
-use crate::aggregate::{Apply, Approval, Approver, Clearance, Task};
-use crate::catalog::Risk;
+use crate::aggregate::{Agent, Apply, Approval, Approver, Clearance, Task};
+use crate::catalog::{OperationId, Risk};
 use crate::clearance_key::{
     BoundTo, ClearanceKey, EXCLUDED, KeyParts, OperationsDigest, edge_of, excluded_of,
 };
 use crate::clock::Timestamp;
+use crate::denials::{RelayedCall, SubmittedOperations, match_digests};
 use crate::error::Error;
 use crate::event::{
     AskedByPolicy, CheckedOperation, ClearanceEnd, ClearanceEnded, ClearanceMade, LockTarget,
-    PolicyEvaluation, Role,
+    LockedOperation, PolicyEvaluation, Role,
 };
 use crate::fingerprint::operations_of;
-use crate::id::ClearanceId;
-use crate::operation::{Scope, ScopeId};
+use crate::id::{AgentId, ClearanceId, TaskId};
+use crate::locks::Locks;
+use crate::operation::{Operation, Scope, ScopeId};
 use crate::policy::{PreState, RetentionMode};
 use crate::rejection::{KeptUntil, Rejection};
 use crate::retention::{Binding, Breadth, KeptMode, LONGEST, Retention};
@@ -184,25 +186,29 @@ fn is_sensitive(task: &Task, requested: &[CheckedOperation]) -> bool {
     })
 }
 
-/// The key that an apply of the task has, for a kept decision of that form.
-pub(super) fn key_of(
+/// The keys that an apply of the task has, for a kept decision of that form: that of now, and behind it that of before
+/// requests of clients stood in keys as their match digests.
+pub(super) fn keys_of(
     decision: Decision,
     task: &Task,
     (binding, breadth): (Binding, Breadth),
     submission: &str,
     ground: &Ground,
-) -> Result<ClearanceKey, Error> {
-    let operations = operations_digest(&submitted(submission)?, breadth)?;
-    let of = (breadth, operations);
-    Ok(key_with(decision, task, binding, of, ground))
+) -> Result<[ClearanceKey; 2], Error> {
+    let operations = operations_digests(&submitted(submission)?, breadth)?;
+    Ok(operations
+        .map(|operations| key_with(decision, task, binding, (breadth, operations), ground)))
 }
 
 fn submitted(submission: &str) -> Result<Vec<Value>, Error> {
     operations_of(submission.as_bytes()).map_err(|error| Error::defect(error.to_string()))
 }
 
-fn operations_digest(operations: &[Value], breadth: Breadth) -> Result<OperationsDigest, Error> {
-    OperationsDigest::of(operations, breadth).map_err(|error| Error::defect(error.to_string()))
+fn operations_digests(
+    operations: &[Value],
+    breadth: Breadth,
+) -> Result<[OperationsDigest; 2], Error> {
+    OperationsDigest::both(operations, breadth).map_err(|error| Error::defect(error.to_string()))
 }
 
 fn key_with(
@@ -242,6 +248,8 @@ pub(super) fn made(
     check_kept(&retention, decision, (approval, task, apply), context.now)?;
     let ground = ground_of(decision, approval, apply).unwrap_or_default();
     let (binding, breadth) = (retention.binding, retention.breadth);
+    let of = (binding, breadth);
+    let [key, _] = keys_of(decision, task, of, &apply.submission, &ground)?;
     Ok(ClearanceMade {
         clearance_id: context.id(),
         approval_id: approval.id,
@@ -252,13 +260,7 @@ pub(super) fn made(
         breadth,
         binding,
         until: retention.until,
-        key: key_of(
-            decision,
-            task,
-            (binding, breadth),
-            &apply.submission,
-            &ground,
-        )?,
+        key,
     })
 }
 
@@ -268,60 +270,61 @@ pub(super) struct Submittal<'a> {
     task: &'a Task,
     /// The digests of its operations; none where no decision was ever kept.
     operations: Vec<(Breadth, OperationsDigest)>,
-    /// The digests of each of several operations: who may not do one thing may not do it beside another.
-    each: Vec<(Breadth, OperationsDigest)>,
     /// What can be locked of it.
     targets: &'a [LockTarget],
 }
 
 impl<'a> Submittal<'a> {
-    /// Of operations in canonical JSON.
+    /// Of operations in canonical JSON, and as they were read: so they keep the digests of their requests.
     pub(super) async fn of(
         tx: &mut Transaction<'_>,
         task: &'a Task,
-        submission: &str,
+        (submission, read): (&str, &[Operation]),
         targets: &'a [LockTarget],
     ) -> Result<Self, Error> {
         // The operations may be large: nothing is made of them where nothing was kept.
         let mut this = Self {
             task,
             operations: Vec::new(),
-            each: Vec::new(),
             targets,
         };
         if tx.has_none(LookupKind::Clearance).await? {
             return Ok(this);
         }
         let submitted = submitted(submission)?;
-        for breadth in [Breadth::Exact, Breadth::Scope] {
-            let whole = operations_digest(&submitted, breadth)?;
-            this.operations.push((breadth, whole));
-            // One operation by itself is the whole.
-            for one in submitted.chunks(1).filter(|_| submitted.len() > 1) {
-                let one = (breadth, operations_digest(one, breadth)?);
-                if !this.each.contains(&one) {
-                    this.each.push(one);
-                }
+        let digests = [
+            (
+                Breadth::Exact,
+                OperationsDigest::matched(&submitted, &match_digests(read)),
+            ),
+            (
+                Breadth::Exact,
+                OperationsDigest::as_sent(&submitted, Breadth::Exact),
+            ),
+            (
+                Breadth::Scope,
+                OperationsDigest::as_sent(&submitted, Breadth::Scope),
+            ),
+        ];
+        for (breadth, digest) in digests {
+            let digest = digest.map_err(|error| Error::defect(error.to_string()))?;
+            if !this.operations.contains(&(breadth, digest)) {
+                this.operations.push((breadth, digest));
             }
         }
         Ok(this)
     }
 
-    /// The keys under which decisions on it are kept.
+    /// The keys under which approvals of it are kept.
     async fn keys(
         &self,
         tx: &mut Transaction<'_>,
-        decision: Decision,
         ground: &Ground,
     ) -> Result<Vec<LookupKey>, Error> {
-        let each: &[_] = match decision {
-            Decision::Deny => &self.each,
-            Decision::Approve => &[],
-        };
         let mut keys = Vec::with_capacity(4);
         for binding in [Binding::Task, Binding::Agent] {
-            for of in self.operations.iter().chain(each) {
-                let key = key_with(decision, self.task, binding, *of, ground);
+            for of in &self.operations {
+                let key = key_with(Decision::Approve, self.task, binding, *of, ground);
                 keys.push(LookupKey::clearance(&key));
             }
         }
@@ -333,29 +336,151 @@ impl<'a> Submittal<'a> {
     }
 }
 
-/// Holds an apply to the denials that are kept, whatever grants and rules say of it.
+/// Holds an apply of the task to the denials that are kept, whatever grants and rules say of it. They are of the agent,
+/// whichever subject or key its tasks are opened with.
 ///
 /// # Errors
 /// [`Rejection::DeniedBefore`], besides what keeps them from being read.
 pub(super) async fn not_denied(
     tx: &mut Transaction<'_>,
-    submittal: &Submittal<'_>,
+    task: &Task,
+    (submission, read): (&str, Option<&[Operation]>),
+    targets: &[LockTarget],
 ) -> Result<(), Error> {
-    // It holds whatever asks.
-    let ground = Ground::default();
-    for key in submittal.keys(tx, Decision::Deny, &ground).await? {
-        let Some(clearance) = tx.find_state::<Clearance>(&key).await? else {
-            continue;
-        };
-        if stands(tx, &clearance, submittal.task, submittal.targets).await? {
-            return Err(Rejection::DeniedBefore {
-                clearance_id: clearance.id,
-                until: KeptUntil(clearance.retention.until),
-            }
-            .into());
+    let denials = tx.denials();
+    if denials.has_none(task.agent_id) {
+        return Ok(());
+    }
+    let asked = SubmittedOperations::new(submitted(submission)?, read);
+    for denial in denials.of(task.agent_id) {
+        if denial.covers(&asked)? {
+            let of = (task.agent_id, Some(task));
+            refuse_denied(tx, &denial.clearance, of, targets).await?;
         }
     }
     Ok(())
+}
+
+/// Holds a call that a proxy relays to the denials that are kept: to those that refuse it whatever its params are.
+///
+/// # Errors
+/// As of [`not_denied`].
+pub(super) async fn call_not_denied(
+    tx: &mut Transaction<'_>,
+    (agent_id, task): (AgentId, Option<&Task>),
+    call: &RelayedCall,
+) -> Result<(), Error> {
+    let denials = tx.denials();
+    if denials.has_none(agent_id) {
+        return Ok(());
+    }
+    let agent = tx.load::<Agent>(agent_id).await?;
+    let mut targets = Locks::targets_of_agent(agent.as_deref());
+    targets.extend(task.map(|task| LockTarget::Task(task.id)));
+    let operations = call.operations.iter();
+    targets.extend(operations.map(|name| LockTarget::Operation(LockedOperation::named(name))));
+    for denial in denials.refusing(agent_id, call) {
+        refuse_denied(tx, &denial.clearance, (agent_id, task), &targets).await?;
+    }
+    Ok(())
+}
+
+async fn refuse_denied(
+    tx: &mut Transaction<'_>,
+    clearance: &Clearance,
+    of: (AgentId, Option<&Task>),
+    targets: &[LockTarget],
+) -> Result<(), Error> {
+    match stands(tx, clearance, of, targets).await? {
+        false => Ok(()),
+        true => Err(Rejection::DeniedBefore {
+            clearance_id: clearance.id,
+            until: KeptUntil(clearance.retention.until),
+        }
+        .into()),
+    }
+}
+
+/// Holds a call that a proxy relays, and that is not begun on record, to the denials that are kept. Records nothing.
+#[derive(Debug, Clone)]
+pub struct HoldToDenials {
+    /// The agent that calls.
+    pub agent_id: AgentId,
+    /// The task, where it calls with a token of one.
+    pub task_id: Option<TaskId>,
+    /// The call.
+    pub call: RelayedCall,
+}
+
+impl Command for HoldToDenials {
+    type Answer = ();
+
+    /// # Errors
+    /// [`Rejection::DeniedBefore`].
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        let task = match self.task_id {
+            Some(task_id) => Some(tx.existing::<Task>(task_id).await?),
+            None => None,
+        };
+        call_not_denied(tx, (self.agent_id, task.as_deref()), &self.call).await
+    }
+}
+
+/// Holds just this request of an agent, which a proxy relays, to the denials that are kept of it. Records nothing.
+#[derive(Debug, Clone)]
+pub struct HoldRequestToDenials {
+    agent_id: AgentId,
+    task_id: Option<TaskId>,
+    /// The operation that the request is.
+    operation: OperationId,
+    asked: SubmittedOperations,
+}
+
+impl HoldRequestToDenials {
+    /// Of a request that is forwarded. Its digest is made here, since a large body takes a while and the writer serves
+    /// everybody.
+    ///
+    /// # Errors
+    /// A body that cannot be read in one way only.
+    pub fn of(by: (AgentId, Option<TaskId>), operation: &Operation) -> Result<Self, Error> {
+        let (agent_id, task_id) = by;
+        let asked = SubmittedOperations::new(
+            vec![operation.to_json()],
+            Some(std::slice::from_ref(operation)),
+        );
+        asked.whole()?;
+        Ok(Self {
+            agent_id,
+            task_id,
+            operation: operation.entry.id,
+            asked,
+        })
+    }
+}
+
+impl Command for HoldRequestToDenials {
+    type Answer = ();
+
+    /// # Errors
+    /// [`Rejection::DeniedBefore`].
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        let denials = tx.denials();
+        let task = match self.task_id {
+            Some(task_id) => Some(tx.existing::<Task>(task_id).await?),
+            None => None,
+        };
+        let agent = tx.load::<Agent>(self.agent_id).await?;
+        let mut targets = Locks::targets_of_agent(agent.as_deref());
+        targets.extend(task.as_ref().map(|task| LockTarget::Task(task.id)));
+        targets.push(LockTarget::Operation(self.operation.into()));
+        for denial in denials.of(self.agent_id) {
+            if denial.covers(&self.asked)? {
+                let of = (self.agent_id, task.as_deref());
+                refuse_denied(tx, &denial.clearance, of, &targets).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The kept approval that answers for what people would be asked about, where there is one.
@@ -373,7 +498,8 @@ pub(super) async fn answer(
     let Some(ground) = Ground::of(asked.as_ref(), said) else {
         return Ok(None);
     };
-    for key in submittal.keys(tx, Decision::Approve, &ground).await? {
+    let of = (submittal.task.agent_id, Some(submittal.task));
+    for key in submittal.keys(tx, &ground).await? {
         let Some(clearance) = tx.find_state::<Clearance>(&key).await? else {
             continue;
         };
@@ -381,28 +507,28 @@ pub(super) async fn answer(
             Some(asked) => offers(asked, &clearance.retention, clearance.made_at),
             None => !is_sensitive(submittal.task, requested),
         };
-        if is_enough && stands(tx, &clearance, submittal.task, submittal.targets).await? {
+        if is_enough && stands(tx, &clearance, of, submittal.targets).await? {
             return Ok(Some(clearance.id));
         }
     }
     Ok(None)
 }
 
-/// Whether a clearance still answers for an apply of the task: its time is not over, its task is open, its maker
+/// Whether a clearance still answers for an agent, in the task where it asks in one: its time is not over, its task is open, its maker
 /// could still decide, nothing was locked since, and its decision is proven to be what it says.
 pub(super) async fn stands(
     tx: &mut Transaction<'_>,
     clearance: &Clearance,
-    task: &Task,
+    (agent_id, task): (AgentId, Option<&Task>),
     targets: &[LockTarget],
 ) -> Result<bool, Error> {
     let now = tx.context().now;
     if !clearance.lasts_at(now) {
         return Ok(false);
     }
-    let is_of_task = clearance.task_id == task.id && task.closed_at.is_none();
-    if clearance.agent_id != task.agent_id
-        || clearance.retention.binding == Binding::Task && !is_of_task
+    let is_of_task =
+        task.is_some_and(|task| clearance.task_id == task.id && task.closed_at.is_none());
+    if clearance.agent_id != agent_id || clearance.retention.binding == Binding::Task && !is_of_task
     {
         return Ok(false);
     }

@@ -181,7 +181,7 @@ async fn is_still_cleared(
     };
     let agent = Error::none_if_erased(tx.load::<Agent>(task.agent_id).await)?;
     let targets = Locks::targets(task, agent.as_deref(), apply);
-    stands(tx, &clearance, task, &targets).await
+    stands(tx, &clearance, (task.agent_id, Some(task)), &targets).await
 }
 
 fn decide_start(

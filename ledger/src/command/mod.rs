@@ -72,7 +72,9 @@ pub use authority::{
 pub use callbacks::NewCallback;
 pub use calls::{BeginCall, EndCalls, RecordUsage, UsageSum};
 pub(crate) use clearances::offers;
-pub use clearances::{EndClearance, check_kept, check_use_until};
+pub use clearances::{
+    EndClearance, HoldRequestToDenials, HoldToDenials, check_kept, check_use_until,
+};
 pub use continuations::{ContinueApply, Resume};
 pub use decisions::DecideApproval;
 pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};

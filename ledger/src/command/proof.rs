@@ -2,7 +2,7 @@
 //! by somebody who has no passkey.
 
 use super::authority::owner;
-use super::clearances::{Ground, key_of};
+use super::clearances::{Ground, keys_of};
 use super::emergencies::one_of;
 use super::passkeys::is_owner_enabled;
 use crate::aggregate::{Apply, Approval, Approver, Clearance, PolicyVersion, Task};
@@ -222,11 +222,11 @@ pub(super) async fn prove_kept(
     let Some(ground) = ground else {
         return Err(unproven("what it rested on by the policy is not known any more").into());
     };
-    let key = key_of(Decision::Approve, asked_in, of, &apply.submission, &ground)?;
-    if key != clearance.key {
+    let keys = keys_of(Decision::Approve, asked_in, of, &apply.submission, &ground)?;
+    if !keys.contains(&clearance.key) {
         let before = ground.without_exclusions();
-        let before = key_of(Decision::Approve, asked_in, of, &apply.submission, &before)?;
-        if before == clearance.key {
+        let before = keys_of(Decision::Approve, asked_in, of, &apply.submission, &before)?;
+        if before.contains(&clearance.key) {
             return Err(unproven("it was kept before keys said whom its question excludes").into());
         }
         return Err(forged("its maker decided on other operations").into());

@@ -29,6 +29,8 @@ pub struct Calling<'a> {
     pub locks: &'a Locks,
     /// The blocks and allows.
     pub admissions: &'a Admissions,
+    /// The refusal by a denial that is kept and stands.
+    pub denied: Option<Rejection>,
     /// The recent acts of the agent.
     pub lately: Lately,
     /// The recent usage of its calls.
@@ -65,11 +67,12 @@ pub struct Called<'a> {
     pub params: Option<&'a Value>,
 }
 
-/// Holds a read to locks, blocks, grants and the policy in force. Nobody is asked about a read: what an apply would
+/// Holds a read to locks, blocks, kept denials, grants and the policy in force. Nobody is asked about a read: what an apply would
 /// have people asked about is refused.
 ///
 /// # Errors
-/// [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`], [`Rejection::NotGranted`].
+/// [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedBefore`], [`Rejection::DeniedByPolicy`],
+/// [`Rejection::NotGranted`].
 pub fn may_read(
     calling: &Calling<'_>,
     asked: ReadAsked<'_>,
@@ -81,6 +84,7 @@ pub fn may_read(
     let targets = [Locks::targets_of_agent(Some(agent)), vec![operation]].concat();
     calling.locks.admit(&targets, now)?;
     calling.admissions.admit(&client(calling), now)?;
+    not_denied(calling)?;
     let granted = is_granted(agent, asked, now);
     let Some(policy) = policy else {
         return match granted && asked.risk != Risk::Sensitive {
@@ -126,12 +130,12 @@ pub fn may_read(
     }
 }
 
-/// Holds a call for which a stored key is enough to locks, blocks and the policy in force. Where people have to be asked
-/// before it is sent, it gives what their answer needs.
+/// Holds a call for which a stored key is enough to locks, blocks, kept denials and the policy in force. Where people have
+/// to be asked before it is sent, it gives what their answer needs.
 ///
 /// # Errors
-/// [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedByPolicy`], [`Rejection::UsageUsedUp`] where a rule
-/// that denies it has read what was used.
+/// [`Rejection::Locked`], [`Rejection::Blocked`], [`Rejection::DeniedBefore`], [`Rejection::DeniedByPolicy`],
+/// [`Rejection::UsageUsedUp`] where a rule that denies it has read what was used.
 pub fn may_call(
     calling: &Calling<'_>,
     called: Called<'_>,
@@ -147,6 +151,7 @@ pub fn may_call(
     .concat();
     calling.locks.admit(&targets, now)?;
     calling.admissions.admit(&client(calling), now)?;
+    not_denied(calling)?;
     let Some(policy) = policy else {
         return Ok((RulingBasis::NoDocument, None));
     };
@@ -246,6 +251,13 @@ pub fn ruled_call(
     });
     let facts: Facts = facts.collect();
     Ok(say(prepared, &[asked], &facts))
+}
+
+fn not_denied(calling: &Calling<'_>) -> Result<(), Rejection> {
+    match &calling.denied {
+        Some(denied) => Err(denied.clone()),
+        None => Ok(()),
+    }
 }
 
 fn client<'a>(calling: &Calling<'a>) -> Client<'a> {

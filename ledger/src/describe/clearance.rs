@@ -15,9 +15,12 @@ impl Describe for ClearanceMade {
             Breadth::Exact => "exactly these operations",
             Breadth::Scope => "these operations with any params",
         };
-        let binding = match self.binding {
-            Binding::Task => "in this task",
-            Binding::Agent => "in any task of the agent",
+        let binding = match (self.binding, self.decision) {
+            (Binding::Task, _) => "in this task",
+            (Binding::Agent, Decision::Deny) => "in any task of the agent",
+            (Binding::Agent, Decision::Approve) => {
+                "in any task of the agent with the same subject or key"
+            }
         };
         let time = match (self.until, self.binding) {
             (Some(until), _) => format!("until {until}"),

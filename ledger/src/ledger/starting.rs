@@ -6,6 +6,7 @@ use crate::aggregate::ApprovalState;
 use crate::checkpoints::{Signer, SigningFrom};
 use crate::clock::{Clock, Random, Timestamp};
 use crate::counts::Counts;
+use crate::denials::{Denial, Denials};
 use crate::error::Error;
 use crate::event::Recorded;
 use crate::id::StreamId;
@@ -14,6 +15,7 @@ use crate::questions::{OpenQuestion, Questions, asked_from};
 use crate::record::RecordHash;
 use crate::rules::Rules;
 use crate::schedules::Schedules;
+use crate::statement::Decision;
 use crate::storage::{BoxFuture, Head, Log, LookupKind, ReadError, Storage};
 use crate::tlog::Frontier;
 use crate::writer::{
@@ -96,6 +98,7 @@ impl Ledger {
             locks: watch::Sender::new(Arc::new(locks_at(&*log, head.size).await?)),
             policy: watch::Sender::new(Arc::new(policy)),
             admissions: watch::Sender::new(Arc::new(admissions_at(&*log, head.size).await?)),
+            denials: watch::Sender::new(Arc::new(denials_at(&*log, head.size).await?)),
             counts: Mutex::new(counts),
             schedules: watch::Sender::new(Arc::new(schedules_at(&*log, head.size).await?)),
             size: watch::Sender::new(head.size),
@@ -232,6 +235,36 @@ async fn admissions_at(log: &dyn Log, size: u64) -> Result<Admissions, ReadError
         }
     }
     Ok(admissions)
+}
+
+/// Every kept denial of the log that nobody has ended, but those of which an erasure took the operations: they have ended
+/// with that.
+async fn denials_at(log: &dyn Log, size: u64) -> Result<Denials, ReadError> {
+    let mut denials = Denials::default();
+    for (key, value) in log.all_lookups(LookupKind::Clearance).await? {
+        let stream = StreamId::from_slice(&value).ok_or_else(|| key.misleads())?;
+        let clearance = match Entry::fold(&log.stream(stream, size).await?).state {
+            State::Clearance(one) if State::Clearance(Arc::clone(&one)).answers_to(&key) => one,
+            _ => return Err(key.misleads()),
+        };
+        if clearance.decision != Decision::Deny || clearance.ended.is_some() {
+            continue;
+        }
+        let asked = Entry::fold(&log.stream(clearance.approval_id.into(), size).await?);
+        let State::Approval(asked) = asked.state else {
+            continue;
+        };
+        let Some(about) = asked.apply() else { continue };
+        let apply = Entry::fold(&log.stream(about.apply_id.into(), size).await?);
+        let State::Apply(apply) = apply.state else {
+            continue;
+        };
+        match Denial::of(clearance, &apply) {
+            Ok(denial) => denials.put(Arc::new(denial)),
+            Err(_) => return Err(key.misleads()),
+        }
+    }
+    Ok(denials)
 }
 
 /// The newest put of each schedule.

@@ -515,6 +515,13 @@ impl ForwardedRequest {
     }
 }
 
+/// The match digest of the request that an operation in a submission forwards; `None` where it forwards none that can be
+/// read.
+pub(crate) fn match_digest_of(operation: &Value) -> Option<MatchDigest> {
+    let request = ForwardedRequest::read(operation.get(FORWARD)?).ok()?;
+    request.match_digest().ok()
+}
+
 impl Providers {
     /// A request of a client as an operation on a scope, as a catalog calls it.
     ///

@@ -31,6 +31,7 @@ pub use before::{Before, Beside};
 pub use entry::{Entries, Entry, EntryChange, EntryField};
 pub use file::{FileChange, GoneFile, Hunk, OperationFile, OperationFiles, hosts_of};
 pub use form::{Form, FormPart, InvalidForm, form_boundary};
+pub(crate) use forwarded::match_digest_of;
 pub use forwarded::{
     AlsoAllowed, ForwardedBody, ForwardedRequest, HiddenSecret, MatchDigest, Sent, UploadOf,
     UploadedFile, outcome_by_status,

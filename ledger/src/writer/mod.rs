@@ -37,6 +37,7 @@ pub(crate) use watchers::Watchers;
 use crate::admissions::Admissions;
 use crate::clock::{Clock, Random, Timestamp};
 use crate::counts::Counts;
+use crate::denials::Denials;
 use crate::error::Error;
 use crate::event::{Event, FailuresCounted, RefusalsCounted};
 use crate::id::{LedgerId, StreamId};
@@ -90,6 +91,8 @@ pub(crate) struct Shared {
     pub(crate) policy: watch::Sender<Arc<CurrentPolicy>>,
     /// The committed blocks and allows.
     pub(crate) admissions: watch::Sender<Arc<Admissions>>,
+    /// The committed denials that are kept.
+    pub(crate) denials: watch::Sender<Arc<Denials>>,
     /// What agents did lately, while the policy reads it.
     pub(crate) counts: Mutex<Option<Counts>>,
     /// The committed schedules.
@@ -273,6 +276,7 @@ impl Writer {
         let locks = Arc::clone(&self.shared.locks.borrow());
         let policy = Arc::clone(&self.shared.policy.borrow());
         let admissions = Arc::clone(&self.shared.admissions.borrow());
+        let denials = Arc::clone(&self.shared.denials.borrow());
         let is_counting = self.shared.counts().is_some();
         let counts = is_counting.then_some(&self.shared.counts);
         let schedules = Arc::clone(&self.shared.schedules.borrow());
@@ -289,6 +293,7 @@ impl Writer {
                 questions: &self.questions,
                 policy: &policy,
                 admissions: &admissions,
+                denials: &denials,
                 counts,
                 schedules: &schedules,
                 envelope: job.envelope(),
@@ -444,6 +449,14 @@ impl Writer {
                 let admissions = Arc::make_mut(admissions);
                 for admission in batch.admissions {
                     admissions.put(admission);
+                }
+            });
+        }
+        if !batch.denials.is_empty() {
+            self.shared.denials.send_modify(|denials| {
+                let denials = Arc::make_mut(denials);
+                for denial in batch.denials {
+                    denials.put(denial);
                 }
             });
         }

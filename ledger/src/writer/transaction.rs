@@ -7,12 +7,13 @@ use super::refusals::{Refusals, Refused};
 use super::state::{Cache, Entry, State, Stored, existing};
 use crate::admissions::Admissions;
 use crate::aggregate::{
-    Admission, Apply, ApprovalState, Clearance, Lock, PolicyVersion, Schedule, Task,
+    Admission, Apply, Approval, ApprovalState, Clearance, Lock, PolicyVersion, Schedule, Task,
 };
 use crate::catalog::OperationId;
 use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
 use crate::counts::{Counts, Lately, Share, add, counted};
+use crate::denials::{Denial, Denials};
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Event, InStream, Recorded};
 use crate::id::{AgentId, EventId, LedgerId, SessionId, StreamId, TaskId, UserId};
@@ -23,6 +24,7 @@ use crate::questions::{OpenQuestion, QuestionChanges, Questions, QuestionsNow, a
 use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::schedules::Schedules;
+use crate::statement::Decision;
 use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,6 +88,8 @@ pub(crate) struct Batch {
     pub(crate) policy: Option<Arc<CurrentPolicy>>,
     /// Blocks and allows that were set or lifted, each in its newest state last.
     pub(crate) admissions: Vec<Arc<Admission>>,
+    /// Denials that were kept or ended, each in its newest state last.
+    pub(crate) denials: Vec<Arc<Denial>>,
     /// What agents did that rules count, while a policy reads it.
     pub(crate) counted: HashMap<AgentName, Share>,
     /// Schedules that were put, fired or deleted, each in its newest state last.
@@ -125,6 +129,8 @@ pub struct Transaction<'w> {
     pub(super) policy: &'w Arc<CurrentPolicy>,
     /// The committed blocks and allows.
     pub(super) admissions: &'w Arc<Admissions>,
+    /// The committed denials that are kept.
+    pub(super) denials: &'w Arc<Denials>,
     /// What agents did lately, where the committed policy reads it.
     pub(super) counts: Option<&'w Mutex<Option<Counts>>>,
     /// The committed schedules.
@@ -223,6 +229,19 @@ impl<'w> Transaction<'w> {
             admissions.put(Arc::clone(admission));
         }
         Arc::new(admissions)
+    }
+
+    /// The kept denials as of this command.
+    pub(crate) fn denials(&self) -> Arc<Denials> {
+        let decided = || self.batch.denials.iter().chain(&self.own.denials);
+        if decided().next().is_none() {
+            return Arc::clone(self.denials);
+        }
+        let mut denials = Denials::clone(self.denials);
+        for denial in decided() {
+            denials.put(Arc::clone(denial));
+        }
+        Arc::new(denials)
     }
 
     /// What an agent did lately, as of this command; unknown where the policy in force before its batch does not
@@ -453,6 +472,11 @@ impl<'w> Transaction<'w> {
             if let State::Lock(lock) = &entry.state {
                 self.own.locks.push(Arc::clone(lock));
             }
+            if let State::Clearance(clearance) = &entry.state
+                && clearance.decision == Decision::Deny
+            {
+                self.note_denial(Arc::clone(clearance)).await?;
+            }
             self.note_question(new.stream, &entry.state);
             if self.counts.is_some()
                 && let Some((agent, kind)) = counted(&new.event, &entry.state)
@@ -475,6 +499,21 @@ impl<'w> Transaction<'w> {
                 envelope: self.envelope.clone(),
             });
         }
+        Ok(())
+    }
+
+    /// Keeps account of the kept denials: with what was asked in the question of each.
+    async fn note_denial(&mut self, clearance: Arc<Clearance>) -> Result<(), Error> {
+        let denial = match clearance.ended {
+            Some(_) => Denial::ended(clearance),
+            None => {
+                let asked = self.existing::<Approval>(clearance.approval_id).await?;
+                let apply_id = asked.of_apply()?.apply_id;
+                let apply = self.existing::<Apply>(apply_id).await?;
+                Denial::of(clearance, &apply)?
+            }
+        };
+        self.own.denials.push(Arc::new(denial));
         Ok(())
     }
 
@@ -543,6 +582,7 @@ impl Batch {
         self.questions.absorb(decided.questions);
         self.policy = decided.policy.or(self.policy.take());
         self.admissions.extend(decided.admissions);
+        self.denials.extend(decided.denials);
         for (agent, share) in decided.counted {
             add(self.counted.entry(agent).or_default(), &share);
         }

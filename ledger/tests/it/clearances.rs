@@ -1,21 +1,25 @@
 //! Kept decisions: what they answer, and what ends them.
 
+use crate::calls::{begin, gateway, subject};
+use crate::counts::restarted;
 use crate::ruled::{always, policy, put, rule};
 use crate::scene::{Scene, refusal, start};
+use crate::writes::{asked as write_asked, request, with_headers, write};
 use fixtures::approver::SoftApprover;
-use fixtures::commands::{administrator, dns_create, purge, ssl_mode};
+use fixtures::commands::{administrator, create_key, create_task, dns_create, purge, ssl_mode};
 use fixtures::history::History;
 use fixtures::rules::APPROVER;
 use ledger::aggregate::{Apply, ApprovalState, Clearance};
 use ledger::command::{
-    DecideApproval, EndClearance, LiftLock, OperationStart, RevokeCredential, SetLock, Submitted,
+    CreateTask, DecideApproval, EndClearance, HoldRequestToDenials, HoldToDenials, LiftLock,
+    OperationStart, RevokeCredential, SetLock, Submitted,
 };
 use ledger::event::{Authorisation, Event, LockTarget};
-use ledger::operation::Operation;
+use ledger::operation::{ForwardedRequest, Method, Operation, Scope, ScopeId};
 use ledger::policy::{Policy, RuleAction};
 use ledger::{
-    Binding, Breadth, Choice, ClearanceId, CredentialId, Decision, Error, KeptMode, Rejection,
-    Retention, Timestamp,
+    Binding, Breadth, Choice, ClearanceId, ClientSubject, CredentialId, Decision, Error, KeptMode,
+    OperationId, Rejection, RelayedCall, Retention, ScopeType, Timestamp, UpstreamName,
 };
 use std::time::Duration;
 
@@ -484,4 +488,171 @@ async fn a_kept_denial_of_one_operation_refuses_it_beside_others() {
     );
     let closed = scene.ledger.close().await;
     History::read(closed.path()).assert_verified();
+}
+
+#[tokio::test]
+async fn a_denial_for_the_agent_holds_for_each_of_its_subjects_and_keys() {
+    let mut scene = Scene::new().await;
+    let retention = kept(&scene, Breadth::Scope, Binding::Agent);
+    decided(&scene, "first", vec![purge()], Decision::Deny, retention).await;
+    put(&scene, 1, says(RuleAction::Allow)).await;
+    let other = CreateTask {
+        subject: ClientSubject::unchecked("CN=another"),
+        ..create_task()
+    };
+    scene.token = scene.execute(administrator(), other).await.unwrap();
+    assert_eq!(refused_as(&scene).await, "denied_cached");
+    put(&scene, 2, None).await;
+    // The same with keys: another one of the agent ends no denial.
+    let key = scene.run(create_key("cak_one")).await.unwrap();
+    let asked = write_asked(&scene, &key, write("www"), None).await;
+    let approval = asked.unwrap().approval.unwrap();
+    let keep = scene
+        .alice
+        .keep(&scene.ledger, &approval, Decision::Deny, retention);
+    scene.run(keep).await.unwrap().accepted().unwrap();
+    let renewed = scene.run(create_key("cak_two")).await.unwrap();
+    let refused = write_asked(&scene, &renewed, write("other"), None).await;
+    assert_eq!(refusal(refused).code(), "denied_cached");
+    let closed = scene.ledger.close().await;
+    History::read(closed.path()).assert_verified();
+}
+
+/// The same request as `write("www")`, each time as another client would send it.
+fn spelled() -> [Operation; 3] {
+    let blanks =
+        "{\"content\":\"192.0.2.1\",\"name\":\"www.example.com\",\"ttl\":300,\"type\":\"A\"}";
+    [
+        with_headers(&[("user-agent", "another/1")], "cloudflare"),
+        with_headers(
+            &[("content-type", "application/json; charset=utf-8")],
+            "cloudflare",
+        ),
+        request(Method::Post, "/zones/zone-1/dns_records", blanks),
+    ]
+}
+
+#[tokio::test]
+async fn an_exact_decision_on_a_request_is_not_for_one_spelling_or_client_alone() {
+    for decision in [Decision::Deny, Decision::Approve] {
+        let scene = Scene::new().await;
+        let key = scene.run(create_key("cak_one")).await.unwrap();
+        let asked = write_asked(&scene, &key, write("www"), None).await.unwrap();
+        let approval = asked.approval.clone().unwrap();
+        let retention = kept(&scene, Breadth::Exact, Binding::Agent);
+        let keep = scene
+            .alice
+            .keep(&scene.ledger, &approval, decision, retention);
+        scene.run(keep).await.unwrap().accepted().unwrap();
+        for same in spelled() {
+            // Its end was told: the same is a new one.
+            let again = write_asked(&scene, &key, same, Some(asked.apply.id)).await;
+            match decision {
+                Decision::Deny => assert_eq!(refusal(again).code(), "denied_cached"),
+                Decision::Approve => assert!(again.unwrap().apply.authorised),
+            }
+        }
+        let other = write_asked(&scene, &key, write("other"), None).await;
+        assert!(other.unwrap().approval.is_some());
+        let closed = scene.ledger.close().await;
+        History::read(closed.path()).assert_verified();
+    }
+}
+
+/// A batch of messages, as a client sends it.
+fn batch(body: &str) -> Operation {
+    let known = write("www");
+    let request = ForwardedRequest {
+        upstream: UpstreamName::anthropic(),
+        base_url: Some("https://api.anthropic.com".to_owned()),
+        target: "/v1/messages/batches".to_owned(),
+        body: body.as_bytes().to_vec(),
+        ..ForwardedRequest::clone(known.forwarded().unwrap())
+    };
+    let operation = OperationId::of("anthropic.batches.write");
+    providers::all()
+        .forward(operation, upstream(), request)
+        .unwrap()
+}
+
+fn upstream() -> Scope {
+    Scope {
+        scope_type: ScopeType::of("upstream"),
+        id: ScopeId::parse("anthropic").unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_kept_denial_holds_for_calls_that_are_relayed() {
+    for breadth in [Breadth::Scope, Breadth::Exact] {
+        let scene = Scene::new().await;
+        let key = scene.run(create_key("cak_one")).await.unwrap();
+        let body = "{\"requests\": []}";
+        put(&scene, 1, says(RuleAction::Ask)).await;
+        let asked = write_asked(&scene, &key, batch(body), None).await.unwrap();
+        let approval = asked.approval.clone().unwrap();
+        put(&scene, 2, None).await;
+        let begins = |number| {
+            let call = begin(number, subject(&key, "anthropic.batches.write"));
+            scene.ledger.execute(gateway(), call)
+        };
+        begins(1).await.unwrap();
+        let retention = kept(&scene, breadth, Binding::Agent);
+        let keep = scene
+            .alice
+            .keep(&scene.ledger, &approval, Decision::Deny, retention);
+        scene.run(keep).await.unwrap().accepted().unwrap();
+        let is_any = breadth == Breadth::Scope;
+        let denied = |result: Result<(), Error>| match result {
+            Ok(()) => false,
+            refused => refusal(refused).code() == "denied_cached",
+        };
+        assert_eq!(denied(begins(2).await), is_any);
+        let held = |operation: &str, scope| HoldToDenials {
+            agent_id: key.agent_id,
+            task_id: None,
+            call: RelayedCall {
+                operations: vec![operation.to_owned()],
+                scope,
+            },
+        };
+        let before = scene.size_now();
+        for (operation, scope, holds) in [
+            ("anthropic.batches.write", Ok(upstream()), is_any),
+            (
+                "anthropic.batches.write",
+                Err(upstream().scope_type),
+                is_any,
+            ),
+            ("anthropic.batches.read", Ok(upstream()), false),
+            ("anthropic.batches.write", Err(ScopeType::of("zone")), false),
+        ] {
+            let held = scene
+                .ledger
+                .execute(gateway(), held(operation, scope))
+                .await;
+            assert_eq!(denied(held), holds, "{breadth:?} {operation}");
+        }
+        for (body, holds) in [(" {\"requests\":[]}", true), ("{\"requests\":[1]}", is_any)] {
+            let by = (key.agent_id, None);
+            let held = HoldRequestToDenials::of(by, &batch(body)).unwrap();
+            let held = scene.ledger.execute(gateway(), held).await;
+            assert_eq!(denied(held), holds, "{breadth:?} {body}");
+        }
+        assert_eq!(scene.size_now(), before, "nothing is recorded");
+        // It is found again at the next start, and goes with its end.
+        let end = EndClearance {
+            clearance_id: newest(&scene).await,
+        };
+        let scene = restarted(scene).await;
+        let still = held("anthropic.batches.write", Ok(upstream()));
+        assert_eq!(
+            denied(scene.ledger.execute(gateway(), still.clone()).await),
+            is_any
+        );
+        scene.run(end).await.unwrap();
+        assert!(!denied(scene.ledger.execute(gateway(), still).await));
+        let closed = scene.ledger.close().await;
+        History::read(closed.path()).assert_verified();
+    }
 }

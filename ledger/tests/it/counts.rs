@@ -53,7 +53,7 @@ async fn ask_from(scene: &Scene, key: &str, address: Option<&str>) -> Result<Sub
     ruling.accepted()
 }
 
-async fn restarted(scene: Scene) -> Scene {
+pub(crate) async fn restarted(scene: Scene) -> Scene {
     let Scene {
         ledger,
         alice,

@@ -83,6 +83,7 @@ pub(crate) async fn at_door(
         edge: &edge,
         locks: &scene.locks(),
         admissions: &scene.admissions(),
+        denied: None,
         lately: scene.lately(&agent.name),
         used,
     };
@@ -156,6 +157,7 @@ pub(crate) async fn list(scene: &Scene) -> CallRuling {
         edge: &edge,
         locks: &scene.locks(),
         admissions: &scene.admissions(),
+        denied: None,
         lately: scene.lately(&agent.name),
         used: UsedLately::default(),
     };

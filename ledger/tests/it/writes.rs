@@ -31,7 +31,7 @@ pub(crate) fn write(name: &str) -> Operation {
     )
 }
 
-fn request(method: Method, target: &str, body: &str) -> Operation {
+pub(crate) fn request(method: Method, target: &str, body: &str) -> Operation {
     let headers = [("content-type".to_owned(), "application/json".to_owned())];
     let request = ForwardedRequest {
         upstream: UpstreamName::cloudflare(),
@@ -59,7 +59,7 @@ fn request(method: Method, target: &str, body: &str) -> Operation {
 }
 
 /// The same as [`write`], with more headers.
-fn with_headers(headers: &[(&str, &str)], upstream: &str) -> Operation {
+pub(crate) fn with_headers(headers: &[(&str, &str)], upstream: &str) -> Operation {
     let known = write("www");
     let mut request = ForwardedRequest::clone(known.forwarded().unwrap());
     request.upstream = UpstreamName::unchecked(upstream);
@@ -131,7 +131,7 @@ pub(crate) fn forward(key: &Key, operation: Operation) -> ForwardWrite {
     }
 }
 
-async fn asked(
+pub(crate) async fn asked(
     scene: &Scene,
     key: &Key,
     operation: Operation,
@@ -142,7 +142,7 @@ async fn asked(
         ..forward(key, operation)
     };
     let ruling = scene.execute(agent_with_key(key), command).await?;
-    Ok(ruling.accepted().unwrap())
+    Ok(ruling.accepted()?)
 }
 
 async fn complete(scene: &Scene, apply: ApplyId) {

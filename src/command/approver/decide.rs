@@ -255,7 +255,10 @@ fn in_words(statement: &Value) -> String {
             };
             let binding = match text(kept, "binding").as_deref() {
                 Some("task") => "in this task",
-                Some("agent") => "in any task of the agent",
+                Some("agent") if text(statement, "decision").as_deref() == Some("deny") => {
+                    "in any task of the agent"
+                }
+                Some("agent") => "in any task of the agent with the same subject or key",
                 _ => "for whom this program does not know",
             };
             format!("kept {} {breadth}, {binding}", until(kept))

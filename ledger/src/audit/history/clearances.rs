@@ -28,7 +28,8 @@ pub(super) const CLEARANCE_ENDED: &str = "clearance_ended";
 /// What of an apply's operations stands in keys.
 #[derive(Debug, Clone)]
 pub(super) struct Covers {
-    exact: OperationsDigest,
+    /// That of now, and that of before requests of clients stood in keys as their match digests.
+    exact: [OperationsDigest; 2],
     scope: OperationsDigest,
     /// The rules that ask; `None` where the policy is not known.
     rules: Option<Vec<SignedRule>>,
@@ -41,10 +42,10 @@ pub(super) struct Covers {
 }
 
 impl Covers {
-    fn digest(&self, breadth: Breadth) -> OperationsDigest {
+    fn digests(&self, breadth: Breadth) -> [OperationsDigest; 2] {
         match breadth {
             Breadth::Exact => self.exact,
-            Breadth::Scope => self.scope,
+            Breadth::Scope => [self.scope; 2],
         }
     }
 }
@@ -68,12 +69,12 @@ struct Makers {
     exclude: Vec<Excluded>,
 }
 
-/// The key of an apply for a kept decision.
+/// The keys of an apply for a kept decision, each of its operations as they stand in keys now and stood before.
 #[derive(Debug)]
 struct Keys {
-    key: ClearanceKey,
-    /// As it was made before keys said whom a question excludes.
-    before: ClearanceKey,
+    keys: [ClearanceKey; 2],
+    /// As they were made before keys said whom a question excludes.
+    before: [ClearanceKey; 2],
 }
 
 /// A decision that its command is to keep.
@@ -94,7 +95,7 @@ impl History {
     /// What of an apply stands in keys: of one that people are asked about, or that a clearance answers.
     pub(super) fn covers(&mut self, actor: &Actor, accepted: &ApplyAccepted) -> Option<Covers> {
         let operations = operations_of(accepted.submission.as_bytes()).ok()?;
-        let exact = OperationsDigest::of(&operations, Breadth::Exact).ok()?;
+        let exact = OperationsDigest::both(&operations, Breadth::Exact).ok()?;
         let scope = OperationsDigest::of(&operations, Breadth::Scope).ok()?;
         let Some(State::Task(task)) = self.streams.state(accepted.task_id) else {
             return None;
@@ -173,28 +174,31 @@ impl History {
         };
         let (rules, mut edge) = (rules.ok_or(unseen)?, edge.ok_or(unseen)?);
         let of = |edge: &[(String, String)]| {
-            ClearanceKey::of(&KeyParts {
-                decision,
-                agent_id: task.agent_id,
-                bound_to: BoundTo::of(binding, task_id, &task.subject),
-                rules: &rules,
-                edge,
-                breadth,
-                operations: covers.digest(breadth),
+            covers.digests(breadth).map(|operations| {
+                ClearanceKey::of(&KeyParts {
+                    decision,
+                    agent_id: task.agent_id,
+                    bound_to: BoundTo::of(binding, task_id, &task.subject),
+                    rules: &rules,
+                    edge,
+                    breadth,
+                    operations,
+                })
             })
         };
         let before = of(&edge);
         edge.extend(excluded?);
         Ok(Keys {
-            key: of(&edge),
+            keys: of(&edge),
             before,
         })
     }
 
     /// Whether a kept decision has one of the keys, and not that of before where keys say more already.
     fn has_key(&mut self, keys: &Keys, key: ClearanceKey) -> bool {
-        self.binds |= keys.key == key && keys.key != keys.before;
-        keys.key == key || keys.before == key && !self.binds
+        let (is_of_now, is_before) = (keys.keys.contains(&key), keys.before.contains(&key));
+        self.binds |= is_of_now && !is_before;
+        is_of_now || is_before && !self.binds
     }
 
     /// Takes note of a decision that is to be kept, and holds it to what can be kept.

@@ -62,13 +62,18 @@ pub(super) fn purge() -> Operation {
 
 /// A policy by which everything needs one of the approvers and one of a group.
 pub(super) async fn two_are_needed(stage: &Stage, member: UserId) {
+    two_are_offered(stage, member, &["once"]).await;
+}
+
+/// The same, where what they answer can be kept in these ways.
+async fn two_are_offered(stage: &Stage, member: UserId, retention: &[&str]) {
     let group = json!({"name": "ops", "members": [member.to_string()]});
     let made = call(stage, "POST", "/v1/groups", &group).await;
     assert_eq!(made.status, 201, "{made:?}");
     let policy = json!({
         "engine": "lpp-cel/1",
         "rule": [{
-            "id": "two", "priority": 1, "action": "ask", "pre_state": "shown", "retention": ["once"],
+            "id": "two", "priority": 1, "action": "ask", "pre_state": "shown", "retention": retention,
             "needs": [{"group": "default"}, {"group": "ops"}],
         }],
     });
@@ -244,4 +249,43 @@ async fn the_history_of_each_who_answered_has_the_question_and_of_nobody_else() 
     assert_eq!(history("default").await, [second, first.clone()]);
     assert_eq!(history(&ann_is).await, [first]);
     assert_eq!(history("user:nobody").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_later_voter_is_told_what_will_hold_and_not_only_the_own_choice() {
+    let once = json!({"mode": "once", "duration": "1m"});
+    let hour = json!({"mode": "cache", "duration": "1h", "breadth": "scope", "binding": "agent"});
+    let exact = json!({"mode": "cache", "duration": "10m", "breadth": "exact", "binding": "agent"});
+    for (first, second, told) in [
+        (&once, &json!({"mode": "once"}), "once, within 1 minute."),
+        (&once, &hour, "once, within 1 minute."),
+        (&json!({"mode": "once"}), &hour, ", once."),
+        (&exact, &hour, "for 10 minutes, in any task of the agent"),
+    ] {
+        let stage = Stage::new().await;
+        let approver = stage.enrol("default").await;
+        let (user, mut ann) = member(&stage, "ann").await;
+        two_are_offered(&stage, user, &["once", "cache"]).await;
+        let asked = stage.question_about(vec![purge()]).await;
+        drop(approver);
+        let words = json!({"decision": "approve", "retention": first});
+        let options = format!("{}/options", asked.path);
+        let offered = stage.post(&options, &words).await;
+        assert_eq!(offered.status, 200, "{offered:?}");
+        let said = json!({"decision": "approve", "statement": offered.body["statement"]});
+        let body = ann.answer(&offered.body, &said);
+        let voted = stage.post(&format!("{}/verify", asked.path), &body).await;
+        assert_eq!(voted.body["status"], "voted", "{voted:?}");
+        let words = json!({"decision": "approve", "retention": second});
+        let offered = stage.post(&options, &words).await;
+        let means = offered.body["means"].as_str().unwrap();
+        assert!(means.contains(told), "{means}");
+        assert!(means.contains("the narrowest holds"), "{means}");
+        assert!(means.contains("exactly this"), "{means}");
+        // A denial is for nobody to narrow.
+        let denies = json!({"decision": "deny", "retention": second});
+        let offered = stage.post(&options, &denies).await;
+        let means = offered.body["means"].as_str().unwrap();
+        assert!(!means.contains("narrowest"), "{means}");
+    }
 }
