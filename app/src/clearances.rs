@@ -7,7 +7,7 @@ use ledger::aggregate::{Apply, Approval, Task};
 use ledger::command::EndClearance;
 use ledger::policy::RuleId;
 use ledger::{ApplyId, ClearanceId, ClientSubject, Decision, Ledger, Rejection, TaskId};
-use projections::{ClearanceView, Page, Paging, Projection};
+use projections::{ClearanceUses, ClearanceView, Page, Paging, Projection, Projections};
 use std::sync::Arc;
 
 /// The most applies that are looked through for those that a clearance has authorised.
@@ -17,6 +17,8 @@ const MOST_ACTIVE: u32 = 1000;
 #[derive(Debug)]
 pub struct Kept {
     pub view: ClearanceView,
+    /// How tasks that were not erased used it; `None` where none did.
+    pub used: Option<ClearanceUses>,
     /// The subject of its task, unless that was erased.
     pub subject: Option<ClientSubject>,
     /// The rules for which an approval answers; none of a denial, which holds whatever the rules say.
@@ -30,15 +32,7 @@ pub async fn list(app: &App, _: &Acting, paging: Paging) -> Result<Page<Kept>, E
     let views = app.current_views(&[Projection::Tasks]).await?;
     let mut page = views.clearances(paging).await?;
     let rows = std::mem::take(&mut page.rows);
-    let active = match rows.is_empty() {
-        true => Vec::new(),
-        false => active(&app.ledger, &views.ready_applies(MOST_ACTIVE).await?).await?,
-    };
-    let mut kept = Vec::with_capacity(rows.len());
-    for view in rows {
-        kept.push(told(&app.ledger, view, &active).await?);
-    }
-    Ok(page.with(kept))
+    Ok(page.with(told(&app.ledger, views, rows).await?))
 }
 
 /// One of them.
@@ -48,9 +42,30 @@ pub async fn list(app: &App, _: &Acting, paging: Paging) -> Result<Page<Kept>, E
 pub async fn read(app: &App, _: &Acting, id: ClearanceId) -> Result<Kept, Error> {
     let views = app.current_views(&[Projection::Tasks]).await?;
     let found = views.clearance(id).await?;
-    let view = found.ok_or(Rejection::ClearanceNotFound)?;
-    let active = active(&app.ledger, &views.ready_applies(MOST_ACTIVE).await?).await?;
-    told(&app.ledger, view, &active).await
+    let told = told(&app.ledger, views, found.into_iter().collect()).await?;
+    Ok(told
+        .into_iter()
+        .next()
+        .ok_or(Rejection::ClearanceNotFound)?)
+}
+
+async fn told(
+    ledger: &Ledger,
+    views: &Projections,
+    rows: Vec<ClearanceView>,
+) -> Result<Vec<Kept>, Error> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<ClearanceId> = rows.iter().map(|view| view.clearance_id).collect();
+    let used = views.clearance_uses(&ids).await?;
+    let active = active(ledger, &views.ready_applies(MOST_ACTIVE).await?).await?;
+    let mut told = Vec::with_capacity(rows.len());
+    for view in rows {
+        let used = used.get(&view.clearance_id).copied();
+        told.push(kept(ledger, view, used, &active).await?);
+    }
+    Ok(told)
 }
 
 /// Those of these applies that a clearance has authorised and that have not ended.
@@ -63,7 +78,12 @@ async fn active(ledger: &Ledger, applies: &[ApplyId]) -> Result<Vec<Arc<Apply>>,
     Ok(active)
 }
 
-async fn told(ledger: &Ledger, view: ClearanceView, active: &[Arc<Apply>]) -> Result<Kept, Error> {
+async fn kept(
+    ledger: &Ledger,
+    view: ClearanceView,
+    used: Option<ClearanceUses>,
+    active: &[Arc<Apply>],
+) -> Result<Kept, Error> {
     let task = ledger::Error::none_if_erased(ledger.load::<Task>(view.task_id).await)?;
     let asked = ledger::Error::none_if_erased(ledger.load::<Approval>(view.approval_id).await)?;
     let rules = asked.and_then(|asked| Some(asked.policy.as_ref()?.rules.clone()));
@@ -75,6 +95,7 @@ async fn told(ledger: &Ledger, view: ClearanceView, active: &[Arc<Apply>]) -> Re
             .filter(|_| view.decision == Decision::Approve.as_str())
             .unwrap_or_default(),
         active: active.map(|apply| (apply.task_id, apply.id)).collect(),
+        used,
         view,
     })
 }

@@ -31,8 +31,8 @@ pub use status::{
 };
 pub use tables::{
     AdmissionView, AgentFilter, AgentKeyView, AgentView, ApplyView, ApprovalFilter, ApprovalView,
-    ApproverView, AttemptView, CallbackView, Carried, ClearanceView, CredentialView, DecidedKind,
-    DeliveryView, DoneUnasked, DueDelivery, DueSearch, ErasedView, HistoryFilter, LockView,
-    OperationSummary, PermissionView, ReadyApply, ScheduleRunView, TaskFilter, TaskView,
+    ApproverView, AttemptView, CallbackView, Carried, ClearanceUses, ClearanceView, CredentialView,
+    DecidedKind, DeliveryView, DoneUnasked, DueDelivery, DueSearch, ErasedView, HistoryFilter,
+    LockView, OperationSummary, PermissionView, ReadyApply, ScheduleRunView, TaskFilter, TaskView,
     TemplateView, TimelineEntry, TimelineTopic, Unproven, UsageFilter, UsageView,
 };

@@ -40,8 +40,9 @@ pub(crate) struct Clearance {
     ended_at: Option<String>,
     /// `ended` (by a person), `expired` or `task_closed`.
     end_reason: Option<String>,
-    /// How many applies it answered.
+    /// How many applies it answered, without those of tasks that were erased since.
     uses: u64,
+    /// When the last of these was accepted.
     last_used_at: Option<String>,
     /// The applies that it authorised and that have not ended, which end with it.
     active: Vec<ActiveApply>,
@@ -76,6 +77,7 @@ impl Clearance {
     pub(crate) fn of(kept: Kept, now: Timestamp) -> Self {
         let Kept {
             view,
+            used,
             subject,
             rules,
             active,
@@ -98,8 +100,8 @@ impl Clearance {
             approval_id: view.approval_id.to_string(),
             made_at: view.made_at.to_string(),
             until: view.until.map(|at| at.to_string()),
-            uses: view.uses,
-            last_used_at: view.last_used_at.map(|at| at.to_string()),
+            uses: used.map_or(0, |used| used.uses),
+            last_used_at: used.map(|used| used.last_used_at.to_string()),
             decision: view.decision,
             binding: view.binding,
             mode: view.mode,

@@ -248,7 +248,7 @@ pub(crate) struct ApproverList {
 pub(crate) struct ApproverRow {
     /// Who.
     principal: String,
-    /// The user that it belongs to; null when to none.
+    /// The user that it belongs to; null when to none, and once one who had shown a passkey of it was deleted.
     user_id: Option<String>,
     /// All of them, revoked ones included.
     credentials: Vec<CredentialView>,

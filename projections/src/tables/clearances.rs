@@ -1,4 +1,4 @@
-//! `clearances`: decisions that are kept, and what used them.
+//! `clearances`: decisions that are kept.
 
 use super::operation_summary::OperationSummary;
 use crate::error::Error;
@@ -9,13 +9,13 @@ use crate::store::{Columns, Spec, Stored, Table, row};
 use crate::tables::applies::ApplyView;
 use crate::tables::approvals::ApprovalView;
 use crate::tables::fold::{Folding, parts};
-use ledger::event::{Authorisation, ClearanceMade};
+use ledger::event::ClearanceMade;
 use ledger::{AgentName, ApplyId, ApprovalId, Binding, ClearanceId, Event, TaskId, Timestamp};
 use sqlx::{QueryBuilder, Sqlite};
 
 const SPEC: Spec = Spec {
     name: "clearances",
-    revision: 2,
+    revision: 3,
     definition: "(
     -- Decisions that are kept beyond their question, as far as that was not erased.
     clearance_id TEXT PRIMARY KEY,
@@ -32,8 +32,6 @@ const SPEC: Spec = Spec {
     until        TEXT,              -- when it ends by itself
     ended_at     TEXT,              -- when somebody ended it, or its task was closed
     end_reason   TEXT,              -- ended or task_closed
-    uses         INTEGER NOT NULL,  -- how many applies it answered
-    last_used_at TEXT,
     position     INTEGER NOT NULL   -- of the event that made it
 ) STRICT, WITHOUT ROWID",
     indexes: &[
@@ -70,9 +68,6 @@ row! {
         pub ended_at: Option<Timestamp>,
         /// `ended` or `task_closed`.
         pub end_reason: Option<String>,
-        /// How many applies it answered.
-        pub uses: u64,
-        pub last_used_at: Option<Timestamp>,
         /// The position of the event that made it.
         pub position: u64,
     }
@@ -112,15 +107,6 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             }
             Ok(())
         }
-        Event::ApplyAccepted(accepted) => {
-            if let Authorisation::Cleared(id) = accepted.authorisation
-                && let Some(clearance) = folding.edit::<ClearanceView>(&id)?
-            {
-                clearance.uses += 1;
-                clearance.last_used_at = Some(at);
-            }
-            Ok(())
-        }
         Event::TaskClosed(_) => end_with_task(folding, at),
         _ => Ok(()),
     }
@@ -157,8 +143,6 @@ fn insert(folding: &mut Folding<'_, impl Parts>, made: &ClearanceMade) -> Result
         until: made.until,
         ended_at: None,
         end_reason: None,
-        uses: 0,
-        last_used_at: None,
         position: recorded.position(),
     });
     Ok(())

@@ -9,9 +9,10 @@ use crate::tables::callbacks::ActiveCallbacks;
 use crate::tables::fold::{Folding, Has, Tables};
 use crate::tables::{
     self, AdmissionView, AgentKeyView, AgentView, AnswerRow, ApplyView, ApprovalView, ApproverView,
-    AttemptView, CallbackView, ClearanceView, CredentialView, DeciderRow, DeliveryView, ErasedView,
-    KeyUseRow, LockView, MentionRow, PermissionView, QueueRow, ScheduleRunView, SessionRow,
-    TaskView, TemplateView, TimelineEntry, TokenRow, TopicRow, UsageView,
+    AttemptView, CallbackView, ClearanceUseRow, ClearanceView, CredentialView, DeciderRow,
+    DeliveryView, ErasedView, KeyUseRow, LockView, MentionRow, PermissionView, QueueRow,
+    ScheduleRunView, SessionRow, TaskView, TemplateView, TimelineEntry, TokenRow, TopicRow,
+    UsageView,
 };
 use ledger::event::LedgerErased;
 use ledger::{Event, Recorded};
@@ -53,6 +54,7 @@ macro_rules! for_each_row {
             tables::ApplyView,
             tables::QueueRow,
             tables::ClearanceView,
+            tables::ClearanceUseRow,
             tables::KeyUseRow
         )
     };
@@ -205,6 +207,7 @@ tables! {
         applies: Table<ApplyView>,
         queue: Table<QueueRow>,
         clearances: Table<ClearanceView>,
+        clearance_uses: Table<ClearanceUseRow>,
         key_uses: Table<KeyUseRow>,
     }
     remembering { waiting: Waiting = LruCache::new(REMEMBERED), }
@@ -277,6 +280,7 @@ fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> R
             ApplyView::SPEC,
             QueueRow::SPEC,
             ClearanceView::SPEC,
+            ClearanceUseRow::SPEC,
             KeyUseRow::SPEC,
             TaskView::SPEC,
         ];
@@ -290,6 +294,7 @@ fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> R
     tables::applies::fold(&mut folding)?;
     tables::execution_queue::fold(&mut folding)?;
     tables::clearances::fold(&mut folding)?;
+    tables::clearance_uses::fold(&mut folding)?;
     tables::tasks::fold(&mut folding)?;
     tables::key_uses::fold(&mut folding)?;
     tables::capability_tokens::fold(&mut folding)

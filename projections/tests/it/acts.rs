@@ -12,7 +12,7 @@ use ledger::command::{
 use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome, PreState};
 use ledger::operation::Operation;
 use ledger::{
-    ApproverName, Binding, Breadth, CredentialId, Decision, Event, KeptMode, Rejection, Retention,
+    ApproverName, Breadth, CredentialId, Decision, Event, KeptMode, Rejection, Retention,
 };
 use providers::cloudflare;
 use std::time::Duration;
@@ -207,12 +207,12 @@ impl Story {
                 };
                 let ledger = &self.ledger.ledger;
                 let command = match keep {
-                    false => approver.decide(ledger, &approval, decision, Some("looked at it")),
-                    true => {
+                    None => approver.decide(ledger, &approval, decision, Some("looked at it")),
+                    Some(binding) => {
                         let retention = Retention {
                             mode: KeptMode::Cache,
                             breadth: Breadth::Scope,
-                            binding: Binding::Task,
+                            binding: *binding,
                             until: Some(ledger.now().plus(Duration::from_secs(3600))),
                         };
                         approver.keep(ledger, &approval, decision, retention)

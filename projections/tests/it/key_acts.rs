@@ -147,9 +147,11 @@ impl Story {
                     return;
                 };
                 let now = self.ledger.now();
+                // Without a task too.
+                let task = pick(&self.opened, 0).filter(|_| tokens % 3 > 0);
                 let used = UsageSum {
                     owner: UpstreamKeyOwner::Agent(key.agent_id),
-                    task_id: None,
+                    task_id: task.map(|task| task.id),
                     model: format!("model-{}", tokens % 2),
                     from: now,
                     to: now,

@@ -5,10 +5,11 @@ use crate::story::Story;
 use fixtures::people;
 use ledger::aggregate::{Session, User};
 use ledger::command::{
-    ChangeGroup, ChangeUser, DeleteGroup, EndSession, ForgetDevice, OpenSession, RecordFailedLogin,
+    ChangeGroup, ChangeUser, DeleteGroup, EndSession, ForgetDevice, LinkPrincipal, OpenSession,
+    RecordFailedLogin,
 };
 use ledger::event::{LoginWay, SessionEnd};
-use ledger::{GroupId, Origin, Role, SessionId, UserId};
+use ledger::{Ceremony, GroupId, Origin, Role, SessionId, UserId};
 
 /// The people of a story.
 #[derive(Default)]
@@ -85,6 +86,21 @@ impl Story {
                     };
                     drop(ledger.execute(Origin::system("dispatcher"), gone).await);
                 }
+            }
+            (13, Some(user)) => {
+                // Only of one, as those of a user who went do not decide.
+                let Some(passkey) = self.approvers.last() else {
+                    return;
+                };
+                let principal = passkey.principal().clone();
+                let ceremony = Ceremony::Link(user, principal.clone());
+                let (assertion, _) = passkey.prove(&ledger, ceremony);
+                let link = LinkPrincipal {
+                    user_id: user,
+                    principal,
+                    assertion,
+                };
+                drop(self.ledger.run(link).await);
             }
             (8, user) => {
                 let members = user.into_iter().collect();

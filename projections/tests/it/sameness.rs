@@ -80,7 +80,6 @@ async fn stories_tell_of_everything_that_can_happen() {
         "ledger.accepted",
         // Needs a passkey of the user.
         "session.stepped_up",
-        "user.principal_linked",
         // Need documents whose rules want more than one person, and no read table has a row of them.
         "approval.voted",
         "approval.vote_withdrawn",

@@ -1,5 +1,6 @@
 //! What can happen in a story.
 
+use ledger::Binding;
 use proptest::prelude::*;
 
 /// One thing that somebody tries; whether the ledger lets them is part of the story. Numbers choose
@@ -26,7 +27,8 @@ pub(crate) enum Step {
         approval: usize,
         approver: usize,
         approve: bool,
-        keep: bool,
+        /// Until what a decision is kept that is.
+        keep: Option<Binding>,
     },
     EndClearance,
     Narrow {
@@ -160,6 +162,14 @@ fn with_key() -> impl Strategy<Value = KeyStep> {
     ]
 }
 
+fn kept() -> impl Strategy<Value = Option<Binding>> {
+    prop_oneof![
+        2 => Just(None),
+        1 => Just(Some(Binding::Task)),
+        1 => Just(Some(Binding::Agent)),
+    ]
+}
+
 /// A step; what moves a story on is likelier than what ends it.
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let any_of = 0..8_usize;
@@ -172,7 +182,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         ),
         4 => (any_of.clone(), prop::option::weighted(0.3, 0..6_u8))
             .prop_map(|(submitted, new_key)| Step::Continue { submitted, new_key }),
-        5 => (any_of.clone(), 0..2_usize, (prop::bool::weighted(0.7), flag))
+        5 => (any_of.clone(), 0..2_usize, (prop::bool::weighted(0.7), kept()))
             .prop_map(|(approval, approver, (approve, keep))| Step::Decide { approval, approver, approve, keep }),
         1 => Just(Step::EndClearance),
         1 => (0..3_usize, 0..2_usize).prop_map(|(task, approver)| Step::Narrow { task, approver }),
@@ -191,7 +201,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_usize).prop_map(|approver| Step::Invite { approver }),
         1 => (0..2_usize, flag).prop_map(|(approver, revoke)| Step::Credential { approver, revoke }),
         4 => with_key().prop_map(Step::WithKey),
-        3 => (0..13_u8, 0..4_usize).prop_map(|(act, which)| Step::People { act, which }),
+        3 => (0..14_u8, 0..4_usize).prop_map(|(act, which)| Step::People { act, which }),
         2 => prop_oneof![1..90_u64, Just(700)].prop_map(|seconds| Step::Wait { seconds }),
     ]
 }

@@ -65,8 +65,8 @@ fn row(told: &clearances::Kept, by: &str, may_end: bool, now: Timestamp) -> Clea
         made: Beside::past(view.made_at, now),
         end: (may_end && kept.ended.is_none()).then(|| format!("clearances/{}", view.clearance_id)),
         kept,
-        uses: view.uses,
-        last_used: view.last_used_at.map(|at| Beside::past(at, now)),
+        uses: told.used.map_or(0, |used| used.uses),
+        last_used: told.used.map(|used| Beside::past(used.last_used_at, now)),
         question: view.approval_id.to_string(),
     }
 }
