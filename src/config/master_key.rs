@@ -35,7 +35,7 @@ impl MasterKeySource {
             secret::weak(
                 sources,
                 &table::MASTER_KEY,
-                "repeats itself; make one from random bytes (openssl rand -base64 32). Where it was in use, name it \
+                "repeats itself or counts up; make one from random bytes (openssl rand -base64 32). Where it was in use, name it \
              in MASTER_KEY_PREVIOUS: what it sealed and proved still opens",
             );
         }

@@ -107,7 +107,7 @@ impl Config {
     /// As [`Config::from_sources`].
     pub(crate) fn check_files(&self) -> Result<(), Problems> {
         let found = [
-            self.storage.refuse_one_file(),
+            self.storage.check(),
             self.master_key.check(),
             self.signing.check(),
             self.callbacks.read_ca_file().map(drop),

@@ -116,6 +116,15 @@ pub(super) fn web_address(text: &str) -> Result<Url, Fault> {
     Ok(url)
 }
 
+/// As [`web_address`], for an API whose requests bring the `/v1` of their paths along.
+pub(super) fn address_before_v1(text: &str) -> Result<Url, Fault> {
+    let url = web_address(text)?;
+    match url.path().ends_with("/v1") {
+        true => Err("ends in /v1, which stands in the path of every request: leave it off".into()),
+        false => Ok(url),
+    }
+}
+
 /// As [`web_address`], for a service that is shown a credential: nobody on the way may read it.
 pub(crate) fn service_address(text: &str) -> Result<Url, Fault> {
     let url = web_address(text)?;
@@ -213,6 +222,9 @@ pub(super) fn network(item: &str) -> Result<IpNet, Fault> {
 }
 
 pub(super) fn principal(item: &str) -> Result<ApproverName, Fault> {
+    if item.contains([';', '[', ']']) {
+        return Err("holds one of ; [ ], as a list in another spelling does; separate items with single commas".into());
+    }
     ApproverName::parse(item)
         .map_err(|_| "is a name with control characters or of more than 200 characters".into())
 }

@@ -73,7 +73,7 @@ pub(crate) fn required(sources: &mut Sources, variable: &Variable) -> SecretStri
         weak(
             sources,
             variable,
-            "repeats itself or holds few different characters; set it to random bytes (openssl rand \
+            "repeats itself, counts up or holds few different characters; set it to random bytes (openssl rand \
              -hex 32)",
         );
     }
@@ -108,9 +108,13 @@ pub(crate) fn refuse_equal(sources: &mut Sources) {
     }
 }
 
+/// The fewest runs of equal and neighbouring characters (`0123`, `dcba`) that a random secret could have: `0123456789abcdef`
+/// has two, 32 random hexadecimal digits some 26.
+const LEAST_RUNS: usize = 8;
+
 /// Whether a key is plainly none: the Shannon entropy of its bytes, times the length of the part that
-/// repeats, is below [`LEAST_BITS`]. It finds `aaaa…`, `abcabc…` and a word many times over, and says
-/// nothing about how a secret was made.
+/// repeats, is below [`LEAST_BITS`], or it has fewer than [`LEAST_RUNS`]. It finds `aaaa…`, `abcabc…`, `0123…` and a word
+/// many times over, and says nothing about how a secret was made.
 pub(super) fn is_guessable(bytes: &[u8]) -> bool {
     let period = (1..bytes.len()).find(|period| {
         let (head, tail) = (bytes.get(..bytes.len() - period), bytes.get(*period..));
@@ -126,7 +130,11 @@ pub(super) fn is_guessable(bytes: &[u8]) -> bool {
         .values()
         .map(|count| f64::from(*count) * (length / f64::from(*count)).log2())
         .sum();
-    bits < LEAST_BITS
+    let jumps = bytes.windows(2).filter(|pair| match pair {
+        [one, next] => one.abs_diff(*next) > 1,
+        _ => false,
+    });
+    bits < LEAST_BITS || jumps.count() + 1 < LEAST_RUNS
 }
 
 pub(super) fn weak(sources: &mut Sources, variable: &Variable, text: impl Into<Fault>) {
@@ -282,7 +290,7 @@ fn bearer_token(sources: &mut Sources, row: &Row<String>) -> Option<SecretString
     } else if is_guessable(token.as_bytes()) {
         sources.problem(
             row,
-            "repeats itself or holds few different characters; set it to random bytes (openssl rand \
+            "repeats itself, counts up or holds few different characters; set it to random bytes (openssl rand \
              -hex 32)",
         );
     }

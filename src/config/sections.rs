@@ -127,7 +127,14 @@ impl Approvals {
 
 /// The principals who may decide, sorted.
 pub(crate) fn approvers(sources: &mut Sources) -> Vec<ApproverName> {
-    sorted(sources.list(&table::APPROVAL_APPROVERS))
+    let names: Vec<ApproverName> = sorted(sources.list(&table::APPROVAL_APPROVERS));
+    if names.iter().any(|name| name.contains(char::is_whitespace)) {
+        sources.warn(
+            &table::APPROVAL_APPROVERS,
+            "holds a blank inside an item, which is one name; separate several with single commas",
+        );
+    }
+    names
 }
 
 fn sorted<T: Ord>(mut names: Vec<T>) -> Vec<T> {
@@ -375,14 +382,17 @@ impl Upstream {
         let names = provider.names();
         let token_row = Row::secret(names.token_setting, parse::header_token, "");
         let base_row = Row::plain(names.base_setting, names.base, parse::web_address, "");
-        let is_set = sources.set(&token_row);
-        let token = if is_set.is_none_or(|text| text.trim().is_empty()) {
+        if sources.set(&token_row).is_none() {
             sources.warn(&token_row, "is not set: every operation is simulated");
-            None
-        } else {
-            sources.given(&token_row)
-        };
+        }
+        let token = sources.given(&token_row);
         let base = sources.read(&base_row);
+        let usual = Url::parse(names.base);
+        let usual = usual.as_ref().map_or("/", Url::path);
+        if usual != "/" && !base.path().ends_with(usual) {
+            let text = format!("does not end in {usual}, as {} does", names.base);
+            sources.warn(&base_row, text);
+        }
         if token.is_some() && base.scheme() == "http" && !is_local(&base) {
             sources.problem(
                 &base_row,

@@ -78,8 +78,8 @@ impl Sources {
         }
     }
 
-    /// What an env file leaves in values where it is not read by a shell: quotes, comments, marks that
-    /// nobody sees.
+    /// What an env file leaves in values where it is not read by a shell: quotes, comments, references, marks
+    /// that nobody sees.
     fn refuse_left_overs(&mut self) {
         for variable in table::ALL {
             let found = self
@@ -233,6 +233,11 @@ fn left_over(variable: &Variable, value: &str) -> Option<&'static str> {
     if quoted(value) || items.any(quoted) || (!variable.is_secret && value.contains(NEVER)) {
         return Some(
             "holds quotes, which belong to a shell and not to an env file: write the value without them",
+        );
+    }
+    if value.starts_with("${") || value.starts_with("$(") {
+        return Some(
+            "is a reference that a shell or a program before this one should have replaced by its value: write the value itself",
         );
     }
     if value.contains(UNSEEN) {

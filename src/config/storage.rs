@@ -32,12 +32,18 @@ impl Storage {
         }
     }
 
-    /// Makes the folders of both files and refuses two names for one file (a link).
-    pub(crate) fn prepare(&self) -> Result<(), Problem> {
-        for (path, name) in [
+    /// Both files, with the setting of each.
+    fn files(&self) -> [(&Path, &'static str); 2] {
+        [
             (&self.read_tables, table::DATABASE_URL.name),
             (&self.ledger, table::LEDGER_URL.name),
-        ] {
+        ]
+    }
+
+    /// Makes the folders of both files; refuses a folder in the place of a file, and two names for one file (a
+    /// link).
+    pub(crate) fn prepare(&self) -> Result<(), Problem> {
+        for (path, name) in self.files() {
             let Some(folder) = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty())
@@ -52,11 +58,17 @@ impl Storage {
                 Problem::new(name, text)
             })?;
         }
-        self.refuse_one_file()
+        self.check()
     }
 
     /// The part of [`Storage::prepare`] that changes nothing.
-    pub(crate) fn refuse_one_file(&self) -> Result<(), Problem> {
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        for (path, name) in self.files() {
+            if path.is_dir() {
+                let text = format!("names {}, a folder: name a file in it", path.display());
+                return Err(Problem::new(name, text));
+            }
+        }
         let identity = |path: &Path| {
             std::fs::metadata(path)
                 .ok()
@@ -215,5 +227,21 @@ mod tests {
         std::fs::write(&storage.read_tables, b"").unwrap();
         std::fs::hard_link(&storage.read_tables, &storage.ledger).unwrap();
         assert_eq!(storage.prepare().unwrap_err().name(), "LEDGER_URL");
+    }
+
+    #[test]
+    fn a_folder_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (of, file) = (folder.path().to_owned(), folder.path().join("p.db"));
+        let names = [("DATABASE_URL", &of, &file), ("LEDGER_URL", &file, &of)];
+        for (name, read_tables, ledger) in names {
+            let storage = Storage {
+                read_tables: read_tables.clone(),
+                ledger: ledger.clone(),
+            };
+            let problem = storage.check().unwrap_err();
+            assert_eq!(problem.name(), name);
+            assert!(problem.text().contains("name a file in it"), "{problem}");
+        }
     }
 }

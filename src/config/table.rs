@@ -131,7 +131,7 @@ settings! {
     WEBAUTHN_ORIGIN: Url = plain("http://localhost:8080", parse::web_address, "the one origin passkey ceremonies come from");
     CLOUDFLARE_API_TOKEN: String = secret(parse::header_token, "the privileged credential");
     CLOUDFLARE_API_BASE: Url = plain("https://api.cloudflare.com/client/v4", parse::web_address, "https, except on loopback");
-    ANTHROPIC_API_BASE: Url = plain("https://api.anthropic.com", parse::web_address, "where /proxy/anthropic leads; https, except on loopback and in UPSTREAM_ALLOWED_NETS");
+    ANTHROPIC_API_BASE: Url = plain("https://api.anthropic.com", parse::address_before_v1, "where /proxy/anthropic leads; https, except on loopback and in UPSTREAM_ALLOWED_NETS");
     UPSTREAM_ALLOWED_NETS: IpNet = unset(parse::network, "networks (`10.1.0.0/16`), comma-separated, to which proxies may speak plain http");
     PROXY_CALLS: u32 = plain("2048", parse::count::<1, 1_000_000>, "calls through the proxies that are open at a time");
     PROXY_CALLS_PER_KEY: u32 = plain("64", parse::count::<1, 1_000_000>, "of them for each caller's credential");

@@ -31,11 +31,11 @@ pub(super) fn look(storage: &Storage) -> Vec<Finding> {
             "the next start refuses it: find the others (find -samefile) and remove them",
         ));
     }
-    if let Err(problem) = storage.refuse_one_file() {
+    if let Err(problem) = storage.check() {
         findings.push(Finding::problem(
             CHECK,
             problem.to_string(),
-            "give the read tables a file of their own",
+            "give the ledger and the read tables a file each",
         ));
     }
     if findings.is_empty() {

@@ -9,7 +9,7 @@ use ledger::Event;
 use ledger::event::SessionProof;
 use serde_json::{Value, json};
 
-pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "7d1f9c04a86e3b52f0a7c85d2e916b4f";
 const OLD: &str = "correct horse battery";
 const NEW: &str = "another horse battery";
 

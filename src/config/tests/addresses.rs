@@ -216,6 +216,10 @@ fn somebody_must_be_able_to_decide() {
     );
     refuses("APPROVAL_APPROVERS", "");
     refuses("APPROVAL_APPROVERS", "a,,b");
+    refuses("APPROVAL_APPROVERS", "a;b");
+    refuses("APPROVAL_APPROVERS", "[a,b]");
+    let (_, warnings) = accepted(&with(&[("APPROVAL_APPROVERS", "alice bob")]));
+    assert!(warnings.contains(&"APPROVAL_APPROVERS".to_owned()));
     refuses("APPROVAL_APPROVERS", "a\u{7}b");
     refuses("APPROVAL_APPROVERS", &"x".repeat(201));
 }
@@ -239,11 +243,36 @@ fn the_upstream_token_does_not_travel_in_the_clear() {
         ["CLOUDFLARE_API_BASE"]
     );
     refuses("CLOUDFLARE_API_TOKEN", "two words");
-    assert!(
-        accepted(&with(&[("CLOUDFLARE_API_TOKEN", "")])).0.upstreams[0]
-            .token
-            .is_none()
+}
+
+/// Nothing would be sent, and every apply would end as completed.
+#[test]
+fn an_empty_token_is_refused_and_none_is_a_simulation() {
+    refuses("CLOUDFLARE_API_TOKEN", "");
+    refuses("CLOUDFLARE_API_TOKEN", " ");
+    assert!(accepted(&good()).0.upstreams[0].token.is_none());
+}
+
+#[test]
+fn the_address_of_an_api_begins_the_paths_of_its_requests() {
+    refuses("ANTHROPIC_API_BASE", "https://api.anthropic.com/v1");
+    refuses(
+        "ANTHROPIC_API_BASE",
+        "https://gateway.example/anthropic/v1/",
     );
+    accepted(&with(&[(
+        "ANTHROPIC_API_BASE",
+        "https://gateway.example/anthropic",
+    )]));
+    for (base, is_told) in [
+        ("https://api.cloudflare.com", true),
+        ("https://api.cloudflare.com/client/v4/", false),
+        ("https://gateway.example/of/client/v4", false),
+    ] {
+        let (_, warnings) = accepted(&with(&[("CLOUDFLARE_API_BASE", base)]));
+        let warned = warnings.contains(&"CLOUDFLARE_API_BASE".to_owned());
+        assert_eq!(warned, is_told, "{base}");
+    }
 }
 
 #[test]

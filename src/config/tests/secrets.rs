@@ -3,6 +3,9 @@
 use super::*;
 use secrecy::ExposeSecret;
 
+/// 32 characters that could be random.
+const RANDOM: &str = "7d1f9c04a86e3b52f0a7c85d2e916b4f";
+
 #[test]
 fn all_missing_secrets_are_listed_at_once() {
     let mut names = refused(&Variables::new(), None);
@@ -24,6 +27,10 @@ fn a_weak_secret_is_refused() {
             "abc".repeat(20),
             "password".repeat(8),
             format!("{}t", "s".repeat(63)),
+            "0123456789abcdef".repeat(2),
+            "zyxwvutsrqponmlkjihgfedcba9876543210".to_owned(),
+            "${JWT_SECRET_FROM_VAULT_WHICH_NOBODY_READ}".to_owned(),
+            "$(openssl rand -hex 32) and nobody ran it".to_owned(),
         ] {
             refuses(name, &guessable);
         }
@@ -31,7 +38,7 @@ fn a_weak_secret_is_refused() {
             name,
             &format!("insecure-development-only-{}", name.to_ascii_lowercase()),
         );
-        accepted(&with(&[(name, "0123456789abcdef0123456789abcdef")]));
+        accepted(&with(&[(name, RANDOM)]));
         accepted(&with(&[(name, "a sentence that nobody else would write")]));
     }
 }
@@ -47,16 +54,16 @@ fn equal_secrets_are_refused() {
 
 #[test]
 fn a_service_token_is_long_and_can_stand_in_a_header() {
-    let token = "0123456789abcdef0123456789abcdef";
+    let token = RANDOM;
     let (config, _) = accepted(&with(&[("SERVICE_TOKEN", token)]));
     let set = config.auth.service_token.unwrap();
     assert_eq!(set.expose_secret(), token);
     assert!(accepted(&good()).0.auth.service_token.is_none());
     for value in [
         "",
-        "0123456789abcdef0123456789abcde",
-        "0123456789abcdef 0123456789abcdef",
-        "0123456789abcdef0123456789abcdeé",
+        &RANDOM[1..],
+        &RANDOM.replacen('a', " ", 1),
+        &RANDOM.replacen('a', "é", 1),
         "abababababababababababababababababab",
         &secret("JWT_SECRET"),
     ] {
@@ -73,7 +80,7 @@ fn a_service_token_is_long_and_can_stand_in_a_header() {
 
 #[test]
 fn the_key_that_all_agents_share_is_taken_with_a_warning_and_held_to_the_rules_of_a_token() {
-    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    const KEY: &str = RANDOM;
     let (config, warnings) = accepted(&with(&[("AGENT_API_KEY", KEY)]));
     assert_eq!(config.auth.agent_api_key.unwrap().expose_secret(), KEY);
     assert!(
@@ -138,8 +145,8 @@ fn insecure_defaults_are_for_loopback_alone() {
 
 #[test]
 fn master_keys_are_32_bytes() {
-    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    let older = "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let key = "4KNUpEUGddQGdCMrgDIZBtzxvnhG585cyNoYAZfkPpA=";
+    let older = "4aNUpEUGddQGdCMrgDIZBtzxvnhG585cyNoYAZfkPpA=";
     let variables = with(&[("MASTER_KEY", key), ("MASTER_KEY_PREVIOUS", older)]);
     let keys = accepted(&variables)
         .0
@@ -152,7 +159,8 @@ fn master_keys_are_32_bytes() {
         keys.knows(source.open(&ledger_sqlite::SystemRandom).unwrap().current())
     };
     assert!(opened_by(key) && opened_by(older));
-    assert!(!opened_by("IAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
+    assert!(!opened_by("5aNUpEUGddQGdCMrgDIZBtzxvnhG585cyNoYAZfkPpA="));
+    refuses("MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
     refuses("MASTER_KEY", "//////////////////////////////////////////8=");
     refuses("MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     for value in ["", "AAEC", "not base64 at all, and long enough......"] {
