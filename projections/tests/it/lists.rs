@@ -175,7 +175,16 @@ async fn the_timeline_of_an_agent_or_approver_has_what_concerns_them() {
     let besides: Vec<_> = asked.map(Recorded::stream_id).collect();
     let of_agent = events.iter().rev().filter(|recorded| {
         let of = recorded.event.kind().unwrap().aggregate.as_str();
-        ["task", "apply", "approval", "delivery", "agent", "usage"].contains(&of)
+        [
+            "task",
+            "apply",
+            "approval",
+            "delivery",
+            "agent",
+            "usage",
+            "clearance",
+        ]
+        .contains(&of)
             && !besides.contains(&recorded.stream_id())
     });
     let of_agent: Vec<_> = of_agent.map(Recorded::position).collect();
