@@ -182,7 +182,8 @@ async fn the_timeline_of_an_agent_or_approver_has_what_concerns_them() {
             "delivery",
             "agent",
             "usage",
-            "clearance",
+            "call",
+            "upstream_key",
         ]
         .contains(&of)
             && !besides.contains(&recorded.stream_id())
