@@ -217,7 +217,9 @@ fn somebody_must_be_able_to_decide() {
     refuses("APPROVAL_APPROVERS", "");
     refuses("APPROVAL_APPROVERS", "a,,b");
     refuses("APPROVAL_APPROVERS", "a;b");
-    refuses("APPROVAL_APPROVERS", "[a,b]");
+    // Each item is told by its number.
+    let listed = with(&[("APPROVAL_APPROVERS", "[a,b]")]);
+    assert_eq!(refused(&listed, None), ["APPROVAL_APPROVERS"; 2]);
     let (_, warnings) = accepted(&with(&[("APPROVAL_APPROVERS", "alice bob")]));
     assert!(warnings.contains(&"APPROVAL_APPROVERS".to_owned()));
     refuses("APPROVAL_APPROVERS", "a\u{7}b");

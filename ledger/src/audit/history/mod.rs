@@ -481,7 +481,8 @@ impl History {
             return;
         };
         self.unseen = Some((now.envelope.command_id, *why));
-        if matches!(event, Event::ScheduleFired(_) | Event::ScheduleMissed(_)) {
+        // Its schedule says that it fired, or why not.
+        if AggregateKind::of(event.event_type()) == Some(AggregateKind::Schedule) {
             self.firing = None;
         }
     }
