@@ -305,7 +305,7 @@ async fn questions_are_watched_as_they_come_up_and_end_also_over_a_restart() {
     assert_eq!(asked.status, 202, "{}", asked.text);
     let told = lines(1, "pending").await;
     assert!(
-        told.contains("elevated   ci  Create A record www"),
+        told.contains("elevated   deployer  Create www.example.com A"),
         "the act and its risk: {told}"
     );
     assert!(told.contains(" UTC  http"), "{told}");

@@ -156,7 +156,7 @@ async fn a_key_that_does_not_open_the_ledgers_secrets_stops_the_start() {
     let service = sandbox.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
-    let another = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned();
+    let another = "34JRCE6Lyt5ctlx/OVHMQ+kkQIXabeo0Zx56EIeE+aw=".to_owned();
     sandbox.settings.insert("MASTER_KEY", another);
     let refused = sandbox.run("serve --log-format json");
     let (_, complained) = said(&refused);
