@@ -393,20 +393,6 @@ impl Shared {
         Ok(answered.response())
     }
 
-    async fn whole_of(
-        &self,
-        body: Body,
-        call: &Call,
-        caller: &mut Caller,
-    ) -> Result<Whole, Refusal> {
-        let of = (caller.owner.recorded(), self.settings.idle);
-        tokio::select! {
-            biased;
-            refused = &mut caller.ended => Err(refused),
-            whole = self.buffers.read(body, call.most, of) => whole,
-        }
-    }
-
     /// Sends a body that was read, and reads the whole answer.
     async fn relayed_whole(
         &self,

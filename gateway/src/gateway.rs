@@ -238,12 +238,7 @@ impl Shared {
         let body = match (is_read, &compared) {
             (false, None) => body,
             (false, Some(_)) => {
-                let of = (caller.owner.recorded(), self.settings.idle);
-                let whole = tokio::select! {
-                    biased;
-                    refused = &mut caller.ended => return Err(refused),
-                    whole = self.buffers.read(body, call.most, of) => whole?,
-                };
+                let whole = self.whole_of(body, &call, &mut caller).await?;
                 Body::from(read.insert(whole).bytes.clone())
             }
             (true, _) => {
@@ -322,6 +317,21 @@ impl Shared {
         Ok(response(parts.status, passed, Body::new(relayed)))
     }
 
+    /// Reads the body of a call, while its caller may call.
+    pub(crate) async fn whole_of(
+        &self,
+        body: Body,
+        call: &Call,
+        caller: &mut Caller,
+    ) -> Result<Whole, Refusal> {
+        let of = (caller.owner.recorded(), self.settings.idle);
+        tokio::select! {
+            biased;
+            refused = &mut caller.ended => Err(refused),
+            whole = self.buffers.read(body, call.most, of) => whole,
+        }
+    }
+
     /// Reads the body of a call of which rules read some, and holds the call to them.
     async fn judged(
         &self,
@@ -330,12 +340,7 @@ impl Shared {
         caller: &mut Caller,
         seen: &Extensions,
     ) -> Result<(Whole, Judged), Refusal> {
-        let of = (caller.owner.recorded(), self.settings.idle);
-        let whole = tokio::select! {
-            biased;
-            refused = &mut caller.ended => return Err(refused),
-            whole = self.buffers.read(body, call.most, of) => whole?,
-        };
+        let whole = self.whole_of(body, call, caller).await?;
         let permits = &self.ports.permits;
         let caller = (&caller.owner, caller.task);
         let asked = KeyCall {
