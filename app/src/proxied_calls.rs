@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The part of the service that has calls judged, as origins name it.
-const COMPONENT: &str = "gateway";
+pub const COMPONENT: &str = "gateway";
 /// How far back the log is read for what owners used.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The same for what tasks used: none lives longer.

@@ -5,6 +5,7 @@
 
 use super::proxied_writes::told_to_client;
 use api::AppState;
+use app::proxied_calls::COMPONENT;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{Records, Refusal, Usage, Word};
@@ -20,8 +21,6 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// As events name it.
-const COMPONENT: &str = "gateway";
 /// The most ends in one commit.
 const BATCH: usize = 256;
 /// The most ends that wait for the ledger. More of what changes nothing are not recorded, and counted.

@@ -10,6 +10,7 @@ use super::used_by_writes::UsedByWrites;
 use api::AppState;
 use app::edge::SeenFrom;
 use app::open_calls::stopped_in_task;
+use app::proxied_calls::COMPONENT;
 use app::proxied_writes::{Begun as BegunAnswer, Held, Shown, ToHold, Writer, close, hold};
 use app::{Error, upstream_keys};
 use futures_util::FutureExt as _;
@@ -28,8 +29,8 @@ use ledger::operation::{
 };
 use ledger::provider::{Body, NoAnswer, Pending};
 use ledger::{
-    ApplyId, Ledger, Rejection, RejectionKind, SHARED_KEY, TaskId, UpstreamId, UpstreamName,
-    UsedLately, with_sources,
+    ApplyId, Ledger, Origin, Rejection, RejectionKind, SHARED_KEY, TaskId, UpstreamId,
+    UpstreamName, UsedLately, with_sources,
 };
 use providers::anthropic::MESSAGES_CREATE;
 use secrecy::SecretString;
@@ -718,9 +719,7 @@ impl Writes for HeldWrites {
             let held = HoldRequestToDenials::of((agent_id, task_id), &operation);
             let held = held.map_err(|error| refusal(&error.into()))?;
             let ledger = &self.state.app.ledger;
-            let held = ledger
-                .execute(ledger::Origin::system("gateway"), held)
-                .await;
+            let held = ledger.execute(Origin::system(COMPONENT), held).await;
             held.map_err(|error| refusal(&error.into()))
         }
         .boxed()

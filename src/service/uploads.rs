@@ -3,6 +3,7 @@
 
 use super::proxied_writes::told_to_client;
 use app::Error;
+use app::proxied_calls::COMPONENT;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use gateway::{
@@ -18,8 +19,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// As events name it.
-const COMPONENT: &str = "gateway";
 /// The longest that an upload is remembered, whatever its token says.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// The most files of all uploads that are remembered.
