@@ -10,10 +10,10 @@ use crate::id::AgentId;
 use crate::operation::{MatchDigest, Operation, Scope, match_digest_of};
 use crate::retention::Breadth;
 use serde_json::Value;
-use std::cell::OnceCell;
+
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An operation on a scope, as it stands in a submission.
 type OnScope = [String; 3];
@@ -43,7 +43,7 @@ pub(crate) struct SubmittedOperations {
     /// Those of their requests.
     digests: Vec<Option<MatchDigest>>,
     on_scopes: Vec<OnScope>,
-    whole: OnceCell<OperationsDigest>,
+    whole: OnceLock<OperationsDigest>,
 }
 
 impl SubmittedOperations {
@@ -57,7 +57,7 @@ impl SubmittedOperations {
             on_scopes: operations.iter().map(on_scope).collect(),
             digests,
             operations,
-            whole: OnceCell::new(),
+            whole: OnceLock::new(),
         }
     }
 

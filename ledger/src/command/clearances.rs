@@ -352,13 +352,36 @@ pub(super) async fn not_denied(
         return Ok(());
     }
     let asked = SubmittedOperations::new(submitted(submission)?, read);
-    for denial in denials.of(task.agent_id) {
-        if denial.covers(&asked)? {
-            let of = (task.agent_id, Some(task));
+    refuse_covered(tx, (task.agent_id, Some(task)), &asked, targets).await
+}
+
+/// Refuses operations of an agent, in the task where it asks in one, that a denial which stands is about.
+async fn refuse_covered(
+    tx: &mut Transaction<'_>,
+    of: (AgentId, Option<&Task>),
+    asked: &SubmittedOperations,
+    targets: &[LockTarget],
+) -> Result<(), Error> {
+    let denials = tx.denials();
+    for denial in denials.of(of.0) {
+        if denial.covers(asked)? {
             refuse_denied(tx, &denial.clearance, of, targets).await?;
         }
     }
     Ok(())
+}
+
+/// What can be locked of a call that a proxy relays.
+async fn targets_of_call(
+    tx: &mut Transaction<'_>,
+    (agent_id, task): (AgentId, Option<&Task>),
+    operations: impl Iterator<Item = LockedOperation>,
+) -> Result<Vec<LockTarget>, Error> {
+    let agent = tx.load::<Agent>(agent_id).await?;
+    let mut targets = Locks::targets_of_agent(agent.as_deref());
+    targets.extend(task.map(|task| LockTarget::Task(task.id)));
+    targets.extend(operations.map(LockTarget::Operation));
+    Ok(targets)
 }
 
 /// Holds a call that a proxy relays to the denials that are kept: to those that refuse it whatever its params are.
@@ -374,11 +397,9 @@ pub(super) async fn call_not_denied(
     if denials.has_none(agent_id) {
         return Ok(());
     }
-    let agent = tx.load::<Agent>(agent_id).await?;
-    let mut targets = Locks::targets_of_agent(agent.as_deref());
-    targets.extend(task.map(|task| LockTarget::Task(task.id)));
     let operations = call.operations.iter();
-    targets.extend(operations.map(|name| LockTarget::Operation(LockedOperation::named(name))));
+    let operations = operations.map(|name| LockedOperation::named(name));
+    let targets = targets_of_call(tx, (agent_id, task), operations).await?;
     for denial in denials.refusing(agent_id, call) {
         refuse_denied(tx, &denial.clearance, (agent_id, task), &targets).await?;
     }
@@ -464,22 +485,14 @@ impl Command for HoldRequestToDenials {
     /// # Errors
     /// [`Rejection::DeniedBefore`].
     async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
-        let denials = tx.denials();
         let task = match self.task_id {
             Some(task_id) => Some(tx.existing::<Task>(task_id).await?),
             None => None,
         };
-        let agent = tx.load::<Agent>(self.agent_id).await?;
-        let mut targets = Locks::targets_of_agent(agent.as_deref());
-        targets.extend(task.as_ref().map(|task| LockTarget::Task(task.id)));
-        targets.push(LockTarget::Operation(self.operation.into()));
-        for denial in denials.of(self.agent_id) {
-            if denial.covers(&self.asked)? {
-                let of = (self.agent_id, task.as_deref());
-                refuse_denied(tx, &denial.clearance, of, &targets).await?;
-            }
-        }
-        Ok(())
+        let of = (self.agent_id, task.as_deref());
+        let operations = std::iter::once(self.operation.into());
+        let targets = targets_of_call(tx, of, operations).await?;
+        refuse_covered(tx, of, &self.asked, &targets).await
     }
 }
 
