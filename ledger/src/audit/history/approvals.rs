@@ -339,10 +339,7 @@ impl History {
     /// Why the apply that first asked a question cannot be looked at.
     pub(super) fn first_asker_unseen(&mut self, id: ApprovalId) -> Option<Obstacle> {
         let first = self.question(id).here()?.apply()?.1;
-        match self.streams.find(first, |_| Some(())) {
-            Seen::Hidden(why) => Some(why),
-            Seen::Here(()) | Seen::Erased | Seen::Never => None,
-        }
+        self.streams.find(first, |_| Some(())).hidden()
     }
 
     /// Why a question that another event names cannot be looked at; `None` where it can, or was never asked.

@@ -60,7 +60,7 @@ impl History {
 
     /// It names the policy that is in force.
     fn asked_under(&self, now: &mut Now<'_>, asked: &ApprovalAsked) {
-        if self.policies.is_unknown() && (self.partial || self.is_excerpt) {
+        if self.is_policy_unseen() {
             return now.cannot(Check::Policy, Obstacle::BeforeRange);
         }
         let known = self.policies.in_force.as_ref();
@@ -75,7 +75,7 @@ impl History {
     /// A change of the policy is asked as the policy in force wants it, and of others than its author.
     fn change_asked(&self, now: &mut Now<'_>, asked: &ApprovalAsked, change: &PolicyProposal) {
         self.is_document_sound(now, change.document.as_ref());
-        if self.policies.is_unknown() && (self.partial || self.is_excerpt) {
+        if self.is_policy_unseen() {
             return;
         }
         let in_force = self.policies.in_force.as_ref();
@@ -147,8 +147,7 @@ impl History {
             let in_force = self.policies.in_force.as_ref();
             let wanted = in_force.and_then(|known| known.policy.policy_change.as_ref());
             let needs = wanted.map(|wanted| wanted.needs.clone());
-            let is_unknown = self.policies.is_unknown() && (self.partial || self.is_excerpt);
-            if changed.overrides.is_some() && is_unknown {
+            if changed.overrides.is_some() && self.is_policy_unseen() {
                 return now.cannot(Check::Policy, Obstacle::BeforeRange);
             }
             if changed.overrides.is_some() {

@@ -64,7 +64,7 @@ impl History {
             approval_id: stream.into(),
             decider: None,
         };
-        if self.policies.is_unknown() && (self.partial || self.is_excerpt) {
+        if self.is_policy_unseen() {
             self.reviews.owed = Some(owed);
             return now.cannot(Check::Vote, Obstacle::BeforeRange);
         }

@@ -50,7 +50,7 @@ impl History {
         now: &mut Now<'_>,
         recorded: Option<&PolicyEvaluation>,
     ) -> Option<Arc<PolicyInForce>> {
-        if self.policies.is_unknown() && (self.partial || self.is_excerpt) {
+        if self.is_policy_unseen() {
             if recorded.is_some() {
                 now.cannot(Check::Policy, Obstacle::BeforeRange);
             }

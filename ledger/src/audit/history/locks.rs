@@ -1,6 +1,6 @@
 //! Locks: nothing of a locked target begins, is decided or goes on.
 
-use super::streams::{Seen, State};
+use super::streams::State;
 use super::{History, Now};
 use crate::aggregate::{Aggregate as _, Lock};
 use crate::audit::check::Check;
@@ -321,7 +321,7 @@ impl History {
             _ => None,
         });
         for agent_id in of_agents.filter(|_| !is_locked) {
-            if let Seen::Hidden(why) = self.agent(agent_id) {
+            if let Some(why) = self.agent(agent_id).hidden() {
                 return now.cannot(Check::Lock, why);
             }
         }

@@ -42,6 +42,11 @@ impl History {
             .put(stream, State::Ended(AggregateKind::Policy));
     }
 
+    /// Whether no version was seen, and one may stand where nothing is to be seen.
+    pub(super) const fn is_policy_unseen(&self) -> bool {
+        self.policies.is_unknown() && (self.partial || self.is_excerpt)
+    }
+
     /// A document has the digest of its tree.
     pub(super) fn is_document_sound(&self, now: &mut Now<'_>, document: Option<&PolicyDocument>) {
         let Some(document) = document else { return };

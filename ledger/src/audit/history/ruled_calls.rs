@@ -89,7 +89,7 @@ impl History {
         if now.header.schema_version < SAYS_IT {
             return false;
         }
-        if (self.partial || self.is_excerpt) && self.policies.is_unknown() {
+        if self.is_policy_unseen() {
             if ruling.is_some() {
                 now.cannot(Check::Policy, Obstacle::BeforeRange);
             }

@@ -343,6 +343,14 @@ impl<T> Seen<T> {
         }
     }
 
+    /// The obstacle to looking at it, where there is one.
+    pub(super) fn hidden(self) -> Option<Obstacle> {
+        match self {
+            Self::Hidden(why) => Some(why),
+            Self::Here(_) | Self::Erased | Self::Never => None,
+        }
+    }
+
     pub(super) fn here(self) -> Option<T> {
         match self {
             Self::Here(value) => Some(value),

@@ -387,7 +387,7 @@ impl History {
         actor: &Actor,
         (task_id, agent_id): (TaskId, AgentId),
     ) -> Result<Vec<Excluded>, Obstacle> {
-        if self.policies.is_unknown() && (self.partial || self.is_excerpt) {
+        if self.is_policy_unseen() {
             return Err(Obstacle::BeforeRange);
         }
         let may = self
