@@ -17,7 +17,7 @@ const MOST_ACTIVE: u32 = 1000;
 #[derive(Debug)]
 pub struct Kept {
     pub view: ClearanceView,
-    /// How tasks that were not erased used it; `None` where none did.
+    /// Its use by tasks that were not erased; `None` where none used it.
     pub used: Option<ClearanceUses>,
     /// The subject of its task, unless that was erased.
     pub subject: Option<ClientSubject>,

@@ -24,7 +24,7 @@ use ledger::{
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why less holds than an approver chose.
+/// Told where less holds than an approver chose.
 const NARROWEST: &str =
     "Somebody who approved before chose less: of what several people choose, the narrowest holds.";
 /// How long options of an approval wait for the state upstream that it is bound to.

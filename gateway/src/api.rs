@@ -281,7 +281,7 @@ impl Api {
         Ok(())
     }
 
-    /// What a call meets whose stored key is removed while it is open.
+    /// The refusal of an open call whose stored key is removed.
     pub(crate) fn key_removed(&self, owner: &Owner) -> Refusal {
         let text = format!("the {} key that this call used was removed", self.name);
         Refusal::new(self.keyless(owner).word(), text)

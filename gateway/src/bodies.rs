@@ -174,11 +174,11 @@ impl Buffers {
     }
 }
 
-/// Why a body is refused that is not too long, and takes more memory than one caller has once it is parsed.
+/// The refusal of a body that is not too long, and takes more memory than one caller has once it is parsed.
 pub(crate) const TOO_MANY_VALUES: &str = "the JSON of the request has more values than this service has memory for: send \
     fewer, or have an administrator raise PROXY_BUFFER_MIB";
 
-/// What the JSON in a body takes in memory once it is parsed, in bytes, beside its text. It is counted before anything is
+/// The memory that the JSON in a body takes once it is parsed, in bytes, beside its text. It is counted before anything is
 /// parsed, so that also what is no JSON has a weight.
 fn weight_of(headers: &HeaderMap, bytes: &Bytes) -> Result<usize, Refusal> {
     let Some(content_type) = content_type(headers)? else {

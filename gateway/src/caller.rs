@@ -278,8 +278,8 @@ pub trait Permits: Send + Sync + 'static {
     /// Whether a rule in force reads of the body of a call for which a stored key is enough.
     fn reads_body(&self, operation: OperationId) -> bool;
 
-    /// What a request that such a call is would be asked about, where a denial is kept of just one request of it: its body
-    /// says whether it is that.
+    /// The operation by which people would be asked about such a call. There where a denial is kept of just one request of
+    /// it: the body of a call says whether it is that one.
     fn compared(
         &self,
         owner: &Owner,
